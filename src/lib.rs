@@ -1,1 +1,2 @@
-//! vboxmcp
+//! vboxmcp makes a VirtualBox host match a description.
+pub mod model;

@@ -1,0 +1,121 @@
+//! Paths of fields, written the same in manifests, plans, the register and messages (`nics.1.nat.portForwards.ssh`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A path of keys from a machine's `spec`. A key that holds a dot or a quote is written in double quotes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldPath(Vec<String>);
+
+impl FieldPath {
+    /// The path of the whole object.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// A path from its keys.
+    pub fn of<S: Into<String>>(keys: impl IntoIterator<Item = S>) -> Self {
+        Self(keys.into_iter().map(Into::into).collect())
+    }
+
+    /// This path and one key more.
+    #[must_use]
+    pub fn join(&self, key: impl fmt::Display) -> Self {
+        let mut keys = self.0.clone();
+        keys.push(key.to_string());
+        Self(keys)
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The keys as string slices, for matching.
+    pub fn parts(&self) -> Vec<&str> {
+        self.0.iter().map(String::as_str).collect()
+    }
+
+    /// Whether `self` is `prefix` or stands below it.
+    pub fn starts_with(&self, prefix: &Self) -> bool {
+        self.0.starts_with(&prefix.0)
+    }
+
+    /// The path without its last key.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, rest) = self.0.split_last()?;
+        Some(Self(rest.to_vec()))
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, key) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            if key.is_empty() || key.contains(['.', '"', '\\']) {
+                write!(f, "\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""))?;
+            } else {
+                f.write_str(key)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for FieldPath {
+    type Err = std::convert::Infallible;
+
+    /// Never fails: a missing closing quote ends the text.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut keys = Vec::new();
+        let mut key = String::new();
+        let mut quoted = false;
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '"' => quoted = !quoted,
+                '\\' if quoted => key.extend(chars.next()),
+                '.' if !quoted => keys.push(std::mem::take(&mut key)),
+                _ => key.push(c),
+            }
+        }
+        if !text.is_empty() {
+            keys.push(key);
+        }
+        Ok(Self(keys))
+    }
+}
+
+impl Serialize for FieldPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FieldPath;
+
+    #[test]
+    fn a_path_reads_back_as_it_was_written() {
+        for path in [
+            FieldPath::of(["nics", "1", "nat", "portForwards", "ssh"]),
+            FieldPath::of(["sharedFolders", "a.b\"c\\", "hostPath"]),
+            FieldPath::of(["extraData", ""]),
+            FieldPath::root(),
+        ] {
+            assert_eq!(path.to_string().parse::<FieldPath>(), Ok(path));
+        }
+    }
+}

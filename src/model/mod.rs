@@ -1,0 +1,28 @@
+//! The vocabulary: names, addresses, ids, units, and the fields that a declaration and a live machine share.
+//!
+//! No I/O, no text formats beyond the canonical spelling of each value, no import from another room.
+
+pub mod address;
+pub mod danger;
+pub mod desired;
+pub mod field;
+pub mod nic;
+pub mod os_type;
+pub mod policy;
+pub mod settings;
+pub mod state;
+pub mod units;
+pub mod word;
+
+pub use address::{Address, AddressError, MachineName, StackName};
+pub use danger::{Danger, Dangers};
+pub use desired::{
+    Desired, DesiredDisk, DesiredDvd, DesiredMachine, DiskSource, DvdSource, Lifecycle, Location, OnRemove,
+    Source, Unsupported,
+};
+pub use field::FieldPath;
+pub use nic::{HostPort, Nat, Nic, NicMode, PortForward, Protocol};
+pub use policy::{Limit, Limits, Policy};
+pub use settings::{Controller, Graphics, Settings, SharedFolder};
+pub use state::{DesiredState, PowerState};
+pub use units::{Bytes, Mebibytes};
