@@ -1,2 +1,3 @@
 //! vboxmcp makes a VirtualBox host match a description.
+pub mod inventory;
 pub mod model;

@@ -1,0 +1,176 @@
+//! One machine as it is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::MarkState;
+use crate::model::{FieldPath, PowerState, Settings};
+
+/// Whether a machine could be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "access")]
+pub enum Access {
+    /// From its settings file.
+    Settings,
+    /// By `showvminfo`, which omits much: see [`Machine::unknown`].
+    ShowVmInfo {
+        /// Why the settings file was not trusted.
+        reason: String,
+    },
+    /// VirtualBox itself cannot use it.
+    Inaccessible {
+        /// As VirtualBox or the file system says.
+        reason: String,
+    },
+    /// VirtualBox may know it, this reader does not.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Access {
+    /// Whether the machine's settings are known.
+    pub fn is_readable(&self) -> bool {
+        matches!(self, Self::Settings | Self::ShowVmInfo { .. })
+    }
+
+    /// The reason of a machine that is not (fully) readable.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Settings => None,
+            Self::ShowVmInfo { reason } | Self::Inaccessible { reason } | Self::Unreadable { reason } => Some(reason),
+        }
+    }
+}
+
+/// A registered machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Machine {
+    /// Its UUID: the only thing by which VirtualBox is ever addressed.
+    pub uuid: Uuid,
+    /// Its name; `None` where it could not be read.
+    pub name: Option<String>,
+    /// Whether it could be read.
+    pub access: Access,
+    /// The `.vbox` file, absolute.
+    pub settings_file: PathBuf,
+    /// Power state; `None` where it could not be read.
+    pub state: Option<PowerState>,
+    /// Its settings, all of them that are not in `unknown`.
+    pub settings: Settings,
+    /// Fields that could not be read, with the reason. A path covers what is below it.
+    pub unknown: BTreeMap<FieldPath, String>,
+    /// What hangs on its controllers, in the order of controller, port, device.
+    pub attachments: Vec<Attachment>,
+    /// Root snapshot.
+    pub snapshots: Option<Snapshot>,
+    /// Current snapshot.
+    pub current_snapshot: Option<Uuid>,
+    /// The ownership mark.
+    pub mark: MarkState,
+    /// Settings that VirtualBox has and the language does not name, `element: value`, for export's comments.
+    pub beyond: Vec<String>,
+}
+
+impl Machine {
+    /// The folder that holds the settings file.
+    pub fn folder(&self) -> PathBuf {
+        self.settings_file.parent().map(PathBuf::from).unwrap_or_default()
+    }
+
+    /// Why a field is unknown; `None` where it is known.
+    pub fn why_unknown(&self, path: &FieldPath) -> Option<&str> {
+        self.unknown.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, reason)| reason.as_str())
+    }
+
+    /// What hangs at one place.
+    pub fn attachment_at(&self, controller: &str, port: u32, device: u32) -> Option<&Attachment> {
+        self.attachments.iter().find(|a| a.controller == controller && a.port == port && a.device == device)
+    }
+}
+
+/// What a place on a controller is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// Hard disk.
+    Disk,
+    /// DVD drive.
+    Dvd,
+    /// Floppy drive.
+    Floppy,
+}
+
+/// One device on a controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attachment {
+    /// Name of the controller.
+    pub controller: String,
+    /// From 0.
+    pub port: u32,
+    /// From 0.
+    pub device: u32,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// What is in it.
+    pub medium: AttachedMedium,
+    /// The guest may see it come and go.
+    pub hot_pluggable: bool,
+    /// The guest sees a solid-state disk.
+    pub non_rotational: bool,
+    /// The guest's TRIM shrinks the file.
+    pub discard: bool,
+    /// The guest may send commands to a host drive.
+    pub passthrough: bool,
+    /// A guest's eject is undone at the next start.
+    pub temp_eject: bool,
+    /// Name of a bandwidth group.
+    pub bandwidth_group: Option<String>,
+}
+
+/// What is in a drive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AttachedMedium {
+    /// A registered medium: the leaf of a differencing chain.
+    Image(Uuid),
+    /// A drive of the host.
+    HostDrive(String),
+    /// Nothing.
+    Empty,
+}
+
+/// One snapshot and what came after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Not unique.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Seconds since 1970 as the file says, `2026-01-31T12:00:00Z`.
+    pub taken: String,
+    /// Whether it holds the state of a running guest.
+    pub online: bool,
+    /// Media that its hardware names.
+    pub media: Vec<Uuid>,
+    /// Later snapshots.
+    pub children: Vec<Snapshot>,
+}
+
+impl Snapshot {
+    /// This snapshot and all below it, leaves first.
+    pub fn leaves_first(&self) -> Vec<&Self> {
+        let mut all: Vec<&Self> = self.children.iter().flat_map(Self::leaves_first).collect();
+        all.push(self);
+        all
+    }
+}

@@ -1,0 +1,105 @@
+//! What a host really has, as plain data: machines, media, networks, the stacks' registers, and what could not be read.
+//!
+//! No I/O. The host room fills it; diff and plan read it.
+
+mod machine;
+mod medium;
+mod ownership;
+mod register;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use machine::{Access, Attachment, AttachedMedium, DeviceKind, Machine, Snapshot};
+pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
+pub use ownership::{Mark, MarkState, Ownership};
+pub use register::{Entry, Identity, Register, RegisterError, Shard, Status};
+
+use crate::model::StackName;
+
+/// Everything that was read from one host at one time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    /// The host itself.
+    pub host: HostFacts,
+    /// Registered machines by their UUID, unreadable ones included.
+    pub machines: BTreeMap<Uuid, Machine>,
+    /// Registered media of all registries by their UUID.
+    pub media: BTreeMap<Uuid, Medium>,
+    /// Names of NAT networks.
+    pub nat_networks: BTreeSet<String>,
+    /// Register of each stack that has one.
+    pub registers: BTreeMap<StackName, Register>,
+    /// What lies at the paths that the reader was asked about.
+    pub paths: BTreeMap<PathBuf, PathFact>,
+    /// What could not be read, other than machines (those are rows with a reason).
+    pub problems: Vec<Problem>,
+}
+
+/// Facts of the host that plans depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// `local` or `sim`.
+    pub kind: String,
+    /// The VirtualBox home.
+    pub home: PathBuf,
+    /// Default machine folder.
+    pub machine_folder: PathBuf,
+    /// Home directory of the owner of the VirtualBox home: what `~` means in manifests.
+    pub owner_home: PathBuf,
+    /// Whether VirtualBox's server was running when the host was read; `None` where that cannot be told.
+    pub server_running: Option<bool>,
+}
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PathFact {
+    /// Nothing.
+    Missing,
+    /// A file, or anything that is no directory.
+    File,
+    /// An empty directory.
+    EmptyDirectory,
+    /// A directory with something in it.
+    Directory,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// What it is (`register of stack shop, shard 2`).
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Inventory {
+    /// Machines of a name. VirtualBox allows several.
+    pub fn machines_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Machine> {
+        self.machines.values().filter(move |machine| machine.name.as_deref() == Some(name))
+    }
+
+    /// The base of a differencing chain; the medium itself where it has no parent. `None` for an unknown medium or a cycle.
+    pub fn base_of(&self, medium: Uuid) -> Option<&Medium> {
+        let mut current = self.media.get(&medium)?;
+        for _ in 0..self.media.len() {
+            match current.parent {
+                None => return Some(current),
+                Some(parent) => current = self.media.get(&parent)?,
+            }
+        }
+        None
+    }
+
+    /// The medium registered at a path.
+    pub fn medium_at(&self, path: &std::path::Path) -> Option<&Medium> {
+        self.media.values().find(|medium| medium.location == path)
+    }
+}
