@@ -1,3 +1,5 @@
 //! vboxmcp makes a VirtualBox host match a description.
 pub mod inventory;
 pub mod model;
+pub mod plan;
+pub mod host;

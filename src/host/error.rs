@@ -1,0 +1,140 @@
+//! Errors of hosts, with the class that tells the executor what to do.
+
+use std::path::PathBuf;
+
+/// What an error says about the outcome (measured, `vbox-semantics` section 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Nothing was done: safe to do again.
+    NotExecuted,
+    /// Nobody knows: read again and compare before anything else.
+    Unknown,
+    /// The object is in a state that does not allow it, or is gone: plan again.
+    WrongState,
+    /// VirtualBox refuses the value: the plan was wrong.
+    WrongInput,
+    /// The host is broken (file system, registry, settings): stop.
+    HostBroken,
+    /// VirtualBox is missing, unsupported or unreachable.
+    Unreachable,
+}
+
+/// What went wrong on a host.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// VBoxManage was not found.
+    #[error("VBoxManage was not found")]
+    NoVBoxManage {
+        /// Where it was looked for, in words.
+        searched: Vec<String>,
+    },
+    /// VBoxManage could not be started.
+    #[error("cannot start {}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// VBoxManage did not end in time.
+    #[error("`{command}` did not answer within {seconds} s")]
+    Timeout {
+        /// The command line, secrets left out.
+        command: String,
+        /// The deadline.
+        seconds: u64,
+        /// Whether nothing can have been done.
+        harmless: bool,
+    },
+    /// VBoxManage refused.
+    #[error("`{command}` failed: {message}")]
+    Refused {
+        /// The command line, secrets left out.
+        command: String,
+        /// First error line, without its `VBoxManage: error: `.
+        message: String,
+        /// VirtualBox's result code by name (`VBOX_E_INVALID_VM_STATE`), where it printed one.
+        code: Option<String>,
+        /// Exit status, where there was one.
+        status: Option<i32>,
+        /// All of it.
+        stderr: String,
+        /// What the text means.
+        class: ErrorClass,
+    },
+    /// VBoxManage printed what nobody expects.
+    #[error("`{command}` printed something unexpected: {detail}")]
+    Garbage {
+        /// The command line.
+        command: String,
+        /// What was expected and what was there.
+        detail: String,
+    },
+    /// A file of VirtualBox could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of VirtualBox is not what it should be.
+    #[error("{}: {detail}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A guest did not switch off.
+    #[error("the guest did not switch off within {seconds} s of the ACPI power button")]
+    GuestStaysOn {
+        /// The time it had.
+        seconds: u64,
+    },
+    /// Somebody pressed Ctrl-C.
+    #[error("cancelled")]
+    Cancelled,
+    /// This version cannot do it.
+    #[error("{what} cannot be done")]
+    Unsupported {
+        /// What.
+        what: String,
+    },
+}
+
+impl HostError {
+    /// What it says about the outcome.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NoVBoxManage { .. } | Self::Spawn { .. } => ErrorClass::Unreachable,
+            Self::Timeout { harmless: true, .. } => ErrorClass::NotExecuted,
+            Self::Timeout { .. } | Self::Garbage { .. } | Self::Cancelled => ErrorClass::Unknown,
+            Self::Refused { class, .. } => *class,
+            Self::Read { .. } | Self::Malformed { .. } => ErrorClass::HostBroken,
+            Self::GuestStaysOn { .. } => ErrorClass::WrongState,
+            Self::Unsupported { .. } => ErrorClass::WrongInput,
+        }
+    }
+
+    /// What may help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoVBoxManage { searched } => Some(format!(
+                "install VirtualBox, or name it with --vboxmanage PATH or VBOXMCP_VBOXMANAGE (looked in {}); \
+                 without VirtualBox, `--host sim:DIR` shows how everything works",
+                searched.join(", ")
+            )),
+            Self::Spawn { program, .. } => {
+                Some(format!("is {} the VBoxManage program, and may you run it?", program.display()))
+            }
+            Self::GuestStaysOn { .. } => Some(
+                "the guest ignores ACPI, or needs longer: raise stopTimeout, or permit power-cut".to_owned(),
+            ),
+            Self::Timeout { .. } => Some("is VirtualBox's server stuck? `vboxmcp doctor` looks at it".to_owned()),
+            _ => None,
+        }
+    }
+}

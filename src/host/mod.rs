@@ -1,0 +1,63 @@
+//! The seam to a host: [`Inspect`] reads it, [`Operate`] performs one action.
+//!
+//! Two hosts stand behind it: `virtualbox`, the real one, and `sim`, a strict simulated one. The traits block;
+//! the executor calls them from threads of its own.
+
+mod error;
+
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+pub use error::{ErrorClass, HostError};
+
+use crate::inventory::Inventory;
+use crate::plan::Action;
+
+/// What a reader is asked for beyond the registries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Paths whose [`crate::inventory::PathFact`] the planner needs.
+    pub paths: Vec<PathBuf>,
+    /// Whether power states matter. Without it a running server costs no process.
+    pub states: bool,
+    /// Start a server where none runs and ask it, even where its absence proves that nothing runs.
+    pub ask_server: bool,
+}
+
+/// Reads a host. Never changes anything, and starts no server on its own.
+pub trait Inspect: Send + Sync {
+    /// Everything there is. A machine that cannot be read is a row with a reason, not an error.
+    fn inventory(&self, want: &Want) -> Result<Inventory, HostError>;
+
+    /// One machine and all media, for comparing right before and right after an action: the machine is missing from
+    /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
+    fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError>;
+}
+
+/// What performing an action made known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// UUID of the machine or disk that it made.
+    pub made: Option<Uuid>,
+    /// VirtualBox's own warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Takes percentages while an action runs, 0 to 100.
+pub type Progress<'a> = &'a (dyn Fn(u8) + Sync);
+
+/// Performs actions. All targets in an action are `Existing`.
+pub trait Operate: Send + Sync {
+    /// Called once before the first action: makes overlapping clients safe, and finds out whether VirtualBox answers.
+    fn prepare(&self) -> Result<(), HostError>;
+
+    /// Performs one action. `Ok` means that VirtualBox said it was done; whether it was is read back by the caller.
+    fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError>;
+
+    /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
+    fn width(&self, action: &Action) -> usize;
+
+    /// Ends waiting (a shutdown, a retry) as soon as possible; the action that runs is finished or ended.
+    fn cancel(&self);
+}
