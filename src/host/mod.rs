@@ -5,20 +5,19 @@
 
 mod error;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use uuid::Uuid;
 
 pub use error::{ErrorClass, HostError};
 
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, PathFact};
 use crate::plan::Action;
 
 /// What a reader is asked for beyond the registries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Want {
-    /// Paths whose [`crate::inventory::PathFact`] the planner needs.
-    pub paths: Vec<PathBuf>,
     /// Whether power states matter. Without it a running server costs no process.
     pub states: bool,
     /// Start a server where none runs and ask it, even where its absence proves that nothing runs.
@@ -29,6 +28,9 @@ pub struct Want {
 pub trait Inspect: Send + Sync {
     /// Everything there is. A machine that cannot be read is a row with a reason, not an error.
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError>;
+
+    /// What lies at some paths of the host. Links are followed.
+    fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact>;
 
     /// One machine and all media, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.

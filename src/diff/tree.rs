@@ -1,0 +1,179 @@
+//! Declared and live values as JSON trees, and their comparison. A tree knows nothing of machines.
+
+use serde_json::{Map, Value};
+
+use crate::model::FieldPath;
+
+/// The value at a path.
+pub fn get<'a>(tree: &'a Value, path: &FieldPath) -> Option<&'a Value> {
+    path.keys().iter().try_fold(tree, |value, key| value.get(key))
+}
+
+/// Puts a value at a path, making objects on the way.
+pub fn set(tree: &mut Value, path: &FieldPath, value: Value) {
+    let mut place = tree;
+    for key in path.keys() {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(map) = place else { return };
+        place = map.entry(key.clone()).or_insert(Value::Null);
+    }
+    *place = value;
+}
+
+/// Takes the value at a path away.
+pub fn remove(tree: &mut Value, path: &FieldPath) {
+    let Some((last, parents)) = path.keys().split_last() else { return };
+    let parent = parents.iter().try_fold(tree, |value, key| value.get_mut(key));
+    if let Some(Value::Object(map)) = parent {
+        map.remove(last);
+    }
+}
+
+/// All values that hold no further object, with their paths; an empty object is a leaf.
+pub fn leaves(tree: &Value) -> Vec<(FieldPath, &Value)> {
+    let mut found = Vec::new();
+    collect(tree, &FieldPath::root(), &mut found);
+    found
+}
+
+fn collect<'a>(value: &'a Value, path: &FieldPath, found: &mut Vec<(FieldPath, &'a Value)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                collect(value, &path.join(key), found);
+            }
+        }
+        _ => found.push((path.clone(), value)),
+    }
+}
+
+/// Lays `over` upon `under`: objects are merged, everything else is replaced.
+pub fn merge(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                match under.get_mut(key) {
+                    Some(place) => merge(place, value),
+                    None => {
+                        under.insert(key.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
+
+/// One place where two trees differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The place.
+    pub path: FieldPath,
+    /// `None` where a member must go.
+    pub declared: Option<Value>,
+    /// `None` where there is nothing.
+    pub live: Option<Value>,
+}
+
+/// Maps whose members are all the manifest's once the map is written. Every other map is managed key by key.
+///
+/// `nics`, `nics.N.nat.portForwards`, `sharedFolders`, `controllers`, `disks`, `dvds`.
+pub fn is_authoritative(path: &FieldPath) -> bool {
+    matches!(
+        path.parts().as_slice(),
+        ["nics" | "sharedFolders" | "controllers" | "disks" | "dvds"] | ["nics", _, "nat", "portForwards"]
+    )
+}
+
+/// Where `live` is not as `declared`. What is not declared is not compared.
+pub fn compare(declared: &Value, live: &Value, equal: &dyn Fn(&FieldPath, &Value, &Value) -> bool) -> Vec<Difference> {
+    let mut found = Vec::new();
+    walk(declared, live, &FieldPath::root(), equal, &mut found);
+    found
+}
+
+fn walk(
+    declared: &Value,
+    live: &Value,
+    path: &FieldPath,
+    equal: &dyn Fn(&FieldPath, &Value, &Value) -> bool,
+    found: &mut Vec<Difference>,
+) {
+    let (Value::Object(wanted), Value::Object(there)) = (declared, live) else {
+        if !equal(path, declared, live) {
+            found.push(Difference {
+                path: path.clone(),
+                declared: Some(declared.clone()),
+                live: Some(live.clone()),
+            });
+        }
+        return;
+    };
+    for (key, value) in wanted {
+        let path = path.join(key);
+        match (there.get(key), value) {
+            (Some(live), value) => walk(value, live, &path, equal, found),
+            // `null` asks for absence, and an empty map for no members.
+            (None, Value::Null) => {}
+            (None, Value::Object(map)) if map.is_empty() => {}
+            (None, value) => found.push(Difference { path, declared: Some(value.clone()), live: None }),
+        }
+    }
+    if is_authoritative(path) {
+        for (key, value) in there.iter().filter(|(key, _)| !wanted.contains_key(*key)) {
+            found.push(Difference { path: path.join(key), declared: None, live: Some(value.clone()) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn differences(declared: &Value, live: &Value) -> Vec<String> {
+        compare(declared, live, &|_, a, b| a == b)
+            .into_iter()
+            .map(|d| format!("{} {:?} {:?}", d.path, d.live.map(|v| v.to_string()), d.declared.map(|v| v.to_string())))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_declared_is_not_compared() {
+        assert!(differences(&json!({"cpus": 2}), &json!({"cpus": 2, "memory": 64})).is_empty());
+    }
+
+    #[test]
+    fn members_of_a_written_map_are_authoritative_and_other_maps_are_not() {
+        let found = differences(
+            &json!({"sharedFolders": {}, "extraData": {"a": "1", "gone": null}}),
+            &json!({"sharedFolders": {"x": {"hostPath": "/x"}}, "extraData": {"b": "2"}}),
+        );
+        assert_eq!(
+            found,
+            [
+                r#"extraData.a None Some("\"1\"")"#,
+                r#"sharedFolders.x Some("{\"hostPath\":\"/x\"}") None"#
+            ]
+        );
+    }
+
+    #[test]
+    fn a_null_asks_for_absence() {
+        let found = differences(&json!({"extraData": {"a": null}}), &json!({"extraData": {"a": "1"}}));
+        assert_eq!(found, [r#"extraData.a Some("\"1\"") Some("null")"#]);
+    }
+
+    #[test]
+    fn leaves_put_back_make_the_tree() {
+        let tree = json!({"nics": {"1": {"nat": {}}}, "cpus": 2});
+        let mut back = Value::Null;
+        for (path, value) in leaves(&tree) {
+            set(&mut back, &path, value.clone());
+        }
+        assert_eq!(back, tree);
+    }
+}
