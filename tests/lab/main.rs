@@ -1,0 +1,81 @@
+//! Tests on a real VirtualBox.
+//!
+//! Each test gets a VirtualBox home and a VirtualBox server of its own ([`home::Home`]), so that any number of them
+//! run side by side. Which VirtualBox that is, [`lab::Lab`] decides: an installed one, or the laboratory that
+//! `setup.sh` makes on a Debian machine. Where neither can be, every test is reported as ignored, by name.
+//!
+//! | Variable | Effect |
+//! |---|---|
+//! | `VBOXMCP_TEST_VBOXMANAGE` | the `VBoxManage` of an installed VirtualBox, instead of the laboratory |
+//! | `VBOXMCP_REQUIRE_LAB=1` | a machine that cannot have the laboratory fails the tests |
+//! | `VBOXMCP_TEST_KEEP=1` | the tests' folders stay, and it is said where |
+//!
+//! In the laboratory no machine *starts* with an internal, NAT-network, host-only or bridged adapter (it has no kernel
+//! driver): machines that run have adapters that are `nat` or unattached.
+//!
+//! A new file of tests has a `TESTS` list like the ones below, and its line in [`TESTS`].
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests start programs, read the environment and the clock themselves"
+)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
+
+mod guest;
+mod home;
+mod lab;
+mod smoke;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::lab::Lab;
+
+/// One test: its name and what it does. It fails by panicking.
+type Test = (&'static str, fn(&Lab));
+
+/// All tests: the group's name stands before the test's.
+const TESTS: &[(&str, &[Test])] = &[("smoke", smoke::TESTS)];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // A test waits for VirtualBox most of the time; more than four at once make its stalls frequent.
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
+    arguments.test_threads.get_or_insert(threads);
+
+    let tests = TESTS
+        .iter()
+        .flat_map(|(group, tests)| tests.iter().map(move |(name, run)| (format!("{group}::{name}"), *run)));
+    let tests: Vec<_> = tests.filter(|(name, _)| wanted(name, &arguments)).collect();
+    if arguments.list || tests.is_empty() {
+        let trials = tests.into_iter().map(|(name, _)| Trial::test(name, || Ok(()))).collect();
+        return libtest_mimic::run(&arguments, trials).exit_code();
+    }
+
+    let lab = Lab::find();
+    if let Err(why) = &lab {
+        eprintln!("no VirtualBox to test with: {why}");
+    }
+    let ignored = matches!(&lab, Err(why) if why.is_permitted());
+    let lab = Arc::new(lab);
+    let trial = |(name, run): (String, fn(&Lab))| {
+        let lab = Arc::clone(&lab);
+        let body = move || match &*lab {
+            Ok(lab) => {
+                run(lab);
+                Ok(())
+            }
+            Err(why) => Err(Failed::from(why.to_string())),
+        };
+        Trial::test(name, body).with_ignored_flag(ignored)
+    };
+    libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
+}
+
+/// Whether this run's filters leave a test in. A run without any test needs no VirtualBox.
+fn wanted(name: &str, arguments: &Arguments) -> bool {
+    let matches = |filter: &str| if arguments.exact { name == filter } else { name.contains(filter) };
+    arguments.filter.as_deref().is_none_or(matches) && !arguments.skip.iter().any(|skip| matches(skip))
+}
