@@ -1,0 +1,153 @@
+//! The disks of one machine: which live disk is which declared one, and both as trees.
+//!
+//! A disk's identity is its base: before birth and at adoption the base's path, afterwards its UUID, kept in the register.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Identity, Inventory, Machine, Register};
+use crate::model::{Address, DesiredDisk, DesiredMachine, DiskSource, Location};
+
+/// Where a device is.
+pub fn place(attachment: &Attachment) -> Location {
+    Location { controller: attachment.controller.clone(), port: attachment.port, device: attachment.device }
+}
+
+/// The file of an inline disk: its own location, else `KEY.EXT` in the machine's folder.
+pub fn file(key: &str, disk: &DesiredDisk, folder: &Path) -> Option<PathBuf> {
+    match &disk.disk {
+        DiskSource::Inline { location: Some(location), .. } => Some(folder.join(location)),
+        DiskSource::Inline { format, .. } => {
+            Some(folder.join(format!("{key}.{}", extension(format.as_deref().unwrap_or("vdi")))))
+        }
+        DiskSource::Reference(_) => None,
+    }
+}
+
+fn extension(format: &str) -> &str {
+    match format {
+        "vdi" | "vmdk" | "vhd" => format,
+        _ => "vdi",
+    }
+}
+
+/// What is declared of one disk.
+pub fn declared(disk: &DesiredDisk, folder: Option<&Path>) -> Value {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            map.insert(key.to_owned(), value);
+        }
+    };
+    match &disk.disk {
+        DiskSource::Inline { size, format, variant, location } => {
+            put("size", size.map(|size| size.0.into()));
+            put("format", format.clone().map(Value::from));
+            put("variant", variant.clone().map(Value::from));
+            put("location", location.as_ref().map(|path| inside(path, folder).into()));
+        }
+        DiskSource::Reference(address) => put("disk", Some(address.to_string().into())),
+    }
+    put("at", disk.at.as_ref().map(|at| at.to_string().into()));
+    put("ssd", disk.ssd.map(Value::from));
+    put("discard", disk.discard.map(Value::from));
+    put("hotPluggable", disk.hot_pluggable.map(Value::from));
+    put("bandwidthGroup", disk.bandwidth_group.clone().map(Value::from));
+    Value::Object(map)
+}
+
+/// A path as it is shown: relative where it is below the machine's folder.
+fn inside(path: &Path, folder: Option<&Path>) -> String {
+    let path = folder.and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
+    let normal: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    normal.display().to_string()
+}
+
+/// One attached disk as it is. Size and variant are missing where the header could not be read.
+pub fn live(machine: &Machine, attachment: &Attachment, inventory: &Inventory) -> Value {
+    let mut tree = json!({
+        "at": place(attachment).to_string(),
+        "ssd": attachment.non_rotational,
+        "discard": attachment.discard,
+        "hotPluggable": attachment.hot_pluggable,
+        "bandwidthGroup": attachment.bandwidth_group.clone().unwrap_or_default(),
+    });
+    let Value::Object(map) = &mut tree else { return tree };
+    let AttachedMedium::Image(leaf) = &attachment.medium else { return tree };
+    let (Some(leaf), Some(base)) = (inventory.media.get(leaf), inventory.base_of(*leaf)) else { return tree };
+    map.insert("format".to_owned(), base.format.as_str().into());
+    map.insert("location".to_owned(), inside(&base.location, Some(&machine.folder())).into());
+    if let Some(size) = leaf.size {
+        map.insert("size".to_owned(), size.0.into());
+    }
+    if let Some(variant) = &base.variant {
+        map.insert("variant".to_owned(), variant.as_str().into());
+    }
+    tree
+}
+
+/// Attached disks by key. A disk that neither register nor manifest knows has its place as key, which no manifest can write.
+pub fn keyed<'a>(
+    machine: &'a Machine,
+    address: &Address,
+    register: Option<&Register>,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+) -> BTreeMap<String, &'a Attachment> {
+    let known = identities(machine, address, register, desired);
+    let disks = machine.attachments.iter().filter(|attachment| attachment.kind == DeviceKind::Disk);
+    disks
+        .filter_map(|attachment| {
+            let AttachedMedium::Image(leaf) = &attachment.medium else { return None };
+            let base = inventory.base_of(*leaf);
+            let is = |identity: &Identity| match identity {
+                Identity::Uuid(uuid) => base.map_or(*leaf, |base| base.uuid) == *uuid,
+                Identity::Path(path) => base.is_some_and(|base| base.location == *path),
+                Identity::Network(_) => false,
+            };
+            let key = known.iter().find(|(_, identity)| is(identity)).map(|(key, _)| key.clone());
+            Some((key.unwrap_or_else(|| place(attachment).to_string()), attachment))
+        })
+        .collect()
+}
+
+/// What the disks of one machine are known by: the register's word, else the declared path.
+pub fn identities(
+    machine: &Machine,
+    address: &Address,
+    register: Option<&Register>,
+    desired: Option<&DesiredMachine>,
+) -> BTreeMap<String, Identity> {
+    let folder = machine.folder();
+    let mut known: BTreeMap<String, Identity> = desired
+        .and_then(|desired| desired.disks.as_ref())
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, disk)| Some((key.clone(), Identity::Path(file(key, disk, &folder)?))))
+        .collect();
+    let Some(name) = address.machine_name() else { return known };
+    for (address, entry) in register.into_iter().flat_map(|register| &register.entries) {
+        if let Address::InlineDisk(machine, key) = address {
+            if machine == name {
+                known.insert(key.clone(), entry.identity.clone());
+            }
+        }
+    }
+    known
+}
+
+/// A chain from its base to one leaf.
+pub fn chain(leaf: Uuid, inventory: &Inventory) -> Vec<Uuid> {
+    let mut chain = vec![leaf];
+    while let Some(parent) = chain.last().and_then(|uuid| inventory.media.get(uuid)).and_then(|m| m.parent) {
+        if chain.contains(&parent) {
+            break;
+        }
+        chain.push(parent);
+    }
+    chain.reverse();
+    chain
+}

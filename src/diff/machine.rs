@@ -1,0 +1,146 @@
+//! One machine as trees of the manifest's shape: what is declared, what a new one gets, what is there.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::disk;
+use super::tree;
+use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine, Register};
+use crate::model::settings::BootDevice;
+use crate::model::{Address, DesiredDvd, DesiredMachine, DvdSource, FieldPath, Settings, StackName, os_type};
+
+/// The guest operating system of a machine that names none, which is VirtualBox's own choice.
+pub const DEFAULT_OS_TYPE: &str = "Other";
+
+/// What a manifest declares of a machine, without what `lifecycle.ignore` leaves alone.
+///
+/// `folder` is the machine's own: paths below it are written relative to it, as in the live tree.
+pub fn declared(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
+    let mut tree = written(machine, folder);
+    for path in &machine.lifecycle.ignore {
+        tree::remove(&mut tree, path);
+    }
+    tree
+}
+
+/// What a new machine gets: the recommendation for its operating system, under what is declared.
+pub fn birth(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
+    let written = written(machine, folder);
+    let os_type = machine.settings.os_type.as_deref().unwrap_or(DEFAULT_OS_TYPE);
+    let mut tree = os_type::lookup(os_type).map_or_else(|| json!({}), |row| settings_tree(&row.settings));
+    tree::set(&mut tree, &FieldPath::of(["osType"]), os_type.into());
+    // A machine born without adapters has none; `createvm` alone would give it one.
+    tree::set(&mut tree, &FieldPath::of(["nics"]), json!({}));
+    tree::merge(&mut tree, &written);
+    tree
+}
+
+fn written(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
+    let mut settings = machine.settings.clone();
+    if let Some(order) = &mut settings.boot_order {
+        order.resize(4, BootDevice::None);
+    }
+    let mut tree = settings_tree(&settings);
+    let Value::Object(map) = &mut tree else { return tree };
+    map.insert("name".to_owned(), machine.name.as_str().into());
+    if let Some(disks) = &machine.disks {
+        let disks = disks.iter().map(|(key, disk)| (key.clone(), disk::declared(disk, folder))).collect();
+        map.insert("disks".to_owned(), Value::Object(disks));
+    }
+    if let Some(dvds) = &machine.dvds {
+        let drives = (1..).zip(dvds).map(|(position, dvd): (u32, _)| (position.to_string(), dvd_declared(dvd))).collect();
+        map.insert("dvds".to_owned(), Value::Object(drives));
+    }
+    if let Some(state) = &machine.state {
+        map.insert("state".to_owned(), state.as_str().into());
+    }
+    tree
+}
+
+/// Settings as a tree.
+pub fn settings_tree(settings: &Settings) -> Value {
+    // Maps with string keys and scalars: there is nothing that serialisation could refuse.
+    serde_json::to_value(settings).unwrap_or_else(|_| Value::Object(Map::new()))
+}
+
+fn dvd_declared(dvd: &DesiredDvd) -> Value {
+    let mut tree = json!({ "medium": dvd_text(&dvd.medium) });
+    if let Value::Object(map) = &mut tree {
+        if let Some(at) = &dvd.at {
+            map.insert("at".to_owned(), at.to_string().into());
+        }
+        if let Some(passthrough) = dvd.passthrough {
+            map.insert("passthrough".to_owned(), passthrough.into());
+        }
+        if let Some(temp_eject) = dvd.temp_eject {
+            map.insert("tempEject".to_owned(), temp_eject.into());
+        }
+    }
+    tree
+}
+
+/// What is in a drive, in one word or path.
+pub fn dvd_text(medium: &DvdSource) -> String {
+    match medium {
+        DvdSource::Image(path) => path.display().to_string(),
+        DvdSource::HostDrive(drive) => format!("host:{drive}"),
+        DvdSource::Empty => "empty".to_owned(),
+    }
+}
+
+/// A machine as it is, with its disks under the keys that the register or, at adoption, the manifest gives them.
+pub fn live(
+    machine: &Machine,
+    address: &Address,
+    stack: &StackName,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+) -> Value {
+    let mut tree = settings_tree(&machine.settings);
+    let Value::Object(map) = &mut tree else { return tree };
+    if let Some(name) = &machine.name {
+        map.insert("name".to_owned(), name.as_str().into());
+    }
+    if let Some(state) = &machine.state {
+        map.insert("state".to_owned(), state.as_str().into());
+    }
+    let register = inventory.registers.get(stack);
+    map.insert("disks".to_owned(), Value::Object(live_disks(machine, address, register, desired, inventory)));
+    let drives = machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd);
+    let drives = (1..)
+        .zip(drives)
+        .map(|(position, drive): (u32, _)| {
+            let medium = match &drive.medium {
+                AttachedMedium::Image(uuid) => match inventory.media.get(uuid) {
+                    Some(medium) => medium.location.display().to_string(),
+                    None => format!("{{{uuid}}}"),
+                },
+                AttachedMedium::HostDrive(name) => format!("host:{name}"),
+                AttachedMedium::Empty => "empty".to_owned(),
+            };
+            let tree = json!({
+                "medium": medium,
+                "at": disk::place(drive).to_string(),
+                "passthrough": drive.passthrough,
+                "tempEject": drive.temp_eject,
+            });
+            (position.to_string(), tree)
+        })
+        .collect();
+    map.insert("dvds".to_owned(), Value::Object(drives));
+    tree
+}
+
+fn live_disks(
+    machine: &Machine,
+    address: &Address,
+    register: Option<&Register>,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+) -> Map<String, Value> {
+    disk::keyed(machine, address, register, desired, inventory)
+        .into_iter()
+        .map(|(key, attachment)| (key, disk::live(machine, attachment, inventory)))
+        .collect()
+}

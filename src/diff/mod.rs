@@ -1,0 +1,359 @@
+//! What differs between the declaration and the host: pure, `diff(&Desired, &Inventory) -> ChangeSet`.
+//!
+//! Nothing is decided here. `machine` and `disk` put both sides into one shape, `tree` compares, `presence` tells whose a machine is.
+
+pub mod disk;
+pub mod machine;
+mod presence;
+pub mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use presence::{Owner, Presence};
+
+use crate::inventory::{Entry, Identity, Inventory, MarkState, Ownership, PathFact, Status};
+use crate::model::{Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, PortForward, PowerState};
+
+/// Why a field is not as declared. The register's last applied value tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DifferenceKind {
+    /// The declaration moved, or was never applied.
+    Change,
+    /// The host moved, the declaration did not.
+    Drift,
+    /// Both moved; the declaration wins.
+    DriftOverridden,
+}
+
+/// One field that is not as declared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldDifference {
+    /// The field.
+    pub path: FieldPath,
+    /// What kind of difference it is.
+    pub kind: DifferenceKind,
+    /// `None` where a member must go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Value>,
+    /// `None` where there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Value>,
+    /// Last applied; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Value>,
+    /// Why the live value is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+    /// The manifest line, `file:line`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// What was found for one declared machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineDifference {
+    /// Whether it is there, and whose it is.
+    pub presence: Presence,
+    /// Fields that are not as declared. Empty where it is not there or not ours.
+    pub fields: Vec<FieldDifference>,
+    /// Fields that were applied once and are no longer declared: their values stay.
+    pub released: Vec<FieldPath>,
+    /// The live machine as a tree; `Null` where there is none.
+    pub live: Value,
+}
+
+/// A member of the stack that is no longer declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undeclared {
+    /// Its register entry.
+    pub entry: Entry,
+    /// The machine, where it is one and is there.
+    pub uuid: Option<Uuid>,
+}
+
+/// Something to know that is no difference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What it is about, where that is an object of the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// The sentence.
+    pub text: String,
+}
+
+/// All that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeSet {
+    /// Declared machines.
+    pub machines: BTreeMap<Address, MachineDifference>,
+    /// Members of the stack that are no longer declared.
+    pub undeclared: BTreeMap<Address, Undeclared>,
+    /// Things to know.
+    pub findings: Vec<Finding>,
+}
+
+/// Paths whose facts `diff` needs, given what is registered: the files that new machines and disks would take.
+pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
+    let mut paths = BTreeSet::new();
+    for (address, machine) in &desired.machines {
+        let live = presence::live_machine(address, machine, desired, inventory);
+        let folder = live.map_or_else(|| presence::birth_folder(machine, inventory), |live| live.folder());
+        if live.is_none() {
+            paths.insert(folder.clone());
+            paths.insert(presence::settings_file(machine, &folder));
+        }
+        for (key, disk) in machine.disks.iter().flatten() {
+            paths.extend(disk::file(key, disk, &folder));
+        }
+    }
+    paths.into_iter().collect()
+}
+
+/// Compares everything that is declared with what is there.
+pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
+    let mut findings = Vec::new();
+    let machines = desired
+        .machines
+        .iter()
+        .map(|(address, machine)| (address.clone(), machine_difference(address, machine, desired, inventory)))
+        .collect();
+    let undeclared = undeclared(desired, inventory, &mut findings);
+    ownership_findings(desired, inventory, &mut findings);
+    findings.sort();
+    ChangeSet { machines, undeclared, findings }
+}
+
+fn machine_difference(
+    address: &Address,
+    machine: &DesiredMachine,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> MachineDifference {
+    let presence = presence::presence(address, machine, desired, inventory);
+    let (Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. }) = &presence else {
+        return MachineDifference { presence, fields: Vec::new(), released: Vec::new(), live: Value::Null };
+    };
+    let Some(live_machine) = inventory.machines.get(uuid) else {
+        return MachineDifference { presence, fields: Vec::new(), released: Vec::new(), live: Value::Null };
+    };
+    // The disks of a renamed machine are still registered under its old name.
+    let known_as = match &presence {
+        Presence::Renamed { from, .. } => from,
+        _ => address,
+    };
+    let owner = match &presence {
+        Presence::Renamed { from_stack, .. } => from_stack,
+        _ => &desired.stack,
+    };
+    let folder = live_machine.folder();
+    let live = machine::live(live_machine, known_as, owner, Some(machine), inventory);
+    let unfinished = matches!(presence, Presence::Unfinished { .. });
+    let declared =
+        if unfinished { machine::birth(machine, Some(&folder)) } else { machine::declared(machine, Some(&folder)) };
+    let entry = inventory.registers.get(owner).and_then(|register| register.entries.get(known_as));
+    let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
+    let fields = tree::compare(&declared, &live, &equal)
+        .into_iter()
+        .map(|difference| {
+            let last = applied.and_then(|applied| tree::get(applied, &difference.path)).cloned();
+            FieldDifference {
+                kind: kind(&difference, last.as_ref(), applied.is_some_and(|applied| !applied.is_null())),
+                unknown: unknown(&difference, live_machine),
+                source: Some(machine.source_of(&difference.path).to_string()),
+                path: difference.path,
+                declared: difference.declared,
+                live: difference.live,
+                last,
+            }
+        })
+        .collect();
+    let released = match applied {
+        Some(applied) if !unfinished => released(applied, &declared),
+        _ => Vec::new(),
+    };
+    MachineDifference { presence, fields, released, live }
+}
+
+fn kind(difference: &tree::Difference, last: Option<&Value>, applied_known: bool) -> DifferenceKind {
+    match (last, &difference.declared, &difference.live) {
+        (None, None, Some(_)) if applied_known => DifferenceKind::Drift,
+        (None, _, _) => DifferenceKind::Change,
+        (Some(last), Some(declared), _) if last == declared => DifferenceKind::Drift,
+        (Some(last), _, Some(live)) if contains(live, last) => DifferenceKind::Change,
+        (Some(_), _, _) => DifferenceKind::DriftOverridden,
+    }
+}
+
+/// Whether everything in `part` stands in `whole`: a live member holds more than was declared of it.
+fn contains(whole: &Value, part: &Value) -> bool {
+    tree::compare(part, whole, &equal).iter().all(|difference| difference.declared.is_none())
+}
+
+fn unknown(difference: &tree::Difference, machine: &crate::inventory::Machine) -> Option<String> {
+    if let Some(reason) = machine.why_unknown(&difference.path) {
+        return Some(reason.to_owned());
+    }
+    match difference.path.parts().as_slice() {
+        ["disks", _, field @ ("size" | "variant" | "format" | "location")] if difference.live.is_none() => {
+            Some(format!("the disk's {field} could not be read"))
+        }
+        _ => None,
+    }
+}
+
+fn released(applied: &Value, declared: &Value) -> Vec<FieldPath> {
+    tree::leaves(applied)
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| tree::get(declared, path).is_none())
+        // A member that left a written map is a removal, which the comparison shows.
+        .filter(|path| {
+            let mut above = path.parent();
+            while let Some(prefix) = above {
+                if tree::is_authoritative(&prefix) && tree::get(declared, &prefix).is_some() {
+                    let keys = &path.keys()[..=prefix.keys().len()];
+                    return tree::get(declared, &FieldPath::of(keys.to_vec())).is_some();
+                }
+                above = prefix.parent();
+            }
+            true
+        })
+        .collect()
+}
+
+/// Whether VirtualBox's spelling of a value is the declared one.
+pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
+    if declared == live {
+        return true;
+    }
+    let (Some(a), Some(b)) = (declared.as_str(), live.as_str()) else {
+        return match (declared.as_array(), live.as_array()) {
+            // Groups are a set to VirtualBox, but the first one names the folder.
+            (Some(a), Some(b)) if path.parts() == ["groups"] => {
+                a.first() == b.first() && a.len() == b.len() && a.iter().all(|group| b.contains(group))
+            }
+            _ => false,
+        };
+    };
+    match path.parts().as_slice() {
+        ["state"] => DesiredState::parse(a)
+            .is_some_and(|state| state.is_met_by(&PowerState::parse_or_other(b))),
+        ["nics", _, "nat", "portForwards", _] => match (a.parse::<PortForward>(), b.parse::<PortForward>()) {
+            (Ok(a), Ok(b)) => a.host_port == HostPort::Auto && PortForward { host_port: b.host_port, ..a } == b,
+            _ => false,
+        },
+        ["nics", _, "mac"] | ["osType"] => a.eq_ignore_ascii_case(b),
+        _ => false,
+    }
+}
+
+fn undeclared(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Finding>) -> BTreeMap<Address, Undeclared> {
+    let Some(register) = inventory.registers.get(&desired.stack) else { return BTreeMap::new() };
+    let renamed: BTreeSet<Address> = desired
+        .machines
+        .values()
+        .filter_map(|machine| machine.lifecycle.renamed_from.as_ref())
+        .filter(|(stack, _)| stack.as_ref().is_none_or(|stack| *stack == desired.stack))
+        .map(|(_, name)| Address::Machine(name.clone()))
+        .collect();
+    let mut found = BTreeMap::new();
+    for (address, entry) in &register.entries {
+        let machine_address = address.machine_name().map(|name| Address::Machine(name.clone()));
+        let covered = machine_address.as_ref().is_some_and(|machine| {
+            desired.machines.contains_key(machine) || (renamed.contains(machine) && machine == address)
+        });
+        if covered && !matches!(address, Address::InlineDisk(..)) {
+            continue;
+        }
+        if let Address::InlineDisk(name, key) = address {
+            // The disks of a declared machine are its `disks` map's; those of an undeclared one go with it.
+            let declared = desired.machines.get(&Address::Machine(name.clone()));
+            let written = declared.and_then(|machine| machine.disks.as_ref());
+            let attached = declared.is_some() && !written.is_some_and(|disks| !disks.contains_key(key));
+            let machine_is_there = inventory.owned_machine(&desired.stack, &Address::Machine(name.clone())).is_some();
+            if attached || (declared.is_none() && machine_is_there) || renamed.contains(&Address::Machine(name.clone())) {
+                continue;
+            }
+            // Kept without its machine, or no longer in a written map.
+            if inventory_has(entry, inventory) {
+                found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid: None });
+            }
+            continue;
+        }
+        let uuid = inventory.owned_machine(&desired.stack, address).map(|machine| machine.uuid);
+        if uuid.is_none() && entry.status == Status::Confirmed {
+            findings.push(Finding {
+                address: Some(address.clone()),
+                text: format!("{address} is gone from VirtualBox and no longer declared: the next apply forgets it"),
+            });
+        }
+        found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid });
+    }
+    // A valid mark without an entry is ours too.
+    for machine in inventory.machines.values() {
+        if let Ownership::Owned { stack, address } = inventory.owner_of(machine) {
+            if stack == desired.stack
+                && !desired.machines.contains_key(&address)
+                && !renamed.contains(&address)
+                && !found.contains_key(&address)
+            {
+                let entry = Entry { status: Status::Confirmed, ..Entry::pending(Identity::Uuid(machine.uuid)) };
+                found.insert(address, Undeclared { entry, uuid: Some(machine.uuid) });
+            }
+        }
+    }
+    found
+}
+
+fn inventory_has(entry: &Entry, inventory: &Inventory) -> bool {
+    match &entry.identity {
+        Identity::Uuid(uuid) => inventory.media.contains_key(uuid),
+        Identity::Path(path) => {
+            inventory.medium_at(path).is_some()
+                || inventory.paths.get(path).is_some_and(|fact| *fact == PathFact::File)
+        }
+        Identity::Network(name) => inventory.nat_networks.contains(name),
+    }
+}
+
+fn ownership_findings(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Finding>) {
+    for machine in inventory.machines.values() {
+        let name = machine.name.as_deref().unwrap_or("?");
+        match &machine.mark {
+            MarkState::Foreign(mark) if mark.stack == desired.stack => findings.push(Finding {
+                address: None,
+                text: format!(
+                    "machine {name:?} {{{}}} carries the mark of {} (machine {{{}}}): it is a clone, and unowned",
+                    machine.uuid, mark.address, mark.uuid
+                ),
+            }),
+            MarkState::Broken(reason) => findings.push(Finding {
+                address: None,
+                text: format!("machine {name:?} {{{}}} has a mark that cannot be read: {reason}", machine.uuid),
+            }),
+            _ => {}
+        }
+        if let Ownership::MarkRemoved { stack, address } = inventory.owner_of(machine) {
+            if stack == desired.stack {
+                findings.push(Finding {
+                    address: Some(address.clone()),
+                    text: format!(
+                        "machine {name:?} {{{}}} was {address} of this stack, and somebody removed its mark: it is unowned",
+                        machine.uuid
+                    ),
+                });
+            }
+        }
+    }
+    for problem in &inventory.problems {
+        findings.push(Finding { address: None, text: format!("{} could not be read: {}", problem.what, problem.reason) });
+    }
+}
