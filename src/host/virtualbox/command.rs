@@ -1,0 +1,108 @@
+//! A command line as plain data: what the runner spawns, and what errors and `-o commands` show.
+
+use std::fmt;
+
+/// One argument of VBoxManage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Argument {
+    text: String,
+    secret: bool,
+}
+
+/// The arguments of one call of VBoxManage. Displayed as a shell would want them, secrets left out and long ones cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine(Vec<Argument>);
+
+impl CommandLine {
+    /// Longest argument that is shown whole.
+    const SHOWN: usize = 120;
+
+    /// A command line of these arguments.
+    pub fn of<S: Into<String>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        Self(arguments.into_iter().map(|text| Argument { text: text.into(), secret: false }).collect())
+    }
+
+    /// One argument more.
+    pub fn push(&mut self, text: impl Into<String>) {
+        self.0.push(Argument { text: text.into(), secret: false });
+    }
+
+    /// One argument more that must not be shown.
+    pub fn push_secret(&mut self, text: impl Into<String>) {
+        self.0.push(Argument { text: text.into(), secret: true });
+    }
+
+    /// This command line and one argument more.
+    #[must_use]
+    pub fn arg(mut self, text: impl Into<String>) -> Self {
+        self.push(text);
+        self
+    }
+
+    /// `--flag=value`: the form in which a value may begin with `-`, be empty or hold anything else.
+    #[must_use]
+    pub fn option(self, flag: &str, value: impl fmt::Display) -> Self {
+        self.arg(format!("--{flag}={value}"))
+    }
+
+    /// The arguments.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|argument| argument.text.as_str())
+    }
+
+    /// All of it, quoted for a POSIX shell; secrets are `***`.
+    pub fn to_shell(&self) -> String {
+        self.render(usize::MAX)
+    }
+
+    fn render(&self, longest: usize) -> String {
+        let mut line = "VBoxManage".to_owned();
+        for argument in &self.0 {
+            line.push(' ');
+            if argument.secret {
+                line.push_str("***");
+            } else if argument.text.len() <= longest {
+                line.push_str(&quoted(&argument.text));
+            } else {
+                let end = argument.text.floor_char_boundary(longest);
+                line.push_str(&quoted(&format!("{}…", &argument.text[..end])));
+            }
+        }
+        line
+    }
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Self::SHOWN))
+    }
+}
+
+/// An argument in the quotes that a POSIX shell needs.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-+=./:,@%…".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommandLine;
+
+    #[test]
+    fn a_shell_reads_back_what_is_shown() {
+        let line = CommandLine::of(["modifyvm", "x"]).option("description", "it's -\n\"two\"").arg("");
+        assert_eq!(line.to_shell(), "VBoxManage modifyvm x '--description=it'\\''s -\n\"two\"' ''");
+    }
+
+    #[test]
+    fn secrets_and_long_arguments_are_not_shown() {
+        let mut line = CommandLine::of(["setextradata", "global", "k"]).arg("é".repeat(100));
+        line.push_secret("hunter2");
+        assert_eq!(line.to_string(), format!("VBoxManage setextradata global k {}… ***", "é".repeat(60)));
+        assert!(!line.to_shell().contains("hunter2"));
+    }
+}

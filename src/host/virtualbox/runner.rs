@@ -1,0 +1,424 @@
+//! The only place that spawns a process: VBoxManage, with its stalls, its races and its lies about success.
+//!
+//! - A client now and then sleeps for exactly ten seconds (`vbox-settings` 5.2). A command that may be given twice has a
+//!   short deadline, is then ended, and given again; the last attempt has a long one.
+//! - `Failed to create the VirtualBox object!` means that nothing was done: the command is given again, with pauses.
+//! - Output goes to unnamed files: a server that the command starts would keep a pipe open long after the command has
+//!   ended, and a file holds all that was written once the process is gone.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use super::classify::Output;
+use super::classify::judge;
+use super::command::CommandLine;
+use crate::host::{ErrorClass, HostError, Progress};
+
+/// What a command is, which decides how long it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// Only reads: ended soon and given again.
+    Read,
+    /// Changes something, and may be given twice: ended soon and given again.
+    Repeatable,
+    /// Changes something and must not be given twice.
+    Once,
+    /// Works for as long as it works (a start, a copy): ended only after a long silence.
+    Long,
+}
+
+/// The deadlines behind [`Deadline`]; tests have shorter ones.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    /// One for each attempt of a command that only reads.
+    pub read: Vec<Duration>,
+    /// One for each attempt of a change that may be given twice.
+    pub repeatable: Vec<Duration>,
+    /// For a change that must not be given twice.
+    pub once: Duration,
+    /// The longest silence of a long command.
+    pub silence: Duration,
+    /// Pauses before a command is given again that VirtualBox says it did not begin.
+    pub pauses: Vec<Duration>,
+    /// From the polite end of a process to the other one.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = |all: &[u64]| all.iter().copied().map(Duration::from_secs).collect();
+        let pauses = [250, 500, 1000, 2000, 4000].map(Duration::from_millis);
+        Self {
+            read: seconds(&[1, 2, 4, 30]),
+            repeatable: seconds(&[2, 4, 60]),
+            once: Duration::from_mins(1),
+            silence: Duration::from_mins(10),
+            pauses: pauses.to_vec(),
+            grace: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Sees each command line right before it is spawned.
+pub type Trace = Box<dyn Fn(&CommandLine) + Send + Sync>;
+
+/// Runs VBoxManage.
+pub struct Runner {
+    program: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+    patience: Patience,
+    spawned: AtomicU64,
+    cancelled: Mutex<bool>,
+    wake: Condvar,
+    trace: Option<Trace>,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("program", &self.program).finish_non_exhaustive()
+    }
+}
+
+/// Longest output that is read: nothing that VirtualBox prints comes near it.
+const MAX_OUTPUT: u64 = 64 << 20;
+
+/// A locale in which VBoxManage speaks English and takes any text: without UTF-8 it ends with `RTR3Init:
+/// VERR_NO_TRANSLATION` on an argument that is not ASCII.
+const LOCALE: &str = if cfg!(target_os = "macos") { "en_US.UTF-8" } else { "C.UTF-8" };
+
+impl Runner {
+    /// Runs this program. `environment` holds what the settings say of `VBOX_USER_HOME` and `VBOX_IPC_SOCKETID`.
+    pub fn new(program: PathBuf, environment: Vec<(OsString, OsString)>) -> Self {
+        Self {
+            program,
+            environment,
+            patience: Patience::default(),
+            spawned: AtomicU64::new(0),
+            cancelled: Mutex::new(false),
+            wake: Condvar::new(),
+            trace: None,
+        }
+    }
+
+    /// The same with other deadlines.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The same, telling someone of every process.
+    #[must_use]
+    pub fn with_trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// How many processes were spawned so far.
+    pub fn spawned(&self) -> u64 {
+        self.spawned.load(Ordering::Relaxed)
+    }
+
+    /// Ends all waiting between attempts, now and later. Commands that run are left to their end.
+    pub fn cancel(&self) {
+        *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits; true where somebody cancelled before or meanwhile.
+    pub fn pause(&self, duration: Duration) -> bool {
+        let cancelled = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.wake.wait_timeout_while(cancelled, duration, |cancelled| !*cancelled);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Runs a command that only reads.
+    pub fn read<S: Into<String>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Output, HostError> {
+        self.run(&CommandLine::of(arguments), Deadline::Read)
+    }
+
+    /// Runs a command. `Ok` means that it ended with status 0 and printed no error, not that it did what it should.
+    pub fn run(&self, command: &CommandLine, deadline: Deadline) -> Result<Output, HostError> {
+        self.run_with_progress(command, deadline, &|_| {})
+    }
+
+    /// The same, passing the percentages on that it prints.
+    pub fn run_with_progress(
+        &self,
+        command: &CommandLine,
+        deadline: Deadline,
+        progress: Progress<'_>,
+    ) -> Result<Output, HostError> {
+        fits(command)?;
+        let mut pauses = self.patience.pauses.iter();
+        loop {
+            let outcome = self.attempts(command, deadline, progress);
+            let again = matches!(&outcome, Err(error @ HostError::Refused { .. }) if error.class() == ErrorClass::NotExecuted);
+            match pauses.next() {
+                Some(pause) if again && !self.pause(*pause) => {}
+                _ => return outcome,
+            }
+        }
+    }
+
+    /// Runs a command until an attempt ends by itself.
+    fn attempts(
+        &self,
+        command: &CommandLine,
+        deadline: Deadline,
+        progress: Progress<'_>,
+    ) -> Result<Output, HostError> {
+        let limits: &[Duration] = match deadline {
+            Deadline::Read => &self.patience.read,
+            Deadline::Repeatable => &self.patience.repeatable,
+            Deadline::Once => std::slice::from_ref(&self.patience.once),
+            Deadline::Long => std::slice::from_ref(&self.patience.silence),
+        };
+        for limit in limits {
+            let mut process = self.spawn(command)?;
+            let end = process.wait(*limit, deadline == Deadline::Long, progress);
+            match end.map_err(|source| self.failure(source))? {
+                End::Status(status) => {
+                    let output = process.output().map_err(|source| self.failure(source))?;
+                    return judge(command, status.code(), output);
+                }
+                End::Limit => process.end(self.patience.grace),
+                End::Flood => {
+                    process.end(self.patience.grace);
+                    let detail = format!("more than {} MiB", MAX_OUTPUT >> 20);
+                    return Err(HostError::Garbage { command: command.to_string(), detail });
+                }
+            }
+        }
+        Err(HostError::Timeout {
+            command: command.to_string(),
+            seconds: limits.last().map_or(0, Duration::as_secs),
+            harmless: deadline == Deadline::Read,
+        })
+    }
+
+    fn failure(&self, source: io::Error) -> HostError {
+        HostError::Spawn { program: self.program.clone(), source }
+    }
+
+    fn spawn(&self, command: &CommandLine) -> Result<Process, HostError> {
+        if let Some(trace) = &self.trace {
+            trace(command);
+        }
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+        let start = || -> io::Result<Process> {
+            let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+            let child = self
+                .process(&self.program)
+                .args(command.arguments())
+                .stdout(stdout.try_clone()?)
+                .stderr(stderr.try_clone()?)
+                .spawn()?;
+            Ok(Process { child, stdout, stderr })
+        };
+        start().map_err(|source| self.failure(source))
+    }
+
+    /// A program of VirtualBox with the locale and environment that all of them get.
+    fn process(&self, program: &Path) -> Command {
+        #[expect(clippy::disallowed_methods, reason = "this is the room that may")]
+        let mut process = Command::new(program);
+        process
+            .stdin(Stdio::null())
+            .env("LC_ALL", LOCALE)
+            .env_remove("LANGUAGE")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        detach(&mut process);
+        process
+    }
+
+    /// Starts VirtualBox's own server and leaves it alone: it ends by itself after its last client.
+    pub fn start_server(&self, program: &Path, arguments: &[&str]) -> Result<Server, HostError> {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+        let child = self
+            .process(program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|source| HostError::Spawn { program: program.to_owned(), source })?;
+        Ok(Server(child))
+    }
+}
+
+/// A server that was started here. It is never ended from here.
+#[derive(Debug)]
+pub struct Server(Child);
+
+impl Server {
+    /// Whether it has ended already.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+/// Keeps a terminal's Ctrl-C, which goes to a whole process group, from ending what VirtualBox is doing.
+#[cfg(unix)]
+fn detach(process: &mut Command) {
+    use std::os::unix::process::CommandExt as _;
+    process.process_group(0);
+}
+
+/// The same on Windows, and no console window.
+#[cfg(windows)]
+fn detach(process: &mut Command) {
+    use std::os::windows::process::CommandExt as _;
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+    const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+    process.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
+}
+
+/// Refuses what the operating system could not pass on: on Windows 32,767 characters in all, on Linux 128 KiB an argument.
+fn fits(command: &CommandLine) -> Result<(), HostError> {
+    let too_long = if cfg!(windows) {
+        // Every argument may need quotes, and every quote and backslash in it another character.
+        let quoted = |text: &str| text.encode_utf16().count() + text.matches(['"', '\\']).count() + 3;
+        command.arguments().map(quoted).sum::<usize>() > 32_000
+    } else {
+        command.arguments().any(|argument| argument.len() >= 128 << 10)
+    };
+    if too_long {
+        return Err(HostError::Unsupported {
+            what: format!("passing `{command}`, which is too long for a command line,"),
+        });
+    }
+    Ok(())
+}
+
+/// Why waiting ended.
+enum End {
+    Status(ExitStatus),
+    Limit,
+    Flood,
+}
+
+/// A VBoxManage that runs.
+struct Process {
+    child: Child,
+    stdout: File,
+    stderr: File,
+}
+
+impl Process {
+    /// Waits for the end or the limit. With `renewed` every sign of life moves the limit.
+    fn wait(&mut self, limit: Duration, renewed: bool, progress: Progress<'_>) -> io::Result<End> {
+        let started = Instant::now();
+        let mut since = started;
+        let mut seen = 0;
+        let mut percent = None;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(End::Status(status));
+            }
+            let length = self.stderr.metadata()?.len();
+            let written = length + self.stdout.metadata()?.len();
+            if written > MAX_OUTPUT {
+                return Ok(End::Flood);
+            }
+            if written > seen {
+                seen = written;
+                if renewed {
+                    since = Instant::now();
+                }
+                let now = last_percent(&tail(&self.stderr, length)?);
+                if let Some(now) = now.filter(|_| now != percent) {
+                    percent = Some(now);
+                    progress(now);
+                }
+            }
+            if since.elapsed() >= limit {
+                return Ok(End::Limit);
+            }
+            // Most commands end after 30 ms: those are looked at often, the others seldom.
+            let pause = if started.elapsed() < Duration::from_millis(200) { 1 } else { 10 };
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+    }
+
+    /// What it printed, after its end.
+    fn output(mut self) -> io::Result<Output> {
+        Ok(Output { stdout: text(&mut self.stdout)?, stderr: text(&mut self.stderr)? })
+    }
+
+    /// Ends it: politely, and if that does not help in time, for good.
+    fn end(&mut self, grace: Duration) {
+        terminate(&mut self.child);
+        let end = Instant::now() + grace;
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks a child to end. It was not waited for yet, so that its id is still its own.
+#[cfg(unix)]
+fn terminate(child: &mut Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // An error means that it has ended.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+/// There is no polite way on Windows.
+#[cfg(windows)]
+fn terminate(child: &mut Child) {
+    let _ = child.kill();
+}
+
+fn text(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.take(MAX_OUTPUT).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).replace("\r\n", "\n"))
+}
+
+/// The last bytes of a file that another process writes. The position is shared with the writer, so that it must be
+/// moved by nobody: unix reads at a place, Windows does without.
+#[cfg(unix)]
+fn tail(file: &File, length: u64) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt as _;
+    let mut bytes = vec![0; 64];
+    let read = file.read_at(&mut bytes, length.saturating_sub(64))?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+#[cfg(windows)]
+#[allow(clippy::unnecessary_wraps, reason = "the same signature as elsewhere")]
+fn tail(_: &File, _: u64) -> io::Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
+/// The last number of `0%...10%...20%...`.
+fn last_percent(bytes: &[u8]) -> Option<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    let before = &text[..text.rfind('%')?];
+    let start = before.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| at + 1);
+    before[start..].parse().ok().filter(|percent| *percent <= 100)
+}
+
+#[cfg(all(test, unix))]
+mod tests;
