@@ -260,7 +260,7 @@ fn undeclared(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Findi
     let renamed: BTreeSet<Address> = desired
         .machines
         .values()
-        .filter_map(|machine| machine.lifecycle.renamed_from.as_ref())
+        .flat_map(|machine| &machine.lifecycle.renamed_from)
         .filter(|(stack, _)| stack.as_ref().is_none_or(|stack| *stack == desired.stack))
         .map(|(_, name)| Address::Machine(name.clone()))
         .collect();

@@ -113,11 +113,12 @@ fn former<'a>(
     desired: &Desired,
     inventory: &'a Inventory,
 ) -> Option<(&'a Machine, Address, StackName)> {
-    let (stack, name) = machine.lifecycle.renamed_from.as_ref()?;
-    let stack = stack.as_ref().unwrap_or(&desired.stack);
-    let from = Address::Machine(name.clone());
-    let live = inventory.owned_machine(stack, &from)?;
-    Some((live, from, stack.clone()))
+    machine.lifecycle.renamed_from.iter().find_map(|(stack, name)| {
+        let stack = stack.as_ref().unwrap_or(&desired.stack);
+        let from = Address::Machine(name.clone());
+        let live = inventory.owned_machine(stack, &from)?;
+        Some((live, from, stack.clone()))
+    })
 }
 
 /// Whether a declared machine is there, and whose it is.

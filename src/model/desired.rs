@@ -73,6 +73,8 @@ pub struct DesiredMachine {
     pub lifecycle: Lifecycle,
     /// Seconds that an ACPI shutdown may take.
     pub stop_timeout: u64,
+    /// Machines that are started before this one.
+    pub depends_on: BTreeSet<Address>,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
     /// Where each declared field was written; the longest prefix of a path is its place.
@@ -105,8 +107,9 @@ pub struct Lifecycle {
     pub on_remove: OnRemove,
     /// Permissions that need not be given on the command line.
     pub allow: Dangers,
-    /// Former name, of this stack or of another one.
-    pub renamed_from: Option<(Option<StackName>, MachineName)>,
+    /// Former names, of this stack or of another one; the first that is owned is it. A first member may come from a numbered
+    /// machine or from a single one.
+    pub renamed_from: Vec<(Option<StackName>, MachineName)>,
     /// Set at birth, not compared afterwards; a path covers what is below it.
     pub ignore: BTreeSet<FieldPath>,
     /// Must exist, may be referenced, is never changed.
