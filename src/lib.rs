@@ -1,7 +1,8 @@
 //! vboxmcp makes a VirtualBox host match a description.
 pub mod diff;
 pub mod event;
+pub mod host;
 pub mod inventory;
+pub mod manifest;
 pub mod model;
 pub mod plan;
-pub mod host;
