@@ -74,7 +74,8 @@ fn set_up() -> Result<PathBuf, Missing> {
         .output()
         .map_err(|error| Missing::Impossible(format!("{}: {error}", script.display())))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let reason = said.lines().last().unwrap_or("tests/lab/setup.sh failed").to_owned();
+    let reason =
+        said.lines().last().unwrap_or("tests/lab/setup.sh failed").trim_start_matches("lab: ").to_owned();
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().into()),
         Some(77) => Err(Missing::Impossible(reason)),

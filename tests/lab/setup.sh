@@ -136,7 +136,8 @@ make_root() {
     say "making a root with VirtualBox (1.1 GB, about a minute)"
     build() {
         rm -rf --one-file-system "$new"
-        TMPDIR=/tmp mmdebstrap --mode=root --variant=minbase --components=main,contrib --include="$packages" \
+        # In a mount namespace of its own: what it mounts goes when it ends, however it ends.
+        TMPDIR=/tmp unshare --mount -- mmdebstrap --mode=root --variant=minbase --components=main,contrib --include="$packages" \
             "${options[@]}" sid "$new" "deb [signed-by=$(keyring)] $from sid main contrib"
     }
     try build || { tail -n 5 "$log" >&2; cannot "mmdebstrap failed ($log)"; }
