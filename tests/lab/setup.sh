@@ -74,6 +74,7 @@ install_packages() {
     command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
     command -v gcc >/dev/null || missing+=(gcc)
     [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+    command -v mount >/dev/null || missing+=(mount)
     command -v nsenter >/dev/null || missing+=(util-linux)
     [ -e "$(keyring)" ] || missing+=(debian-archive-keyring)
     [ ${#missing[@]} -gt 0 ] || return 0
