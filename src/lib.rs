@@ -1,4 +1,5 @@
 //! vboxmcp makes a VirtualBox host match a description.
+pub mod config;
 pub mod diff;
 pub mod event;
 pub mod host;
