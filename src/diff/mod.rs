@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use presence::{Owner, Presence};
+pub use presence::{Owner, Presence, birth_folder};
 
 use crate::inventory::{Entry, Identity, Inventory, MarkState, Ownership, PathFact, Status};
 use crate::model::{Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, PortForward, PowerState};
@@ -105,7 +105,7 @@ pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
     let mut paths = BTreeSet::new();
     for (address, machine) in &desired.machines {
         let live = presence::live_machine(address, machine, desired, inventory);
-        let folder = live.map_or_else(|| presence::birth_folder(machine, inventory), |live| live.folder());
+        let folder = live.map_or_else(|| birth_folder(machine, inventory), |live| live.folder());
         if live.is_none() {
             paths.insert(folder.clone());
             paths.insert(presence::settings_file(machine, &folder));

@@ -82,8 +82,9 @@ pub struct Problem {
 
 impl Inventory {
     /// Machines of a name. VirtualBox allows several.
-    pub fn machines_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Machine> {
-        self.machines.values().filter(move |machine| machine.name.as_deref() == Some(name))
+    pub fn machines_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Machine> + use<'a> {
+        let name = name.to_owned();
+        self.machines.values().filter(move |machine| machine.name.as_deref() == Some(name.as_str()))
     }
 
     /// The base of a differencing chain; the medium itself where it has no parent. `None` for an unknown medium or a cycle.

@@ -3,6 +3,7 @@
 //! No I/O, no text formats beyond the canonical spelling of each value, no import from another room.
 
 pub mod address;
+pub mod capability;
 pub mod danger;
 pub mod desired;
 pub mod field;

@@ -1,11 +1,41 @@
 //! The plan: an inert DAG of steps. Pure: no clock, no I/O, no randomness; the same input gives the same bytes.
+//!
+//! `types` is what a plan is; `machine`, `storage`, `power`, `remove` and `adopt` turn differences into steps; `draft`
+//! collects them in order; `limits` holds them against the policy; `canonical` makes bytes and hash.
 
 pub mod action;
+mod adopt;
+mod canonical;
+mod draft;
+mod limits;
+mod machine;
+mod ports;
+mod power;
 mod register;
+mod remove;
+mod storage;
 mod types;
 
 pub use action::{Action, Assignment, Insert, Target};
+pub use adopt::adopt;
 pub use register::{Member, RegisterPlan};
+pub use remove::{DestroyOptions, destroy};
 pub use types::{
     Blocked, Expectation, HostId, ObjectPlan, Operation, Plan, PlannedField, Refusal, Step, StepId, Summary, Verb,
 };
+
+use crate::diff::ChangeSet;
+use crate::inventory::Inventory;
+use crate::model::{Desired, Policy};
+
+/// Plans what makes the host match the declaration.
+pub fn plan(changes: &ChangeSet, desired: &Desired, inventory: &Inventory, policy: &Policy, options: &PlanOptions) -> Plan {
+    machine::plan(changes, desired, inventory, policy, options)
+}
+
+/// What a plan of `apply` may leave out or take along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// The stack's name was typed: prune even though the manifest paths are others than the last full apply's.
+    pub stack_typed: bool,
+}

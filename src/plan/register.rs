@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::inventory::{Entry, Identity, Register, Status};
+use super::draft::Draft;
+use super::machine::Scene;
+use crate::diff::{Presence, disk, machine as shape};
+use crate::inventory::{AttachedMedium, Entry, Identity, Machine, Register, Status};
 use crate::model::{Address, OnRemove, StackName};
 
 /// One member as it will be registered.
@@ -18,7 +21,7 @@ pub struct Member {
     pub identity: Option<Identity>,
     /// What is declared; the fields that are read back like this become its last applied ones.
     pub declared: Value,
-    /// It stays as it is registered, fields and all, except for what is read back (blocked objects).
+    /// Never deleted.
     pub protect: bool,
     /// What happens when it is no longer declared.
     pub on_remove: OnRemove,
@@ -70,5 +73,78 @@ impl RegisterPlan {
             }
         }
         register
+    }
+}
+
+/// Registers one declared machine and its inline disks. Objects that are not ours, or that cannot be read, stay as they are registered.
+pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
+    let uuid = match &scene.difference.presence {
+        Presence::Absent { uuid, .. } => *uuid,
+        Presence::Ours { uuid } | Presence::Unfinished { uuid } => Some(*uuid),
+        Presence::Renamed { uuid, from, from_stack } => {
+            plan.renamed.insert(scene.address.clone(), (from_stack.clone(), from.clone()));
+            Some(*uuid)
+        }
+        Presence::Conflict { .. }
+        | Presence::External { .. }
+        | Presence::ExternalMissing
+        | Presence::Unreadable { .. } => return,
+    };
+    let lifecycle = &scene.machine.lifecycle;
+    let folder = scene.live().map(Machine::folder);
+    plan.members.insert(scene.address.clone(), Member {
+        identity: uuid.filter(|_| scene.live().is_some()).map(Identity::Uuid),
+        declared: shape::declared(scene.machine, folder.as_deref()),
+        protect: lifecycle.protect,
+        on_remove: lifecycle.on_remove,
+        labels: scene.machine.labels.clone(),
+    });
+    let Some(name) = scene.address.machine_name() else { return };
+    let register = scene.inventory.registers.get(&scene.desired.stack);
+    let attached = scene.live().map(|machine| {
+        disk::keyed(machine, scene.known_as(), scene.owner_register(), Some(scene.machine), scene.inventory)
+    });
+    let birth_folder = folder.unwrap_or_else(|| crate::diff::birth_folder(scene.machine, scene.inventory));
+    for (key, declared) in scene.machine.disks.iter().flatten() {
+        let address = Address::InlineDisk(name.clone(), key.clone());
+        let blocked = draft.blocked.iter().any(|blocked| {
+            blocked.fields.contains(&crate::model::FieldPath::of(["disks", key]))
+        });
+        let known = register.is_some_and(|register| register.entries.contains_key(&address));
+        if blocked && !known {
+            continue;
+        }
+        let live = attached.as_ref().and_then(|disks| disks.get(key)).and_then(|attachment| match &attachment.medium {
+            AttachedMedium::Image(leaf) => scene.inventory.base_of(*leaf).map(|base| base.uuid),
+            _ => None,
+        });
+        let registered = register.and_then(|register| register.entries.get(&address)).map(|entry| &entry.identity);
+        let identity = match (live, registered) {
+            (Some(base), _) => Some(Identity::Uuid(base)),
+            (None, Some(identity)) => Some(identity.clone()),
+            (None, None) => disk::file(key, declared, &birth_folder).map(Identity::Path),
+        };
+        if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence {
+            if let Some(former) = from.machine_name() {
+                let former = Address::InlineDisk(former.clone(), key.clone());
+                plan.renamed.insert(address.clone(), (from_stack.clone(), former));
+            }
+        }
+        plan.members.insert(address, Member {
+            identity,
+            declared: Value::Null,
+            protect: lifecycle.protect,
+            on_remove: lifecycle.on_remove,
+            labels: BTreeMap::new(),
+        });
+    }
+    // Disks that leave a written map are detached and kept: their leaves are what must be attached again.
+    let Some(written) = &scene.machine.disks else { return };
+    for (key, attachment) in attached.into_iter().flatten().filter(|(key, _)| !written.contains_key(key)) {
+        let address = Address::InlineDisk(name.clone(), key);
+        let ours = register.is_some_and(|register| register.entries.contains_key(&address));
+        if let (true, AttachedMedium::Image(leaf)) = (ours, &attachment.medium) {
+            plan.detached.insert(address, *leaf);
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! Adoption: a plan of its own that writes marks and nothing else.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::action::{Action, Target};
+use super::draft::{self, Draft};
+use super::register::{Member, RegisterPlan};
+use super::types::{Blocked, ObjectPlan, Operation, Plan, Verb};
+use super::{canonical, limits};
+use crate::diff::{Finding, disk, machine as shape};
+use crate::inventory::{AttachedMedium, Identity, Inventory, Machine, Mark, Ownership};
+use crate::model::{Address, Dangers, Desired, DesiredMachine, Policy};
+
+/// Plans the adoption of declared machines. `chosen` names the machine where several share a name.
+pub fn adopt(
+    addresses: &[Address],
+    chosen: &BTreeMap<Address, Uuid>,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+) -> Plan {
+    let mut objects = Vec::new();
+    let mut drafts = Vec::new();
+    let mut register = RegisterPlan::default();
+    let mut notes = Vec::new();
+    for address in addresses {
+        let Some(machine) = desired.machines.get(address) else {
+            objects.push(blocked(address, "it is not declared: adoption takes over what a manifest describes", vec![
+                format!("vboxmcp export {address} writes such a manifest"),
+            ]));
+            continue;
+        };
+        match candidate(address, machine, chosen.get(address).copied(), desired, inventory) {
+            Err(object) => objects.push(*object),
+            Ok(None) => notes.push(Finding { address: Some(address.clone()), text: format!("{address} is ours already") }),
+            Ok(Some(live)) => {
+                let mut draft = Draft::new(address.clone(), Target::Existing(live.uuid), Dangers::new());
+                let mark = Mark::new(desired.stack.clone(), address.clone(), live.uuid);
+                draft.push(Action::WriteMark { machine: Target::Existing(live.uuid), mark: Some(mark) }, [], []);
+                members(&mut register, &mut draft, address, machine, live, desired, inventory);
+                objects.push(ObjectPlan {
+                    address: address.clone(),
+                    operation: Operation::Adopt,
+                    uuid: Some(live.uuid),
+                    fields: Vec::new(),
+                    effects: draft.effects.clone(),
+                    blocked: Vec::new(),
+                    danger: Dangers::new(),
+                });
+                drafts.push(draft);
+            }
+        }
+    }
+    let steps = draft::number(&drafts);
+    let mut plan = canonical::assemble(Verb::Adopt, desired, inventory, policy, objects, steps, register);
+    limits::check(&mut plan, desired, inventory);
+    plan.notes = notes;
+    canonical::seal(plan)
+}
+
+fn blocked(address: &Address, reason: &str, hints: Vec<String>) -> ObjectPlan {
+    ObjectPlan {
+        address: address.clone(),
+        operation: Operation::Blocked,
+        uuid: None,
+        fields: Vec::new(),
+        effects: Vec::new(),
+        blocked: vec![Blocked { fields: Vec::new(), reason: reason.to_owned(), missing: Dangers::new(), hints }],
+        danger: Dangers::new(),
+    }
+}
+
+fn candidate<'a>(
+    address: &Address,
+    machine: &DesiredMachine,
+    chosen: Option<Uuid>,
+    desired: &Desired,
+    inventory: &'a Inventory,
+) -> Result<Option<&'a Machine>, Box<ObjectPlan>> {
+    let refuse = |reason: &str, hints: Vec<String>| Err(Box::new(blocked(address, reason, hints)));
+    if machine.lifecycle.external {
+        return refuse("it is declared external: it is referenced and never changed", vec![
+            "remove `lifecycle.external` to own it".to_owned(),
+        ]);
+    }
+    if inventory.owned_machine(&desired.stack, address).is_some() {
+        return Ok(None);
+    }
+    let mut named: Vec<&Machine> = inventory.machines_named(machine.name.as_str()).collect();
+    if let Some(uuid) = chosen {
+        named.retain(|live| live.uuid == uuid);
+    }
+    let live = match named.as_slice() {
+        [] => return refuse("VirtualBox has no such machine", vec!["vboxmcp get machines".to_owned()]),
+        [live] => *live,
+        several => {
+            let list: Vec<String> = several.iter().map(|live| format!("--uuid {}", live.uuid)).collect();
+            return refuse("several machines have that name", list);
+        }
+    };
+    match inventory.owner_of(live) {
+        Ownership::Owned { stack, address: other } => refuse(
+            &format!("it is {other} of stack {stack}: one machine belongs to one stack"),
+            vec!["`lifecycle.renamedFrom: STACK/NAME` moves it".to_owned()],
+        ),
+        Ownership::Unclear(reason) => refuse(&format!("its mark cannot be read: {reason}"), Vec::new()),
+        Ownership::Unowned | Ownership::MarkRemoved { .. } if !live.access.is_readable() => {
+            refuse(live.access.reason().unwrap_or("it cannot be read"), Vec::new())
+        }
+        Ownership::Unowned | Ownership::MarkRemoved { .. } => Ok(Some(live)),
+    }
+}
+
+fn members(
+    register: &mut RegisterPlan,
+    draft: &mut Draft,
+    address: &Address,
+    machine: &DesiredMachine,
+    live: &Machine,
+    desired: &Desired,
+    inventory: &Inventory,
+) {
+    let lifecycle = &machine.lifecycle;
+    let member = |identity: Identity, declared: serde_json::Value| Member {
+        identity: Some(identity),
+        declared,
+        protect: lifecycle.protect,
+        on_remove: lifecycle.on_remove,
+        labels: machine.labels.clone(),
+    };
+    // The live values of the declared fields become the last applied ones: what differs is a change, not drift.
+    let declared = shape::declared(machine, Some(&live.folder()));
+    let there = shape::live(live, address, &desired.stack, Some(machine), inventory);
+    register.members.insert(address.clone(), member(Identity::Uuid(live.uuid), only_declared(&declared, &there)));
+    let Some(name) = address.machine_name() else { return };
+    let disks = disk::keyed(live, address, inventory.registers.get(&desired.stack), Some(machine), inventory);
+    for (key, attachment) in disks {
+        let declared = machine.disks.as_ref().is_some_and(|disks| disks.contains_key(&key));
+        let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+        let Some(base) = inventory.base_of(*leaf).filter(|_| declared) else { continue };
+        draft.effects.push(format!("takes over disk {key}: {}", base.location.display()));
+        let address = Address::InlineDisk(name.clone(), key);
+        register.members.insert(address, member(Identity::Uuid(base.uuid), serde_json::Value::Null));
+    }
+}
+
+/// The part of `there` that is declared.
+fn only_declared(declared: &serde_json::Value, there: &serde_json::Value) -> serde_json::Value {
+    match (declared, there) {
+        (serde_json::Value::Object(wanted), serde_json::Value::Object(live)) => wanted
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), only_declared(value, live.get(key)?))))
+            .collect(),
+        (_, there) => there.clone(),
+    }
+}

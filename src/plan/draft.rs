@@ -1,0 +1,112 @@
+//! Collects the steps of one machine in order, then numbers the steps of all.
+
+use std::collections::BTreeSet;
+
+use super::action::{Action, Target};
+use super::types::{Blocked, Expectation, Step, StepId};
+use crate::model::{Address, Danger, Dangers, FieldPath};
+
+/// A step that has no number yet.
+#[derive(Clone, Debug)]
+pub struct DraftStep {
+    /// What it does.
+    pub action: Action,
+    /// The fields that it is for.
+    pub cause: Vec<FieldPath>,
+    /// What it endangers.
+    pub danger: Dangers,
+    /// What must be true right before.
+    pub expects: Vec<Expectation>,
+}
+
+/// The steps of one machine, one after another: a machine has one writer.
+#[derive(Debug)]
+pub struct Draft {
+    /// The object.
+    pub address: Address,
+    /// The machine.
+    pub target: Target,
+    /// All permissions that hold for it.
+    pub allow: Dangers,
+    /// Its steps.
+    pub steps: Vec<DraftStep>,
+    /// What is left undone.
+    pub blocked: Vec<Blocked>,
+    /// Effects that no field shows.
+    pub effects: Vec<String>,
+}
+
+impl Draft {
+    /// No steps yet.
+    pub fn new(address: Address, target: Target, allow: Dangers) -> Self {
+        Self { address, target, allow, steps: Vec::new(), blocked: Vec::new(), effects: Vec::new() }
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, action: Action, cause: impl IntoIterator<Item = FieldPath>, danger: impl IntoIterator<Item = Danger>) {
+        self.steps.push(DraftStep {
+            action,
+            cause: cause.into_iter().collect(),
+            danger: danger.into_iter().collect(),
+            expects: Vec::new(),
+        });
+    }
+
+    /// Adds a step and what must be true before it.
+    pub fn push_expecting(
+        &mut self,
+        action: Action,
+        cause: impl IntoIterator<Item = FieldPath>,
+        expects: impl IntoIterator<Item = Expectation>,
+    ) {
+        self.push(action, cause, []);
+        if let Some(step) = self.steps.last_mut() {
+            step.expects.extend(expects);
+        }
+    }
+
+    /// Dangers among `needed` that are not permitted.
+    pub fn missing(&self, needed: impl IntoIterator<Item = Danger>) -> Dangers {
+        needed.into_iter().filter(|danger| !self.allow.contains(danger)).collect()
+    }
+
+    /// Leaves something undone for want of permissions.
+    pub fn block_for(&mut self, fields: Vec<FieldPath>, missing: Dangers, reason: String) {
+        let words: Vec<&str> = missing.iter().map(|danger| danger.word()).collect();
+        let hints = vec![format!("--allow {}", words.join(","))];
+        self.blocked.push(Blocked { fields, reason, missing, hints });
+    }
+
+    /// Leaves something undone that no permission would lift.
+    pub fn block(&mut self, fields: Vec<FieldPath>, reason: impl Into<String>, hints: Vec<String>) {
+        self.blocked.push(Blocked { fields, reason: reason.into(), missing: BTreeSet::new(), hints });
+    }
+
+    /// All dangers of the steps.
+    pub fn danger(&self) -> Dangers {
+        self.steps.iter().flat_map(|step| step.danger.iter().copied()).collect()
+    }
+}
+
+/// Numbers the steps of all drafts. Steps of one draft follow one another.
+pub fn number(drafts: &[Draft]) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for draft in drafts {
+        let mut before: Option<StepId> = None;
+        for step in &draft.steps {
+            // A plan of four billion steps does not fit into memory.
+            let id = StepId::try_from(steps.len() + 1).unwrap_or(StepId::MAX);
+            steps.push(Step {
+                id,
+                address: draft.address.clone(),
+                action: step.action.clone(),
+                cause: step.cause.clone(),
+                needs: before.into_iter().collect(),
+                danger: step.danger.clone(),
+                expects: step.expects.clone(),
+            });
+            before = Some(id);
+        }
+    }
+    steps
+}

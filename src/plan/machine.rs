@@ -1,0 +1,546 @@
+//! From the differences of all machines to a plan: what is done while the guest runs, what needs it off, what stays undone.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::action::{Action, Assignment, Target};
+use super::draft::Draft;
+use super::ports::Ports;
+use super::power::{Power, class_word, state_path};
+use super::storage::Storage;
+use super::types::{Blocked, Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
+use super::{PlanOptions, canonical, draft, limits, register, remove};
+use crate::diff::{ChangeSet, DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree};
+use crate::inventory::{Inventory, Machine, Mark, Register};
+use crate::model::capability::{self, Edit};
+use crate::model::state::StateClass;
+use crate::model::{Address, Dangers, Desired, DesiredMachine, FieldPath, Policy, PortForward, Settings, SharedFolder};
+
+/// Plans what makes the host match the declaration.
+pub fn plan(changes: &ChangeSet, desired: &Desired, inventory: &Inventory, policy: &Policy, options: &PlanOptions) -> Plan {
+    let mut ports = Ports::of(desired, inventory);
+    let mut objects = Vec::new();
+    let mut drafts = Vec::new();
+    let mut register = register::RegisterPlan::default();
+    for (address, difference) in &changes.machines {
+        let Some(machine) = desired.machines.get(address) else { continue };
+        let scene = Scene { address, machine, difference, desired, inventory, policy };
+        let (object, draft) = scene.plan(&mut ports);
+        register::add_members(&mut register, &scene, &draft);
+        objects.extend(object);
+        drafts.push(draft);
+    }
+    let mut refusals = Vec::new();
+    let mut notes = Vec::new();
+    remove::undeclared(changes, desired, inventory, policy, options, &mut Removal {
+        objects: &mut objects,
+        drafts: &mut drafts,
+        register: &mut register,
+        refusals: &mut refusals,
+        notes: &mut notes,
+    });
+    register.paths = Some(desired.paths.clone());
+    let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, objects, draft::number(&drafts), register);
+    plan.refusals = refusals;
+    limits::check(&mut plan, desired, inventory);
+    plan.notes.append(&mut notes);
+    plan.notes.extend(changes.findings.iter().cloned());
+    plan.notes.extend(changes.machines.iter().filter(|(_, d)| !d.released.is_empty()).map(|(address, d)| {
+        let fields: Vec<String> = d.released.iter().map(ToString::to_string).collect();
+        crate::diff::Finding {
+            address: Some(address.clone()),
+            text: format!("{address}: no longer managed, the live value stays: {}", fields.join(", ")),
+        }
+    }));
+    canonical::seal(plan)
+}
+
+/// Where removals put their parts of the plan.
+pub struct Removal<'a> {
+    /// Objects.
+    pub objects: &'a mut Vec<ObjectPlan>,
+    /// Steps.
+    pub drafts: &'a mut Vec<Draft>,
+    /// Register.
+    pub register: &'a mut register::RegisterPlan,
+    /// Refusals.
+    pub refusals: &'a mut Vec<super::Refusal>,
+    /// Things to know.
+    pub notes: &'a mut Vec<crate::diff::Finding>,
+}
+
+/// One declared machine with all that its plan depends on.
+pub struct Scene<'a> {
+    /// Its address.
+    pub address: &'a Address,
+    /// What is declared.
+    pub machine: &'a DesiredMachine,
+    /// What differs.
+    pub difference: &'a MachineDifference,
+    /// All that is declared.
+    pub desired: &'a Desired,
+    /// All that is there.
+    pub inventory: &'a Inventory,
+    /// What is permitted.
+    pub policy: &'a Policy,
+}
+
+impl Scene<'_> {
+    /// All permissions that hold for the machine.
+    pub fn allow(&self) -> Dangers {
+        self.policy.allow.union(&self.machine.lifecycle.allow).copied().collect()
+    }
+
+    /// The live machine, where it is ours.
+    pub fn live(&self) -> Option<&Machine> {
+        match &self.difference.presence {
+            Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. } => {
+                self.inventory.machines.get(uuid)
+            }
+            _ => None,
+        }
+    }
+
+    /// The address under which the register knows it: the former one of a machine that is renamed.
+    pub fn known_as(&self) -> &Address {
+        match &self.difference.presence {
+            Presence::Renamed { from, .. } => from,
+            _ => self.address,
+        }
+    }
+
+    /// The register that knows it.
+    pub fn owner_register(&self) -> Option<&Register> {
+        let stack = match &self.difference.presence {
+            Presence::Renamed { from_stack, .. } => from_stack,
+            _ => &self.desired.stack,
+        };
+        self.inventory.registers.get(stack)
+    }
+
+    fn plan(&self, ports: &mut Ports) -> (Option<ObjectPlan>, Draft) {
+        let target = match self.live() {
+            Some(live) => Target::Existing(live.uuid),
+            None => Target::Planned(self.address.clone()),
+        };
+        let mut draft = Draft::new(self.address.clone(), target, self.allow());
+        let object = match &self.difference.presence {
+            Presence::Absent { uuid, lost } => Some(self.create(&mut draft, ports, *uuid, *lost)),
+            Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. } => {
+                self.change(&mut draft, ports, *uuid)
+            }
+            Presence::External { .. } => None,
+            Presence::ExternalMissing => Some(self.blocked_object(None, Blocked {
+                fields: Vec::new(),
+                reason: format!("it is declared external, and VirtualBox has no machine {:?}", self.machine.name.as_str()),
+                missing: Dangers::new(),
+                hints: vec!["make it by hand, or remove `lifecycle.external`".to_owned()],
+            })),
+            Presence::Conflict { uuid, owner } => Some(self.conflict(*uuid, owner)),
+            Presence::Unreadable { uuid, reason } => Some(self.blocked_object(Some(*uuid), Blocked {
+                fields: Vec::new(),
+                reason: format!("it is ours and cannot be read: {reason}"),
+                missing: Dangers::new(),
+                hints: vec!["`vboxmcp doctor` says more".to_owned()],
+            })),
+        };
+        (object, draft)
+    }
+
+    fn blocked_object(&self, uuid: Option<Uuid>, blocked: Blocked) -> ObjectPlan {
+        ObjectPlan {
+            address: self.address.clone(),
+            operation: Operation::Blocked,
+            uuid,
+            fields: Vec::new(),
+            effects: Vec::new(),
+            blocked: vec![blocked],
+            danger: Dangers::new(),
+        }
+    }
+
+    /// The sentence and the three ways out.
+    fn conflict(&self, uuid: Option<Uuid>, owner: &Owner) -> ObjectPlan {
+        let name = self.machine.name.as_str();
+        let there = uuid.map(|uuid| format!(" {{{uuid}}}")).unwrap_or_default();
+        let adopt = format!("vboxmcp adopt {}", self.address);
+        let rename = "rename the declaration (metadata.name)".to_owned();
+        let external = "declare it `lifecycle: {external: true}`: referenced, never changed".to_owned();
+        let (reason, hints) = match owner {
+            Owner::Nobody => (
+                format!("metadata.name: VirtualBox has a machine {name:?}{there} that no stack owns"),
+                vec![adopt, rename, external],
+            ),
+            Owner::Stack { stack, address } => (
+                format!("metadata.name: machine {name:?}{there} is {address} of stack {stack}"),
+                vec![
+                    format!("move it here: `lifecycle: {{renamedFrom: {stack}/{}}}`", address.machine_name().map_or("", |n| n.as_str())),
+                    rename,
+                    external,
+                ],
+            ),
+            Owner::Path(path) => (
+                format!("metadata.name: {} is in the way of its settings file, and belongs to no registered machine", path.display()),
+                vec![
+                    format!("register it (`VBoxManage registervm {}`), then {adopt}", path.display()),
+                    rename,
+                    "move the file away".to_owned(),
+                ],
+            ),
+            Owner::Unclear(reason) => (
+                format!("metadata.name: machine {name:?}{there} has a mark that cannot be read: {reason}"),
+                vec![rename, external, format!("remove its extradata `{}` if nobody owns it", Mark::KEY)],
+            ),
+            Owner::Several(uuids) => {
+                let list: Vec<String> = uuids.iter().map(|uuid| format!("{{{uuid}}}")).collect();
+                (
+                    format!("metadata.name: VirtualBox has {} machines {name:?}: {}", uuids.len(), list.join(", ")),
+                    vec![format!("{adopt} --uuid UUID"), rename, "rename all but one of them by hand".to_owned()],
+                )
+            }
+        };
+        self.blocked_object(uuid, Blocked { fields: Vec::new(), reason, missing: Dangers::new(), hints })
+    }
+
+    fn create(&self, draft: &mut Draft, ports: &mut Ports, uuid: Option<Uuid>, lost: bool) -> ObjectPlan {
+        let birth = shape::birth(self.machine, None);
+        // What `createvm` alone leaves: one adapter, on NAT (measured).
+        let bare = json!({
+            "name": self.machine.name.as_str(),
+            "osType": birth.get("osType"),
+            "groups": self.machine.settings.groups.clone().unwrap_or_else(|| vec!["/".to_owned()]),
+            "nics": {"1": {"mode": "nat", "nat": {"portForwards": {}}}},
+            "disks": {}, "dvds": {}, "controllers": {}, "sharedFolders": {}, "extraData": {}, "guestProperties": {},
+            "state": "poweroff",
+        });
+        let fields: Vec<FieldDifference> = tree::compare(&birth, &bare, &crate::diff::equal)
+            .into_iter()
+            .map(|difference| FieldDifference {
+                kind: DifferenceKind::Change,
+                unknown: None,
+                source: Some(self.machine.source_of(&difference.path).to_string()),
+                path: difference.path,
+                declared: difference.declared,
+                live: difference.live,
+                last: None,
+            })
+            .collect();
+        let machine = draft.target.clone();
+        draft.push_expecting(
+            Action::CreateMachine {
+                uuid,
+                name: self.machine.name.as_str().to_owned(),
+                os_type: birth.get("osType").and_then(Value::as_str).unwrap_or(shape::DEFAULT_OS_TYPE).to_owned(),
+                groups: self.machine.settings.groups.clone().unwrap_or_default(),
+                folder: self.machine.location.clone().unwrap_or_else(|| self.inventory.host.machine_folder.clone()),
+            },
+            [],
+            [Expectation::NameFree(self.machine.name.as_str().to_owned())],
+        );
+        let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid.unwrap_or_default());
+        draft.push(Action::WriteMark { machine, mark: Some(mark) }, [], []);
+        let changes: Vec<&FieldDifference> = fields.iter().filter(|field| field.path != state_path()).collect();
+        self.offline(draft, ports, &changes);
+        self.power(StateClass::Off).settle(draft);
+        if lost {
+            draft.effects.push("it was there at the last apply and is gone: it is made again".to_owned());
+        }
+        let declared = shape::declared(self.machine, None);
+        let shown = tree::leaves(&birth)
+            .into_iter()
+            .filter(|(_, value)| !value.as_object().is_some_and(serde_json::Map::is_empty))
+            .filter(|(path, _)| path.parts() != ["name"])
+            .map(|(path, value)| PlannedField {
+                recommended: tree::get(&declared, &path).is_none(),
+                blocked: draft.blocked.iter().any(|blocked| blocked.fields.iter().any(|f| path.starts_with(f))),
+                difference: FieldDifference {
+                    kind: DifferenceKind::Change,
+                    declared: Some(value.clone()),
+                    live: None,
+                    last: None,
+                    unknown: None,
+                    source: Some(self.machine.source_of(&path).to_string()),
+                    path,
+                },
+            })
+            .collect();
+        self.object(Operation::Create, uuid, shown, draft)
+    }
+
+    fn object(&self, operation: Operation, uuid: Option<Uuid>, fields: Vec<PlannedField>, draft: &Draft) -> ObjectPlan {
+        ObjectPlan {
+            address: self.address.clone(),
+            operation,
+            uuid,
+            fields,
+            effects: draft.effects.clone(),
+            blocked: draft.blocked.clone(),
+            danger: draft.danger(),
+        }
+    }
+
+    fn power(&self, live: StateClass) -> Power<'_> {
+        Power { live, declared: self.machine.state.as_ref(), stop_timeout: self.machine.stop_timeout }
+    }
+
+    fn change(&self, draft: &mut Draft, ports: &mut Ports, uuid: Uuid) -> Option<ObjectPlan> {
+        let live = self.inventory.machines.get(&uuid)?;
+        let class = live.state.as_ref().map_or(StateClass::Moving, crate::model::PowerState::class);
+        let mut now: Vec<&FieldDifference> = Vec::new();
+        let mut off: Vec<&FieldDifference> = Vec::new();
+        let mut state_differs = false;
+        for field in &self.difference.fields {
+            if field.path == state_path() {
+                state_differs = true;
+            } else if self.undoable(draft, field) {
+            } else if capability::capability(&field.path, edit(field)).allows(class) {
+                now.push(field);
+            } else {
+                off.push(field);
+            }
+        }
+        let marked = matches!(live.mark, crate::inventory::MarkState::Valid(ref mark)
+            if mark.stack == self.desired.stack && mark.address == *self.address);
+        if !marked {
+            let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid);
+            draft.push(Action::WriteMark { machine: draft.target.clone(), mark: Some(mark) }, [], []);
+        }
+        let power = self.power(class);
+        if class == StateClass::Off {
+            self.offline(draft, ports, &now);
+            if state_differs {
+                power.settle(draft);
+            }
+        } else {
+            self.while_up(draft, ports, &now, class);
+            let cause: Vec<FieldPath> = off.iter().map(|field| field.path.clone()).collect();
+            if off.is_empty() {
+                if state_differs {
+                    power.settle(draft);
+                }
+            } else if power.stop(draft, &cause, &format!("{} can be changed only while it is off", list(&cause))) {
+                self.offline(draft, ports, &off);
+                power.start_again(draft, &cause);
+            } else if state_differs {
+                power.settle(draft);
+            }
+        }
+        if draft.steps.is_empty() && draft.blocked.is_empty() {
+            return None;
+        }
+        let fields = self
+            .difference
+            .fields
+            .iter()
+            .map(|field| PlannedField {
+                difference: field.clone(),
+                blocked: draft.blocked.iter().any(|blocked| blocked.fields.contains(&field.path)),
+                recommended: false,
+            })
+            .collect();
+        let operation = if draft.steps.is_empty() { Operation::Blocked } else { Operation::Change };
+        if matches!(self.difference.presence, Presence::Unfinished { .. }) {
+            draft.effects.push("an earlier run was cut short: its birth is finished".to_owned());
+        }
+        if let Presence::Renamed { from, from_stack, .. } = &self.difference.presence {
+            let stack = if *from_stack == self.desired.stack { String::new() } else { format!(" of stack {from_stack}") };
+            draft.effects.push(format!("was {from}{stack}"));
+        }
+        Some(self.object(operation, Some(uuid), fields, draft))
+    }
+
+    /// Leaves a field undone that nothing can do: unknown, fixed, not supported.
+    fn undoable(&self, draft: &mut Draft, field: &FieldDifference) -> bool {
+        let path = vec![field.path.clone()];
+        if let Some(reason) = &field.unknown {
+            draft.block(path, format!("{} is declared and its live value is not known: {reason}", field.path), Vec::new());
+            return true;
+        }
+        if field.live.is_some() {
+            if let Some(way) = capability::fixed(&field.path) {
+                draft.block(path, format!("{} cannot be changed in place", field.path), vec![way.to_owned()]);
+                return true;
+            }
+        }
+        match (field.path.parts().as_slice(), &field.declared, &field.live) {
+            (["disks", _, "size"], Some(declared), Some(live)) if declared.as_u64() < live.as_u64() => {
+                draft.block(path, format!("{}: VirtualBox cannot shrink a disk", field.path), vec![
+                    "make a smaller disk and copy its content inside the guest".to_owned(),
+                ]);
+                true
+            }
+            (["disks", _, "location"], Some(_), Some(_)) => {
+                draft.block(path, format!("{}: moving a disk is not supported yet", field.path), vec![
+                    "VBoxManage modifymedium disk OLD --move NEW".to_owned(),
+                ]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What can be done without touching the guest's state.
+    fn while_up(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference], class: StateClass) {
+        let machine = draft.target.clone();
+        let (set, cause, expects) = settings(fields, ports);
+        if !set.is_empty() {
+            let action = if class == StateClass::Saved {
+                Action::ModifyMachine { machine, set }
+            } else {
+                Action::ModifyLive { machine, set }
+            };
+            draft.push_expecting(action, cause, expects);
+        }
+        let mut storage = Storage::of(self);
+        storage.apply(draft, fields);
+        keyed_data(draft, fields);
+    }
+
+    /// What is done while the machine is off, in the order that VirtualBox needs.
+    fn offline(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference]) {
+        let machine = draft.target.clone();
+        let mut storage = Storage::of(self);
+        storage.detach(draft, fields);
+        shared_folders(draft, fields, self.live().map(|live| &live.settings), true);
+        let (set, cause, mut expects) = settings(fields, ports);
+        if !set.is_empty() {
+            if matches!(draft.target, Target::Existing(_)) {
+                expects.push(Expectation::State(class_word(StateClass::Off).to_owned()));
+            } else {
+                expects.clear();
+            }
+            draft.push_expecting(Action::ModifyMachine { machine, set }, cause, expects);
+        }
+        storage.controllers(draft, fields);
+        storage.apply(draft, fields);
+        storage.remove_controllers(draft, fields);
+        shared_folders(draft, fields, self.live().map(|live| &live.settings), false);
+        keyed_data(draft, fields);
+    }
+}
+
+fn list(paths: &[FieldPath]) -> String {
+    let words: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    match words.as_slice() {
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+        [] => String::new(),
+    }
+}
+
+/// What a difference does to its field.
+pub fn edit(field: &FieldDifference) -> Edit {
+    match (&field.declared, &field.live) {
+        (Some(_), None) => Edit::Add,
+        (Some(_), Some(_)) => Edit::Change,
+        (None, _) => Edit::Remove,
+    }
+}
+
+/// Paths that other actions than a settings change are for.
+fn is_setting(path: &FieldPath) -> bool {
+    !matches!(
+        path.parts().first(),
+        Some(&("disks" | "dvds" | "controllers" | "sharedFolders" | "extraData" | "guestProperties" | "state"))
+    )
+}
+
+fn settings(fields: &[&FieldDifference], ports: &mut Ports) -> (Vec<Assignment>, Vec<FieldPath>, Vec<Expectation>) {
+    let mut set = Vec::new();
+    let mut cause = Vec::new();
+    let mut expects = Vec::new();
+    for field in fields.iter().filter(|field| is_setting(&field.path)) {
+        cause.push(field.path.clone());
+        expects.push(Expectation::Field(field.path.clone(), field.live.clone()));
+        let Some(declared) = &field.declared else {
+            set.push(Assignment::remove(field.path.clone()));
+            continue;
+        };
+        if field.live.is_some() && matches!(field.path.parts().as_slice(), ["nics", _, "nat", "portForwards", _]) {
+            // VirtualBox has no way to change a rule: it goes and comes.
+            set.push(Assignment::remove(field.path.clone()));
+        }
+        let mut leaves: Vec<Assignment> = tree::leaves(declared)
+            .into_iter()
+            .filter(|(_, value)| !value.as_object().is_some_and(serde_json::Map::is_empty))
+            .map(|(below, value)| {
+                let path = below.keys().iter().fold(field.path.clone(), |path, key| path.join(key));
+                Assignment::set(path.clone(), resolve(&path, value, ports))
+            })
+            .collect();
+        // An adapter must have its mode before the mode's own settings.
+        leaves.sort_by_key(|assignment| assignment.path.parts().last() != Some(&"mode"));
+        set.extend(leaves);
+    }
+    // Rules that go make room for rules that come; modes come before what they bring; the name is last, because it moves the folder.
+    set.sort_by_key(|assignment| match assignment.path.parts().as_slice() {
+        ["nics", _] | ["nics", _, "nat", "portForwards", _] if assignment.value.is_none() => 0,
+        ["nics", _, "mode"] => 1,
+        ["groups" | "name"] => 3,
+        _ => 2,
+    });
+    (set, cause, expects)
+}
+
+fn resolve(path: &FieldPath, value: &Value, ports: &mut Ports) -> Value {
+    match (path.parts().as_slice(), value.as_str().and_then(|text| text.parse::<PortForward>().ok())) {
+        (["nics", _, "nat", "portForwards", _], Some(rule)) => ports.resolve(rule).to_string().into(),
+        _ => value.clone(),
+    }
+}
+
+/// Permanent shared folders cannot be changed: they go and come.
+fn shared_folders(draft: &mut Draft, fields: &[&FieldDifference], live: Option<&Settings>, removals: bool) {
+    let mut names: Vec<&str> = Vec::new();
+    for field in fields {
+        if let ["sharedFolders", name, ..] = field.path.parts().as_slice() {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+    }
+    for name in names {
+        let path = FieldPath::of(["sharedFolders", name]);
+        let of_it: Vec<&&FieldDifference> = fields.iter().filter(|field| field.path.starts_with(&path)).collect();
+        let cause: Vec<FieldPath> = of_it.iter().map(|field| field.path.clone()).collect();
+        let whole = of_it.iter().find(|field| field.path == path);
+        let adds_new = whole.is_some_and(|field| field.live.is_none());
+        if removals {
+            if !adds_new {
+                let machine = draft.target.clone();
+                draft.push(Action::RemoveSharedFolder { machine, name: name.to_owned() }, cause, []);
+            }
+            continue;
+        }
+        let folder = match whole {
+            Some(field) => field.declared.clone(),
+            None => {
+                let there = live.and_then(|settings| settings.shared_folders.as_ref()).and_then(|all| all.get(name));
+                let mut merged = there.and_then(|folder| serde_json::to_value(folder).ok()).unwrap_or_default();
+                for field in &of_it {
+                    let below = FieldPath::of(field.path.keys()[2..].to_vec());
+                    tree::set(&mut merged, &below, field.declared.clone().unwrap_or(Value::Null));
+                }
+                Some(merged)
+            }
+        };
+        let Some(folder) = folder.and_then(|tree| serde_json::from_value::<SharedFolder>(tree).ok()) else { continue };
+        let machine = draft.target.clone();
+        draft.push(Action::AddSharedFolder { machine, name: name.to_owned(), folder }, cause, []);
+    }
+}
+
+/// Extra data and guest properties, key by key.
+fn keyed_data(draft: &mut Draft, fields: &[&FieldDifference]) {
+    for field in fields {
+        let machine = draft.target.clone();
+        let value = field.declared.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let action = match field.path.parts().as_slice() {
+            ["extraData", key] => Action::SetExtraData { machine, key: (*key).to_owned(), value },
+            ["guestProperties", key] => Action::SetGuestProperty { machine, key: (*key).to_owned(), value },
+            _ => continue,
+        };
+        let expects = [Expectation::Field(field.path.clone(), field.live.clone())];
+        draft.push_expecting(action, [field.path.clone()], expects);
+    }
+}

@@ -1,0 +1,342 @@
+//! Removal: `--prune` of what is no longer declared, and `destroy` of what is.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::action::{Action, Insert, Target};
+use super::draft::{self, Draft};
+use super::machine::Removal;
+use super::power::Power;
+use super::register::RegisterPlan;
+use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
+use super::{PlanOptions, canonical, limits};
+use crate::diff::{ChangeSet, Finding, Undeclared, disk};
+use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine};
+use crate::model::{Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, OnRemove, Policy, PowerState};
+
+/// Members that are no longer declared: listed in every plan, removed where that is asked for and allowed.
+pub fn undeclared(
+    changes: &ChangeSet,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    options: &PlanOptions,
+    into: &mut Removal<'_>,
+) {
+    let mut removable: Vec<(&Address, &Undeclared)> = Vec::new();
+    for (address, undeclared) in &changes.undeclared {
+        let there = match address {
+            Address::Machine(_) => undeclared.uuid.is_some(),
+            _ => true,
+        };
+        if !there {
+            into.register.forget.insert(address.clone());
+            continue;
+        }
+        let kept = if undeclared.entry.protect {
+            Some("no longer declared, and protected: kept".to_owned())
+        } else if undeclared.entry.on_remove == OnRemove::Keep {
+            Some("no longer declared: kept (onRemove: keep)".to_owned())
+        } else if !policy.prune {
+            Some("no longer declared: --prune would delete it".to_owned())
+        } else {
+            None
+        };
+        match kept {
+            Some(text) => into.notes.push(Finding { address: Some(address.clone()), text: format!("{address}: {text}") }),
+            None => removable.push((address, undeclared)),
+        }
+    }
+    if removable.is_empty() {
+        return;
+    }
+    if let Some(refusal) = prune_refusal(desired, inventory, options) {
+        into.refusals.push(refusal);
+    }
+    // Members of a replicated machine have rising names: the highest goes first.
+    removable.sort_by(|(a, _), (b, _)| natural(b).cmp(&natural(a)));
+    for (address, undeclared) in removable {
+        match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
+            (Address::Machine(_), Some(machine)) => {
+                let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
+                delete_machine(&mut draft, machine, inventory, DesiredMachine::STOP_TIMEOUT);
+                let object = object(address, machine.uuid, &draft);
+                if object.operation == Operation::Remove {
+                    forget_with_disks(into.register, address, inventory, desired);
+                }
+                into.objects.push(object);
+                into.drafts.push(draft);
+            }
+            (Address::InlineDisk(..), _) => delete_disk(address, &undeclared.entry, inventory, policy, into),
+            _ => {}
+        }
+    }
+}
+
+fn listed(address: &Address, uuid: Option<Uuid>, text: String) -> ObjectPlan {
+    ObjectPlan {
+        address: address.clone(),
+        operation: Operation::Forget,
+        uuid,
+        fields: Vec::new(),
+        effects: vec![text],
+        blocked: Vec::new(),
+        danger: Dangers::new(),
+    }
+}
+
+fn prune_refusal(desired: &Desired, inventory: &Inventory, options: &PlanOptions) -> Option<Refusal> {
+    if desired.stack.is_default() {
+        return Some(Refusal {
+            reason: "--prune needs a named stack: manifests without a Stack document share the stack `default`".to_owned(),
+            hint: "add a Stack document with a name".to_owned(),
+        });
+    }
+    if desired.machines.is_empty() {
+        return Some(Refusal {
+            reason: "--prune of a set of manifests that declares nothing would delete everything".to_owned(),
+            hint: format!("vboxmcp destroy PATH..., which asks for the name of stack {}", desired.stack),
+        });
+    }
+    let last = inventory.registers.get(&desired.stack).map(|register| &register.paths);
+    if last.is_some_and(|last| !last.is_empty() && *last != desired.paths) && !options.stack_typed {
+        return Some(Refusal {
+            reason: "--prune with other manifest paths than the last full apply's would delete what those others declare".to_owned(),
+            hint: format!("give the same paths, or type --stack {}", desired.stack),
+        });
+    }
+    None
+}
+
+/// `node-9` before `node-10`.
+fn natural(address: &Address) -> (String, u64) {
+    let text = address.to_string();
+    let digits = text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let (stem, number) = text.split_at(text.len() - digits);
+    (stem.to_owned(), number.parse().unwrap_or(0))
+}
+
+fn object(address: &Address, uuid: Uuid, draft: &Draft) -> ObjectPlan {
+    ObjectPlan {
+        address: address.clone(),
+        operation: if draft.blocked.is_empty() { Operation::Remove } else { Operation::Blocked },
+        uuid: Some(uuid),
+        fields: Vec::new(),
+        effects: draft.effects.clone(),
+        blocked: draft.blocked.clone(),
+        danger: draft.danger(),
+    }
+}
+
+fn forget_with_disks(register: &mut RegisterPlan, address: &Address, inventory: &Inventory, desired: &Desired) {
+    register.forget.insert(address.clone());
+    let Some(name) = address.machine_name() else { return };
+    for member in inventory.registers.get(&desired.stack).into_iter().flat_map(|register| register.entries.keys()) {
+        if matches!(member, Address::InlineDisk(machine, _) if machine == name) {
+            register.forget.insert(member.clone());
+        }
+    }
+}
+
+/// Deletes a machine: detach what is not ours, delete its snapshots leaf first, and only then the machine with what is left.
+fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, stop_timeout: u64) {
+    let missing = draft.missing([Danger::DestroyData]);
+    if !missing.is_empty() {
+        draft.block_for(Vec::new(), missing, "deleting the machine deletes its disks".to_owned());
+        return;
+    }
+    let class = machine.state.as_ref().map_or(crate::model::state::StateClass::Moving, PowerState::class);
+    let off = DesiredState::PowerOff;
+    let power = Power { live: class, declared: Some(&off), stop_timeout };
+    let saved = class == crate::model::state::StateClass::Saved;
+    // A saved state goes with its machine, which is what destroy-data permits.
+    if !saved && !power.stop(draft, &[], "deleting it stops the guest") {
+        if draft.blocked.is_empty() {
+            draft.block(Vec::new(), "it is on the way from one state to another", Vec::new());
+        }
+        return;
+    }
+    let target = draft.target.clone();
+    if saved {
+        draft.push(Action::DiscardState { machine: target.clone() }, [], [Danger::DestroyData]);
+    }
+    let owned = owned_bases(machine, inventory);
+    let mut foreign_children = Vec::new();
+    for attachment in &machine.attachments {
+        let at = disk::place(attachment);
+        let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+        let base = inventory.base_of(*leaf);
+        let name = base.map_or_else(|| format!("{{{leaf}}}"), |base| base.location.display().to_string());
+        match attachment.kind {
+            DeviceKind::Disk if base.is_some_and(|base| owned.contains(&base.uuid)) => {
+                draft.effects.push(format!("deletes disk {name}"));
+                foreign_children.extend(children_elsewhere(*leaf, machine, inventory));
+            }
+            DeviceKind::Disk => {
+                draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
+                draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+            }
+            DeviceKind::Dvd | DeviceKind::Floppy => {
+                let action = Action::Attach {
+                    machine: target.clone(),
+                    at,
+                    kind: attachment.kind,
+                    insert: Insert::Nothing,
+                    options: std::collections::BTreeMap::new(),
+                };
+                draft.push(action, [], []);
+            }
+        }
+    }
+    if !foreign_children.is_empty() {
+        foreign_children.sort();
+        foreign_children.dedup();
+        draft.steps.clear();
+        draft.block(
+            Vec::new(),
+            format!("its disks have linked clones: {}", foreign_children.join(", ")),
+            vec!["delete those first".to_owned()],
+        );
+        return;
+    }
+    if let Some(root) = &machine.snapshots {
+        for snapshot in root.leaves_first() {
+            draft.effects.push(format!("deletes snapshot {:?}", snapshot.name));
+            let action = Action::DeleteSnapshot { machine: target.clone(), snapshot: snapshot.uuid };
+            draft.push(action, [], [Danger::DestroyData]);
+        }
+    }
+    draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
+}
+
+/// Bases of the machine's disks that are ours: registered as its inline disks, or in its own folder where the register knows nothing.
+fn owned_bases(machine: &Machine, inventory: &Inventory) -> BTreeSet<Uuid> {
+    let registered = inventory.registers.values().flat_map(|register| &register.entries).filter_map(|(address, entry)| {
+        match (&entry.identity, address) {
+            (Identity::Uuid(uuid), Address::InlineDisk(..)) => Some(*uuid),
+            (Identity::Path(path), Address::InlineDisk(..)) => inventory.medium_at(path).map(|medium| medium.uuid),
+            _ => None,
+        }
+    });
+    let known: BTreeSet<Uuid> = registered.collect();
+    machine
+        .attachments
+        .iter()
+        .filter_map(|attachment| match &attachment.medium {
+            AttachedMedium::Image(leaf) => inventory.base_of(*leaf).map(|base| base.uuid),
+            _ => None,
+        })
+        .filter(|base| known.contains(base))
+        .collect()
+}
+
+/// Machines whose disks are differences to a chain of this one.
+fn children_elsewhere(leaf: Uuid, machine: &Machine, inventory: &Inventory) -> Vec<String> {
+    let chain = disk::chain(leaf, inventory);
+    inventory
+        .machines
+        .values()
+        .filter(|other| other.uuid != machine.uuid)
+        .filter(|other| {
+            other.attachments.iter().any(|attachment| match &attachment.medium {
+                AttachedMedium::Image(medium) => disk::chain(*medium, inventory).iter().any(|uuid| chain.contains(uuid)),
+                _ => false,
+            })
+        })
+        .map(|other| format!("{:?}", other.name.as_deref().unwrap_or("?")))
+        .collect()
+}
+
+fn delete_disk(address: &Address, entry: &Entry, inventory: &Inventory, policy: &Policy, into: &mut Removal<'_>) {
+    let medium = match &entry.identity {
+        Identity::Uuid(uuid) => inventory.media.get(uuid),
+        Identity::Path(path) => inventory.medium_at(path),
+        Identity::Network(_) => None,
+    };
+    let Some(medium) = medium else { return };
+    let mut draft = Draft::new(address.clone(), Target::Existing(medium.uuid), policy.allow.clone());
+    let missing = draft.missing([Danger::DestroyData]);
+    let has_children = inventory.media.values().any(|other| other.parent == Some(medium.uuid));
+    let attached = inventory.machines.values().find(|machine| {
+        machine.attachments.iter().any(|attachment| match &attachment.medium {
+            AttachedMedium::Image(leaf) => disk::chain(*leaf, inventory).contains(&medium.uuid),
+            _ => false,
+        })
+    });
+    if let Some(machine) = attached {
+        let name = machine.name.as_deref().unwrap_or("?");
+        draft.block(Vec::new(), format!("it is no longer declared and is still attached to machine {name:?}"), vec![
+            "the next apply deletes it, when it is detached".to_owned(),
+        ]);
+    } else if has_children {
+        draft.block(Vec::new(), "snapshots hold differences to it", vec!["delete the snapshots first".to_owned()]);
+    } else if !missing.is_empty() {
+        draft.block_for(Vec::new(), missing, "deleting the disk deletes its data".to_owned());
+    } else {
+        draft.effects.push(format!("deletes disk {}", medium.location.display()));
+        draft.push(Action::DeleteDisk { medium: Target::Existing(medium.uuid) }, [], [Danger::DestroyData]);
+        into.register.forget.insert(address.clone());
+    }
+    into.objects.push(object(address, medium.uuid, &draft));
+    into.drafts.push(draft);
+}
+
+/// How `destroy` chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DestroyOptions {
+    /// Also what says `onRemove: keep`.
+    pub all: bool,
+}
+
+/// Plans the removal of what is declared: deleted where the manifest says so or everything is asked for, forgotten otherwise.
+pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, options: DestroyOptions) -> Plan {
+    let mut objects = Vec::new();
+    let mut drafts = Vec::new();
+    let mut register = RegisterPlan::default();
+    let mut refusals = Vec::new();
+    let empty = std::collections::BTreeMap::new();
+    let entries = inventory.registers.get(&desired.stack).map_or(&empty, |register| &register.entries);
+    let mut machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
+    machines.sort_by(|(a, _), (b, _)| natural(b).cmp(&natural(a)));
+    for (address, declared) in machines {
+        let entry = entries.get(address);
+        let Some(machine) = inventory.owned_machine(&desired.stack, address) else {
+            if entry.is_some() {
+                forget_with_disks(&mut register, address, inventory, desired);
+            }
+            continue;
+        };
+        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
+        let allow = policy.allow.union(&declared.lifecycle.allow).copied().collect();
+        let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), allow);
+        if !machine.access.is_readable() {
+            let reason = machine.access.reason().unwrap_or("it cannot be read").to_owned();
+            draft.block(Vec::new(), format!("it is ours and cannot be read: {reason}"), vec!["`vboxmcp doctor` says more".to_owned()]);
+            objects.push(object(address, machine.uuid, &draft));
+        } else if delete {
+            if entry.is_some_and(|entry| entry.protect) || declared.lifecycle.protect {
+                refusals.push(Refusal {
+                    reason: format!("{address} is protected"),
+                    hint: "set `lifecycle.protect: false` and apply that first".to_owned(),
+                });
+            }
+            delete_machine(&mut draft, machine, inventory, declared.stop_timeout);
+            let object = object(address, machine.uuid, &draft);
+            if object.operation == Operation::Remove {
+                forget_with_disks(&mut register, address, inventory, desired);
+            }
+            objects.push(object);
+        } else {
+            draft.push(Action::WriteMark { machine: Target::Existing(machine.uuid), mark: None }, [], []);
+            forget_with_disks(&mut register, address, inventory, desired);
+            objects.push(listed(address, Some(machine.uuid), "is kept and no longer managed (onRemove: keep)".to_owned()));
+        }
+        drafts.push(draft);
+    }
+    let steps = draft::number(&drafts);
+    let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
+    plan.refusals = refusals;
+    limits::check(&mut plan, desired, inventory);
+    canonical::seal(plan)
+}

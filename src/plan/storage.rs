@@ -1,0 +1,448 @@
+//! Controllers, disks and drives of one machine: where they go, and the steps in the order that VirtualBox needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::action::{Action, Insert, Target};
+use super::draft::Draft;
+use super::machine::Scene;
+use crate::diff::{FieldDifference, Presence, disk};
+use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Entry, Identity, PathFact, Status};
+use crate::model::settings::{Bus, ControllerType};
+use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPath, Location};
+
+/// The controller that disks imply where the manifest writes none.
+const IMPLIED: &str = "SATA";
+
+/// The storage of one machine while its plan is made.
+pub struct Storage<'a> {
+    scene: &'a Scene<'a>,
+    controllers: BTreeMap<String, (Bus, u32)>,
+    taken: BTreeSet<Location>,
+    live_disks: BTreeMap<String, &'a Attachment>,
+    live_dvds: Vec<&'a Attachment>,
+    /// A controller that has to be made because disks or drives need one.
+    implied: u32,
+}
+
+impl<'a> Storage<'a> {
+    /// What is there and declared.
+    pub fn of(scene: &'a Scene<'a>) -> Self {
+        let live = scene.live();
+        let mut controllers = BTreeMap::new();
+        let live_controllers = live.and_then(|machine| machine.settings.controllers.as_ref());
+        for (name, controller) in live_controllers.into_iter().flatten().chain(scene.machine.settings.controllers.iter().flatten()) {
+            if let Some(bus) = &controller.bus {
+                let limits = bus.limits();
+                let ports = controller.ports.or(limits.map(|limits| limits.default_ports)).unwrap_or(1);
+                controllers.insert(name.clone(), (bus.clone(), ports));
+            }
+        }
+        let live_disks = live
+            .map(|machine| disk::keyed(machine, scene.known_as(), scene.owner_register(), Some(scene.machine), scene.inventory))
+            .unwrap_or_default();
+        let live_dvds = live
+            .map(|machine| machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd).collect())
+            .unwrap_or_default();
+        let mut taken: BTreeSet<Location> =
+            live.into_iter().flat_map(|machine| &machine.attachments).map(disk::place).collect();
+        let declared = scene.machine.disks.iter().flatten().filter_map(|(_, disk)| disk.at.clone());
+        taken.extend(declared.chain(scene.machine.dvds.iter().flatten().filter_map(|dvd| dvd.at.clone())));
+        let mut storage = Self { scene, controllers, taken, live_disks, live_dvds, implied: 0 };
+        storage.imply();
+        storage
+    }
+
+    /// New disks and drives without a place need a controller; where there is none that could take them, one is made.
+    fn imply(&mut self) {
+        let added = |kind: &str| {
+            self.scene.difference.fields.iter().filter(|f| f.live.is_none() && key(&f.path, kind).is_some()).count()
+        };
+        let new = match self.scene.difference.presence {
+            Presence::Absent { .. } => {
+                let disks = self.scene.machine.disks.iter().flatten().filter(|(_, disk)| disk.at.is_none()).count();
+                let dvds = self.scene.machine.dvds.iter().flatten().filter(|dvd| dvd.at.is_none()).count();
+                disks + dvds
+            }
+            _ => added("disks") + added("dvds"),
+        };
+        let some_place = self.controllers.values().any(|(bus, _)| *bus != Bus::Floppy);
+        if new > 0 && !some_place {
+            self.implied = u32::try_from(new).unwrap_or(u32::MAX).min(30);
+            self.controllers.insert(IMPLIED.to_owned(), (Bus::Sata, 30));
+        }
+    }
+
+    /// A free place, on SATA where there is one.
+    fn free(&mut self) -> Option<Location> {
+        let mut names: Vec<(&String, &(Bus, u32))> =
+            self.controllers.iter().filter(|(_, (bus, _))| *bus != Bus::Floppy).collect();
+        names.sort_by_key(|(_, (bus, _))| (*bus != Bus::Sata, bus.clone()));
+        for (name, (bus, ports)) in names {
+            let limits = bus.limits();
+            let devices = limits.map_or(1, |limits| limits.devices_per_port);
+            // VirtualBox raises the number of ports by itself when one beyond is used.
+            let most = limits.map_or(*ports, |limits| limits.max_ports);
+            let place = (0..most)
+                .flat_map(|port| (0..devices).map(move |device| (port, device)))
+                .map(|(port, device)| Location { controller: name.clone(), port, device })
+                .find(|place| !self.taken.contains(place));
+            if let Some(place) = place {
+                self.taken.insert(place.clone());
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Takes away what has to go or to move, before anything takes its place.
+    pub fn detach(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        for field in fields {
+            let place = if let Some((key, part)) = key(&field.path, "disks") {
+                let Some(attachment) = self.live_disks.get(key) else { continue };
+                match (part, &field.declared) {
+                    (None, None) => {
+                        let file = self.file_of(attachment);
+                        draft.effects.push(format!("detaches disk {key} ({file}), which is kept"));
+                        disk::place(attachment)
+                    }
+                    (Some("at"), Some(_)) => disk::place(attachment),
+                    _ => continue,
+                }
+            } else if let Some((key, part)) = key(&field.path, "dvds") {
+                let Some(attachment) = self.drive(key) else { continue };
+                match (part, &field.declared) {
+                    (None, None) | (Some("at"), Some(_)) => disk::place(attachment),
+                    _ => continue,
+                }
+            } else {
+                continue;
+            };
+            self.taken.remove(&place);
+            draft.push(Action::Detach { machine: draft.target.clone(), at: place }, [field.path.clone()], []);
+        }
+    }
+
+    /// Adds and changes controllers.
+    pub fn controllers(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        let mut changed: BTreeMap<&str, (Controller, Vec<FieldPath>)> = BTreeMap::new();
+        for field in fields {
+            let Some((name, part)) = key(&field.path, "controllers") else { continue };
+            let machine = draft.target.clone();
+            match (part, &field.declared) {
+                (None, Some(declared)) => {
+                    let Some(controller) = controller_of(declared) else { continue };
+                    let action = Action::AddController { machine, name: name.to_owned(), controller };
+                    draft.push(action, [field.path.clone()], []);
+                }
+                (Some(part), Some(value)) => {
+                    let (controller, cause) = changed.entry(name).or_default();
+                    let mut tree = serde_json::to_value(&*controller).unwrap_or_default();
+                    if let Value::Object(map) = &mut tree {
+                        map.insert(part.to_owned(), value.clone());
+                    }
+                    *controller = serde_json::from_value(tree).unwrap_or_default();
+                    cause.push(field.path.clone());
+                }
+                (_, None) => {}
+            }
+        }
+        for (name, (controller, cause)) in changed {
+            let machine = draft.target.clone();
+            draft.push(Action::ChangeController { machine, name: name.to_owned(), controller }, cause, []);
+        }
+        if self.implied > 0 {
+            let controller = Controller {
+                bus: Some(Bus::Sata),
+                r#type: Some(ControllerType::Ahci),
+                ports: Some(self.implied),
+                host_io_cache: None,
+                bootable: None,
+            };
+            let machine = draft.target.clone();
+            draft.push(Action::AddController { machine, name: IMPLIED.to_owned(), controller }, [FieldPath::of(["disks"])], []);
+            self.implied = 0;
+        }
+    }
+
+    /// Removes controllers that are no longer declared and that nothing hangs on any more.
+    pub fn remove_controllers(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        for field in fields {
+            let Some((name, None)) = key(&field.path, "controllers") else { continue };
+            if field.declared.is_some() {
+                continue;
+            }
+            if self.taken.iter().any(|place| place.controller == name) {
+                draft.block(
+                    vec![field.path.clone()],
+                    format!("controller {name:?} is no longer declared and something is still attached to it"),
+                    vec![format!("move it with `at:`, or declare the controller")],
+                );
+            } else {
+                let machine = draft.target.clone();
+                draft.push(Action::RemoveController { machine, name: name.to_owned() }, [field.path.clone()], []);
+            }
+        }
+    }
+
+    /// Makes, grows and attaches disks; fills drives.
+    pub fn apply(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        let mut options: BTreeMap<&str, (BTreeMap<String, bool>, Vec<FieldPath>)> = BTreeMap::new();
+        let mut ordered: Vec<&&FieldDifference> = fields.iter().filter(|f| f.path.parts().first() == Some(&"disks")).collect();
+        // Disks take their ports in the order in which the manifest names them: the first one is what the firmware boots.
+        ordered.sort_by_key(|field| {
+            let source = self.scene.machine.source_of(&FieldPath::of(field.path.keys().iter().take(2).cloned()));
+            (source.line, source.column)
+        });
+        for field in ordered {
+            let Some((key, part)) = key(&field.path, "disks") else { continue };
+            let Some(declared) = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key)) else { continue };
+            match part {
+                None => self.add_disk(draft, key, declared, &field.path),
+                Some("size") => self.grow(draft, key, field),
+                Some("at") => {
+                    let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else { continue };
+                    let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+                    // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
+                    let insert = Insert::Medium(Target::Existing(*leaf));
+                    attach(draft, at.clone(), DeviceKind::Disk, insert, BTreeMap::new(), field.path.clone());
+                }
+                Some(option @ ("ssd" | "discard" | "hotPluggable")) => {
+                    if let Some(value) = field.declared.as_ref().and_then(Value::as_bool) {
+                        let (set, cause) = options.entry(key).or_default();
+                        set.insert(option.to_owned(), value);
+                        cause.push(field.path.clone());
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        for (key, (set, cause)) in options {
+            let Some(attachment) = self.live_disks.get(key) else { continue };
+            let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+            draft.push(
+                Action::Attach {
+                    machine: draft.target.clone(),
+                    at: disk::place(attachment),
+                    kind: DeviceKind::Disk,
+                    insert: Insert::Medium(Target::Existing(*leaf)),
+                    options: set,
+                },
+                cause,
+                [],
+            );
+        }
+        self.drives(draft, fields);
+    }
+
+    fn drives(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        let mut done = BTreeSet::new();
+        for field in fields {
+            let Some((key, _)) = key(&field.path, "dvds") else { continue };
+            let Some(declared) = key.parse::<usize>().ok().and_then(|n| self.scene.machine.dvds.as_ref()?.get(n.checked_sub(1)?))
+            else {
+                continue;
+            };
+            if !done.insert(key.to_owned()) {
+                continue;
+            }
+            let live = self.drive(key).map(disk::place);
+            let Some(at) = declared.at.clone().or(live).or_else(|| self.free()) else {
+                draft.block(vec![field.path.clone()], "no controller has a free port for the drive", Vec::new());
+                continue;
+            };
+            let insert = match &declared.medium {
+                crate::model::DvdSource::Image(path) => Insert::File(path.clone()),
+                crate::model::DvdSource::HostDrive(drive) => Insert::HostDrive(drive.clone()),
+                crate::model::DvdSource::Empty => Insert::Nothing,
+            };
+            let options = [("passthrough", declared.passthrough), ("tempEject", declared.temp_eject)];
+            let options = options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+            attach(draft, at, DeviceKind::Dvd, insert, options, field.path.clone());
+        }
+    }
+
+    fn drive(&self, key: &str) -> Option<&'a Attachment> {
+        self.live_dvds.get(key.parse::<usize>().ok()?.checked_sub(1)?).copied()
+    }
+
+    fn file_of(&self, attachment: &Attachment) -> String {
+        match &attachment.medium {
+            AttachedMedium::Image(uuid) => self
+                .scene
+                .inventory
+                .base_of(*uuid)
+                .map_or_else(|| format!("{{{uuid}}}"), |base| base.location.display().to_string()),
+            AttachedMedium::HostDrive(drive) => drive.clone(),
+            AttachedMedium::Empty => "empty".to_owned(),
+        }
+    }
+
+    fn grow(&self, draft: &mut Draft, key: &str, field: &FieldDifference) {
+        let Some(size) = field.declared.as_ref().and_then(Value::as_u64) else { return };
+        let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium) else { return };
+        let inventory = self.scene.inventory;
+        let base = inventory.base_of(*leaf);
+        let growable = base.is_some_and(|base| match base.format.as_str() {
+            "vdi" | "vhd" => base.variant.as_deref() != Some("fixed"),
+            "vmdk" => true,
+            _ => false,
+        });
+        if !growable {
+            let what = base.map_or_else(String::new, |base| {
+                format!(" {} disk of format {}", base.variant.as_deref().unwrap_or("a"), base.format)
+            });
+            draft.block(
+                vec![field.path.clone()],
+                format!("{}: VirtualBox cannot grow{what}", field.path),
+                vec!["copy it into a dynamic VDI with `VBoxManage clonemedium` and declare the copy's location".to_owned()],
+            );
+            return;
+        }
+        // Resizing a base leaves the leaf as it was: every medium of the chain grows (measured).
+        for uuid in disk::chain(*leaf, inventory) {
+            if inventory.media.get(&uuid).and_then(|medium| medium.size).is_none_or(|now| now.0 < size) {
+                let medium = Target::Existing(uuid);
+                draft.push(Action::GrowDisk { medium, size: Bytes(size) }, [field.path.clone()], []);
+            }
+        }
+    }
+
+    fn add_disk(&mut self, draft: &mut Draft, key: &str, declared: &DesiredDisk, path: &FieldPath) {
+        let DiskSource::Inline { size, format, variant, location } = &declared.disk else { return };
+        let Some(at) = declared.at.clone().or_else(|| self.free()) else {
+            draft.block(vec![path.clone()], "no controller has a free port for the disk", vec![
+                "declare a controller, or a place with `at:`".to_owned(),
+            ]);
+            return;
+        };
+        let Some(name) = self.scene.address.machine_name() else { return };
+        let address = Address::InlineDisk(name.clone(), key.to_owned());
+        let folder = self.scene.live().map_or_else(
+            || crate::diff::birth_folder(self.scene.machine, self.scene.inventory),
+            |live| live.folder(),
+        );
+        let Some(file) = disk::file(key, declared, &folder) else { return };
+        let register = self.scene.inventory.registers.get(&self.scene.desired.stack);
+        let entry = register.and_then(|register| register.entries.get(&address));
+        let insert = match self.existing(entry, &file) {
+            Found::Nothing => {
+                let Some(size) = size else {
+                    draft.block(vec![path.clone()], format!("disk {key} does not exist and has no size"), vec![
+                        "write `size:`".to_owned(),
+                    ]);
+                    return;
+                };
+                let format = format.as_deref().unwrap_or("vdi");
+                let action = Action::CreateDisk {
+                    address: address.clone(),
+                    location: location.clone().unwrap_or_else(|| {
+                        PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))
+                    }),
+                    machine: draft.target.clone(),
+                    format: format.to_owned(),
+                    variant: variant.clone().unwrap_or_else(|| "dynamic".to_owned()),
+                    size: *size,
+                };
+                draft.push(action, [path.clone()], []);
+                Insert::Medium(Target::Planned(address))
+            }
+            Found::Ours(uuid) => Insert::Medium(Target::Existing(uuid)),
+            Found::OurFile => Insert::File(file),
+            Found::Foreign(what) => {
+                draft.block(
+                    vec![path.clone()],
+                    format!("{path}: {} {what}", file.display()),
+                    vec!["declare another `location:`".to_owned(), "move the file away".to_owned()],
+                );
+                return;
+            }
+            Found::WouldRevert => {
+                draft.block(
+                    vec![path.clone()],
+                    format!("{path}: {} has snapshots' differences, and which of them is its content is not known", file.display()),
+                    vec!["attach the right one by hand, then apply again".to_owned()],
+                );
+                return;
+            }
+        };
+        let options = [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
+        let options = options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        attach(draft, at, DeviceKind::Disk, insert, options, path.clone());
+    }
+
+    fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
+        let inventory = self.scene.inventory;
+        if let Some(Entry { identity: Identity::Uuid(base), leaf, .. }) = entry {
+            if let Some(leaf) = leaf.filter(|leaf| inventory.media.contains_key(leaf)) {
+                return Found::Ours(leaf);
+            }
+            if inventory.media.contains_key(base) {
+                let has_children = inventory.media.values().any(|medium| medium.parent == Some(*base));
+                return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
+            }
+        }
+        let ours = entry.is_some_and(|entry| match &entry.identity {
+            Identity::Path(path) => path == file && entry.status == Status::Pending,
+            _ => false,
+        });
+        if let Some(medium) = inventory.medium_at(file) {
+            let attached = inventory.machines.values().any(|machine| {
+                machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid))
+            });
+            return match (ours, attached) {
+                (true, false) => Found::Ours(medium.uuid),
+                _ => Found::Foreign("is a registered disk that no stack owns"),
+            };
+        }
+        match inventory.paths.get(file) {
+            Some(PathFact::File) if ours => Found::OurFile,
+            Some(PathFact::File) => Found::Foreign("exists and is not ours"),
+            Some(PathFact::Directory | PathFact::EmptyDirectory) => Found::Foreign("is a directory"),
+            Some(PathFact::Missing) | None => Found::Nothing,
+        }
+    }
+}
+
+enum Found {
+    Nothing,
+    Ours(Uuid),
+    OurFile,
+    Foreign(&'static str),
+    WouldRevert,
+}
+
+fn attach(
+    draft: &mut Draft,
+    at: Location,
+    kind: DeviceKind,
+    insert: Insert,
+    options: BTreeMap<String, bool>,
+    cause: FieldPath,
+) {
+    let machine = draft.target.clone();
+    draft.push(Action::Attach { machine, at, kind, insert, options }, [cause], []);
+}
+
+fn key<'p>(path: &'p FieldPath, kind: &str) -> Option<(&'p str, Option<&'p str>)> {
+    match path.keys() {
+        [head, key] if head == kind => Some((key, None)),
+        [head, key, field] if head == kind => Some((key, Some(field))),
+        _ => None,
+    }
+}
+
+/// A declared controller, its type filled in from its bus.
+fn controller_of(declared: &Value) -> Option<Controller> {
+    let mut controller: Controller = serde_json::from_value(declared.clone()).ok()?;
+    if controller.bus.is_none() {
+        controller.bus = controller.r#type.as_ref().and_then(ControllerType::bus);
+    }
+    if controller.r#type.is_none() {
+        controller.r#type = controller.bus.as_ref().and_then(Bus::default_type);
+    }
+    Some(controller)
+}
