@@ -25,6 +25,7 @@ mod guest;
 mod home;
 mod lab;
 mod smoke;
+mod transcripts;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use crate::lab::Lab;
 type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
-const TESTS: &[(&str, &[Test])] = &[("smoke", smoke::TESTS)];
+const TESTS: &[(&str, &[Test])] = &[("smoke", smoke::TESTS), ("transcripts", transcripts::TESTS)];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

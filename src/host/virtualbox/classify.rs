@@ -49,7 +49,7 @@ const CODES: &[(u32, &str, ErrorClass)] = &[
     (0x80bb_0010, "VBOX_E_TIMEOUT", ErrorClass::Unknown),
 ];
 
-/// Texts that decide before a code does, because they come without one or say more than it.
+/// Texts that decide also where the exit status is 0: nothing else was to be done by the same command.
 const TEXTS: &[(&str, ErrorClass)] = &[
     ("RTR3Init: VERR_NO_TRANSLATION", ErrorClass::NotExecuted),
     ("The object functionality is limited", ErrorClass::WrongState),
@@ -58,15 +58,31 @@ const TEXTS: &[(&str, ErrorClass)] = &[
     ("cannot be created/deleted while the VM is running", ErrorClass::WrongState),
 ];
 
+/// Texts that say more than the code beside them: a thing that is there or is gone is a world that moved, not a broken host.
+const REASONS: &[(&str, ErrorClass)] = &[
+    // The machine is gone then, and some of its disks are.
+    ("Machine delete failed", ErrorClass::Unknown),
+    ("already exists", ErrorClass::WrongState),
+    ("VERR_ALREADY_EXISTS", ErrorClass::WrongState),
+    ("Could not find ", ErrorClass::WrongState),
+    ("VERR_FILE_NOT_FOUND", ErrorClass::WrongState),
+    ("VERR_PATH_NOT_FOUND", ErrorClass::WrongState),
+    // Media are addressed by UUID: VirtualBox takes one that it does not know for a path.
+    ("is not fully qualified", ErrorClass::WrongState),
+    ("No storage device attached to device slot", ErrorClass::WrongState),
+    ("VERR_VD_INVALID_SIZE", ErrorClass::WrongInput),
+    ("VERR_INVALID_PARAMETER", ErrorClass::WrongInput),
+];
+
 /// Turns what VBoxManage left behind into an answer. `status` is `None` where a signal ended it.
 pub fn judge(command: &CommandLine, status: Option<i32>, output: Output) -> Result<Output, HostError> {
-    let failed = output.stderr.lines().find_map(error_text);
+    let failed = message(&output.stderr);
     if status == Some(0) && failed.is_none() {
         return Ok(output);
     }
     let code = result_code(&output.stderr);
     let message = match (failed, status) {
-        (Some(line), _) => line.to_owned(),
+        (Some(message), _) => message,
         (None, None) => "ended by a signal".to_owned(),
         (None, Some(status)) => {
             let line =
@@ -99,15 +115,36 @@ fn class_of(status: Option<i32>, code: Option<u32>, stderr: &str) -> ErrorClass 
         // Zero: the other effects of the same command were saved. Negative: VBoxManage crashed (Windows).
         return ErrorClass::Unknown;
     }
+    if let Some((_, class)) = REASONS.iter().find(|(text, _)| stderr.contains(text)) {
+        return *class;
+    }
     match code {
         Some(code) => CODES.iter().find(|row| row.0 == code).map_or(ErrorClass::Unknown, |row| row.2),
-        None if status == 2 => ErrorClass::WrongInput,
+        // VBoxManage's own check of its arguments, before anything else.
+        None if stderr.lines().any(|line| error_text(line).is_some()) => ErrorClass::WrongInput,
         None => ErrorClass::Unknown,
     }
 }
 
-/// Text of an error line: `VBoxManage: error: TEXT`, on Windows `VBoxManage.exe: error: TEXT`.
+/// The error lines up to the one with the code, without those that only say that a command failed.
+fn message(stderr: &str) -> Option<String> {
+    let lines: Vec<&str> = stderr.lines().filter_map(error_text).collect();
+    let is_reason = |line: &&str| {
+        let said_by_the_command =
+            ["Failed to create medium", "Failed to resize medium", "Machine delete failed"].contains(line);
+        !said_by_the_command && !line.is_empty()
+    };
+    let reasons = lines
+        .iter()
+        .copied()
+        .take_while(|line| !line.starts_with("Details: ") && !line.starts_with("Context: "));
+    let reasons: Vec<&str> = reasons.filter(is_reason).collect();
+    if reasons.is_empty() { lines.first().map(|line| (*line).to_owned()) } else { Some(reasons.join(" ")) }
+}
+
+/// Text of an error line: `VBoxManage: error: TEXT`, on Windows `VBoxManage.exe: error: TEXT`; progress may stand before it.
 fn error_text(line: &str) -> Option<&str> {
+    let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == '%' || c == '.');
     after_prefix(line, "error").or_else(|| after_prefix(line, "fatal error"))
 }
 
@@ -183,5 +220,60 @@ mod tests {
         let (message, code, class) = class(Some(1), text);
         assert_eq!(message, "The machine is not mutable (state is Saved)");
         assert_eq!((code.as_deref(), class), (Some("VBOX_E_INVALID_VM_STATE"), ErrorClass::WrongState));
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Transcript {
+        argv: Vec<String>,
+        status: i32,
+        stdout: String,
+        stderr: String,
+        class: String,
+    }
+
+    /// What the executor makes of an answer, in the words of the transcripts.
+    fn word(answer: &Result<Output, HostError>) -> &'static str {
+        match answer.as_ref().map_err(HostError::class) {
+            Ok(_) => "done",
+            Err(ErrorClass::NotExecuted) => "notExecuted",
+            Err(ErrorClass::Unknown) => "unknown",
+            Err(ErrorClass::WrongState) => "wrongState",
+            Err(ErrorClass::WrongInput) => "wrongInput",
+            Err(ErrorClass::HostBroken) => "hostBroken",
+            Err(ErrorClass::Unreachable) => "unreachable",
+        }
+    }
+
+    #[test]
+    fn recorded_answers_are_classified_as_they_say() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/7.2.22");
+        let mut wrong = Vec::new();
+        let mut count = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let file = file.unwrap().path();
+            let told: Transcript = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            let output = Output { stdout: told.stdout, stderr: told.stderr };
+            let answer = judge(&CommandLine::of(told.argv), Some(told.status), output);
+            if word(&answer) != told.class {
+                wrong.push(format!("{}: {}, not {}: {answer:?}", file.display(), word(&answer), told.class));
+            }
+            count += 1;
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(count > 150, "{count} transcripts");
+    }
+
+    #[test]
+    fn a_message_says_why_and_not_only_that() {
+        let text = "0%...VBOX_E_FILE_ERROR\nVBoxManage: error: Failed to create medium\n\
+                    VBoxManage: error: Could not create the medium storage unit '/a.vdi'.\n\
+                    VBoxManage: error: VDI: cannot create image '/a.vdi' (VERR_ALREADY_EXISTS)\n\
+                    VBoxManage: error: Details: code VBOX_E_FILE_ERROR (0x80bb0004), component MediumWrap\n";
+        let (message, code, class) = class(Some(1), text);
+        assert_eq!(
+            message,
+            "Could not create the medium storage unit '/a.vdi'. VDI: cannot create image '/a.vdi' (VERR_ALREADY_EXISTS)"
+        );
+        assert_eq!((code.as_deref(), class), (Some("VBOX_E_FILE_ERROR"), ErrorClass::WrongState));
     }
 }
