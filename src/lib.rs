@@ -2,6 +2,7 @@
 pub mod config;
 pub mod diff;
 pub mod event;
+pub mod failure;
 pub mod host;
 pub mod inventory;
 pub mod manifest;

@@ -156,7 +156,6 @@ pub struct Overrides {
 }
 
 /// How this run goes.
-#[expect(clippy::struct_excessive_bools, reason = "switches of a command line are booleans")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The configuration file, where there is one.
