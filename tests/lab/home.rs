@@ -58,11 +58,10 @@ impl Output {
             && !self.stderr.contains("Document is empty")
     }
 
-    /// The machine's session ended while it was being read.
+    /// The machine's process ended while the machine was being read. This has many faces.
     fn was_cut_short(&self) -> bool {
-        ["The object is not ready", "NS_ERROR_ABORT", "0x80bb000b"]
-            .iter()
-            .any(|text| self.stderr.contains(text))
+        let faces = ["session", "The object is not ready", "NS_ERROR_ABORT", "NS_ERROR_CALL_FAILED"];
+        self.code.is_none() || faces.iter().any(|face| self.stderr.contains(face))
     }
 }
 
