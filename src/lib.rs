@@ -1,5 +1,6 @@
 //! vboxmcp makes a VirtualBox host match a description.
 pub mod config;
+pub mod apply;
 pub mod diff;
 pub mod event;
 pub mod failure;

@@ -64,3 +64,8 @@ pub trait Operate: Send + Sync {
     /// Ends waiting (a shutdown, a retry) as soon as possible; the action that runs is finished or ended.
     fn cancel(&self);
 }
+
+/// A host that can be read and changed.
+pub trait Host: Inspect + Operate {}
+
+impl<T: Inspect + Operate> Host for T {}

@@ -1,0 +1,123 @@
+//! One run a VirtualBox home: a lock file that its holder's death releases.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::clock;
+
+/// Who holds the lock; written into the file for the message of those who wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// Process id.
+    pub pid: u32,
+    /// Name of the user.
+    pub user: String,
+    /// What it does (`apply of stack shop`).
+    pub operation: String,
+    /// Since when, UTC.
+    pub since: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} by {} (process {}), since {}", self.operation, self.user, self.pid, self.since)
+    }
+}
+
+/// Why there is no lock.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else holds it.
+    #[error("another run holds {}: {}", path.display(), holder.as_ref().map_or_else(|| "it does not say who it is".to_owned(), ToString::to_string))]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// Who, where that could be read.
+        holder: Option<Holder>,
+    },
+    /// The file cannot be used.
+    #[error("cannot lock {}", path.display())]
+    File {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The lock; dropping it, or the process's death, releases it.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// The file's name in the VirtualBox home.
+    pub const FILE_NAME: &'static str = "vboxmcp.lock";
+
+    /// Takes the lock of a VirtualBox home, waiting as long as `timeout`.
+    pub fn take(home: &Path, user: &str, operation: &str, timeout: Duration) -> Result<Self, LockError> {
+        let path = home.join(Self::FILE_NAME);
+        let wrong = |source| LockError::File { path: path.clone(), source };
+        std::fs::create_dir_all(home).map_err(wrong)?;
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(wrong)?;
+        let deadline = Instant::now() + timeout;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut text = String::new();
+                    // Who holds it is a courtesy of the message: not being able to read it changes nothing.
+                    let holder = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
+                    return Err(LockError::Held { path, holder });
+                }
+                Err(TryLockError::Error(source)) => return Err(wrong(source)),
+            }
+        }
+        let holder = Holder {
+            pid: std::process::id(),
+            user: user.to_owned(),
+            operation: operation.to_owned(),
+            since: clock::timestamp(),
+        };
+        let text = serde_json::to_string(&holder).unwrap_or_default();
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(wrong)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The name of a holder that is gone would only mislead; the lock itself goes with the file's handle.
+        let _ = self.file.set_len(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_the_first_is() {
+        let home = tempfile::tempdir().unwrap();
+        let first = Lock::take(home.path(), "ann", "apply of stack shop", Duration::ZERO).unwrap();
+        match Lock::take(home.path(), "bob", "apply of stack shop", Duration::ZERO) {
+            Err(LockError::Held { holder: Some(holder), .. }) => {
+                assert_eq!((holder.user.as_str(), holder.pid), ("ann", std::process::id()));
+            }
+            other => panic!("{other:?}"),
+        }
+        drop(first);
+        Lock::take(home.path(), "bob", "destroy of stack shop", Duration::ZERO).unwrap();
+    }
+}

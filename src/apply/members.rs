@@ -1,0 +1,204 @@
+//! The two writes of a stack's register: membership before the first step, what was read back after the last.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Outcome;
+use crate::diff::{disk, equal, machine as shape, tree};
+use crate::inventory::{AttachedMedium, Entry, Identity, Inventory, Register, RegisterError, Shard, Status};
+use crate::model::{Address, StackName};
+use crate::plan::{Member, Plan};
+
+/// Before the first step: every address of the plan is a member, all last-applied values are as they were.
+pub fn before(plan: &Plan, inventory: &Inventory, bindings: &BTreeMap<Address, Uuid>) -> Result<Vec<Shard>, RegisterError> {
+    let now = registered(plan, inventory);
+    let identity = |address: &Address, member: &Member| {
+        member
+            .identity
+            .clone()
+            .or_else(|| bindings.get(address).map(|uuid| Identity::Uuid(*uuid)))
+            .unwrap_or_else(|| Identity::Uuid(super::derived_uuid(plan, address)))
+    };
+    let mut register = plan.register.before(&now, identity);
+    // A member that moved in from another stack brings its last applied values along.
+    for (address, (stack, from)) in &plan.register.renamed {
+        let former = inventory.registers.get(stack).and_then(|other| other.entries.get(from));
+        if let (Some(former), false) = (former, now.entries.contains_key(address)) {
+            register.entries.insert(address.clone(), former.clone());
+        }
+    }
+    register.writes(&plan.stack)
+}
+
+/// What an apply would still write although nothing on the host is to be done: a member's protection, a path, a released field.
+pub fn pending_writes(plan: &Plan, inventory: &Inventory) -> Result<bool, RegisterError> {
+    Ok(!before(plan, inventory, &BTreeMap::new())?.is_empty()
+        || !after(plan, inventory, &BTreeMap::new(), &Outcome::default())?.is_empty())
+}
+
+/// After the last step: last-applied values field by field, for fields that are read back as declared.
+pub fn after(
+    plan: &Plan,
+    inventory: &Inventory,
+    bindings: &BTreeMap<Address, Uuid>,
+    outcome: &Outcome,
+) -> Result<Vec<Shard>, RegisterError> {
+    let mut register = registered(plan, inventory);
+    let unfinished = |address: &Address| {
+        outcome.failed.iter().any(|step| step.address == *address)
+            || outcome.skipped.iter().any(|step| step.address == *address)
+    };
+    for (address, member) in &plan.register.members {
+        let Some(entry) = register.entries.get(address) else { continue };
+        let identity = member.identity.clone().or_else(|| bindings.get(address).map(|uuid| Identity::Uuid(*uuid)));
+        let mut entry = entry.clone();
+        entry.protect = member.protect;
+        entry.on_remove = member.on_remove;
+        entry.labels.clone_from(&member.labels);
+        match address {
+            Address::Machine(_) => {
+                let Some(Identity::Uuid(uuid)) = identity else { continue };
+                let Some(machine) = inventory.machines.get(&uuid).filter(|machine| machine.access.is_readable()) else {
+                    continue;
+                };
+                entry.identity = Identity::Uuid(uuid);
+                let live = shape::live(machine, address, &plan.stack, None, inventory);
+                entry.applied = confirmed(&member.declared, &live, &entry.applied);
+                if !unfinished(address) {
+                    entry.status = Status::Confirmed;
+                }
+            }
+            Address::InlineDisk(name, key) => {
+                let machine_address = Address::Machine(name.clone());
+                let machine = inventory.owned_machine(&plan.stack, &machine_address);
+                let attached = machine.and_then(|machine| {
+                    let known = Register::clone(&register);
+                    let disks = disk::keyed(machine, &machine_address, Some(&known), None, inventory);
+                    match &disks.get(key)?.medium {
+                        AttachedMedium::Image(leaf) => inventory.base_of(*leaf).map(|base| base.uuid),
+                        _ => None,
+                    }
+                });
+                if let Some(base) = attached {
+                    entry.identity = Identity::Uuid(base);
+                    entry.status = Status::Confirmed;
+                    entry.leaf = None;
+                }
+            }
+            Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => {}
+        }
+        register.entries.insert(address.clone(), entry);
+    }
+    for (address, leaf) in &plan.register.detached {
+        if let Some(entry) = register.entries.get_mut(address) {
+            entry.leaf = Some(*leaf);
+        }
+    }
+    forget(plan, inventory, &mut register);
+    if let (Some(paths), true) = (&plan.register.paths, outcome.failed.is_empty() && outcome.skipped.is_empty()) {
+        register.paths.clone_from(paths);
+    }
+    let mut writes = register.writes(&plan.stack)?;
+    writes.extend(forget_elsewhere(plan, inventory)?);
+    Ok(writes)
+}
+
+fn registered(plan: &Plan, inventory: &Inventory) -> Register {
+    inventory.registers.get(&plan.stack).cloned().unwrap_or_default()
+}
+
+/// Drops members that the run removed or found gone, and the former addresses of renamed ones. A member that is still there stays.
+fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
+    let ours = |address: &Address| inventory.owned_machine(&plan.stack, address).is_some();
+    for address in &plan.register.forget {
+        let gone = match address {
+            Address::Machine(_) => {
+                // A pending entry makes a machine ours even without a mark: what counts here is the machine and its mark.
+                let uuid = register.entries.get(address).map(|entry| &entry.identity);
+                match uuid {
+                    Some(Identity::Uuid(uuid)) => inventory.machines.get(uuid).is_none_or(|machine| {
+                        !matches!(machine.mark, crate::inventory::MarkState::Valid(_))
+                    }),
+                    _ => !ours(address),
+                }
+            }
+            Address::InlineDisk(name, _) => {
+                let with_machine = plan.register.forget.contains(&Address::Machine(name.clone()));
+                let there = register.entries.get(address).is_some_and(|entry| has_medium(entry, inventory));
+                !there || (with_machine && !ours(&Address::Machine(name.clone())))
+            }
+            Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => true,
+        };
+        if gone {
+            register.entries.remove(address);
+        }
+    }
+    for (address, (stack, from)) in &plan.register.renamed {
+        let arrived = match address {
+            Address::Machine(_) => ours(address),
+            _ => address.machine_name().is_some_and(|name| ours(&Address::Machine(name.clone()))),
+        };
+        if *stack == plan.stack && arrived && from != address {
+            register.entries.remove(from);
+        }
+    }
+}
+
+fn forget_elsewhere(plan: &Plan, inventory: &Inventory) -> Result<Vec<Shard>, RegisterError> {
+    let mut others: BTreeMap<&StackName, Register> = BTreeMap::new();
+    for (address, (stack, from)) in &plan.register.renamed {
+        let machine = address.machine_name().map(|name| Address::Machine(name.clone()));
+        let arrived = machine.is_some_and(|machine| inventory.owned_machine(&plan.stack, &machine).is_some());
+        if *stack != plan.stack && arrived {
+            let other = others.entry(stack).or_insert_with(|| inventory.registers.get(stack).cloned().unwrap_or_default());
+            other.entries.remove(from);
+        }
+    }
+    let mut writes = Vec::new();
+    for (stack, register) in others {
+        writes.extend(register.writes(stack)?);
+    }
+    Ok(writes)
+}
+
+fn has_medium(entry: &Entry, inventory: &Inventory) -> bool {
+    match &entry.identity {
+        Identity::Uuid(uuid) => inventory.media.contains_key(uuid),
+        Identity::Path(path) => inventory.medium_at(path).is_some(),
+        Identity::Network(_) => false,
+    }
+}
+
+/// Declared values where the host has them, former last-applied values where it does not. What is not declared is released.
+fn confirmed(declared: &Value, live: &Value, former: &Value) -> Value {
+    let differences = tree::compare(declared, live, &equal);
+    let mut applied = declared.clone();
+    for difference in differences {
+        match tree::get(former, &difference.path) {
+            Some(value) if difference.declared.is_some() => tree::set(&mut applied, &difference.path, value.clone()),
+            // A member that should have gone is remembered, if it was ours.
+            Some(value) => tree::set(&mut applied, &difference.path, value.clone()),
+            None => tree::remove(&mut applied, &difference.path),
+        }
+    }
+    applied
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_read_back_keeps_its_former_value() {
+        let applied = confirmed(
+            &json!({"memory": 2048, "cpus": 2, "acpi": true}),
+            &json!({"memory": 1024, "cpus": 2, "acpi": false}),
+            &json!({"memory": 1024, "hpet": true}),
+        );
+        assert_eq!(applied, json!({"memory": 1024, "cpus": 2}));
+    }
+}

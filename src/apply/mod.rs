@@ -1,0 +1,210 @@
+//! The executor: walks the plan's DAG, one writer a machine, reads every effect back. It decides nothing about *what* is done.
+//!
+//! `walk` orders the steps, `step` performs one, `readback` tells whether its effect is there, `members` writes the stack's
+//! register, `lock` keeps other runs out, `cancel` stops, `clock` is the only reader of the time of day.
+
+mod cancel;
+pub mod clock;
+mod lock;
+mod members;
+mod readback;
+mod step;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+pub use cancel::Cancel;
+pub use lock::{Holder, Lock, LockError};
+pub use members::pending_writes;
+
+use crate::event::{Event, StepLabel};
+use crate::host::{Host, HostError, Want};
+use crate::inventory::{Inventory, RegisterError, Shard};
+use crate::model::Address;
+use crate::plan::{Action, Plan, StepId};
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The run's id.
+    pub run: String,
+    /// The plan's hash.
+    pub plan: String,
+    /// Steps done, those that were as they should be included.
+    pub done: usize,
+    /// Steps that failed.
+    pub failed: Vec<FailedStep>,
+    /// Steps that were not tried, and why.
+    pub skipped: Vec<SkippedStep>,
+    /// Objects with something that the plan left undone.
+    pub blocked: usize,
+    /// Somebody asked to stop.
+    pub cancelled: bool,
+}
+
+/// A step that failed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedStep {
+    /// The step.
+    pub step: StepId,
+    /// The object.
+    pub address: Address,
+    /// What it was to do.
+    pub label: String,
+    /// The chain of causes, outermost first.
+    pub errors: Vec<String>,
+    /// What may help.
+    pub hint: Option<String>,
+    /// Somebody else changed the object meanwhile.
+    pub moved: bool,
+    /// VirtualBox is missing or unreachable.
+    pub unreachable: bool,
+}
+
+/// A step that was not tried.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SkippedStep {
+    /// The step.
+    pub step: StepId,
+    /// The object.
+    pub address: Address,
+    /// Why.
+    pub because: String,
+}
+
+/// What ends a run before or after its steps.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// VirtualBox does not answer, or could not be read.
+    #[error("{doing}")]
+    Host {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: HostError,
+    },
+    /// The register cannot hold the stack.
+    #[error("cannot write the stack's register")]
+    Register(#[source] RegisterError),
+    /// The register was written and is not there.
+    #[error("the stack's register was written and does not read back ({key})")]
+    RegisterLost {
+        /// The shard.
+        key: String,
+    },
+    /// The stack's register cannot be read.
+    #[error("the register of stack {stack} cannot be read: {reason}")]
+    RegisterBroken {
+        /// The stack.
+        stack: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Takes events while a run goes on.
+pub type Sink<'a> = &'a (dyn Fn(Event) + Send + Sync);
+
+/// UUIDs of new machines come from plan and address, so that a retry makes the same ones.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6a1f_6d0e_93a4_5c0b_8d27_2f51_7be0_44c9);
+
+/// The UUID that a plan's new machine gets.
+pub fn derived_uuid(plan: &Plan, address: &Address) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{}\n{address}", plan.hash).as_bytes())
+}
+
+/// Runs a plan whose host was just read as `inventory`. The caller holds the lock.
+pub fn apply(
+    plan: &Plan,
+    inventory: &Inventory,
+    host: &Arc<dyn Host>,
+    cancel: &Cancel,
+    sink: Sink<'_>,
+) -> Result<Outcome, ApplyError> {
+    let begun = Instant::now();
+    let register = inventory.registers.get(&plan.stack).cloned().unwrap_or_default();
+    if let Some(reason) = register.broken {
+        return Err(ApplyError::RegisterBroken { stack: plan.stack.to_string(), reason });
+    }
+    let mut outcome = Outcome {
+        run: clock::run_id(&plan.hash),
+        plan: plan.hash.clone(),
+        blocked: plan.objects.iter().filter(|object| !object.blocked.is_empty()).count(),
+        ..Outcome::default()
+    };
+    let bindings: BTreeMap<Address, Uuid> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::CreateMachine { uuid, .. } => {
+                Some((step.address.clone(), uuid.unwrap_or_else(|| derived_uuid(plan, &step.address))))
+            }
+            _ => None,
+        })
+        .collect();
+    sink(Event::Started {
+        version: Event::VERSION,
+        run: outcome.run.clone(),
+        plan: plan.hash.clone(),
+        steps: plan.steps.iter().map(label).collect(),
+    });
+    let membership = members::before(plan, inventory, &bindings).map_err(ApplyError::Register)?;
+    if !plan.steps.is_empty() || !membership.is_empty() {
+        host.prepare().map_err(|source| ApplyError::Host { doing: "VirtualBox does not answer", source })?;
+        write_register(host, &membership)?;
+        walk::walk(plan, host, cancel, sink, bindings.clone(), &mut outcome);
+    }
+    let want = Want { states: true, ask_server: false };
+    let after = host
+        .inventory(&want)
+        .map_err(|source| ApplyError::Host { doing: "cannot read the host after the run", source })?;
+    let finished = members::after(plan, &after, &bindings, &outcome).map_err(ApplyError::Register)?;
+    write_register(host, &finished)?;
+    sink(Event::Finished {
+        done: outcome.done,
+        failed: outcome.failed.len(),
+        skipped: outcome.skipped.len(),
+        milliseconds: milliseconds(begun),
+    });
+    Ok(outcome)
+}
+
+fn write_register(host: &Arc<dyn Host>, writes: &[Shard]) -> Result<(), ApplyError> {
+    for shard in writes {
+        let action = Action::WriteRegister { shard: shard.clone() };
+        let written = host.perform(&action, &|_| {});
+        // Whatever VirtualBox said: what counts is what is there now.
+        let there = host
+            .reread(Uuid::nil(), false)
+            .map_err(|source| ApplyError::Host { doing: "cannot read the stack's register back", source })?;
+        if readback::missing(&action, None, &there).is_some() {
+            return Err(match written {
+                Err(source) => ApplyError::Host { doing: "cannot write the stack's register", source },
+                Ok(_) => ApplyError::RegisterLost { key: shard.key.clone() },
+            });
+        }
+    }
+    Ok(())
+}
+
+fn label(step: &crate::plan::Step) -> StepLabel {
+    StepLabel {
+        step: step.id,
+        address: step.address.clone(),
+        label: step.action.label().to_owned(),
+        danger: step.danger.clone(),
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

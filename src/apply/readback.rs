@@ -1,0 +1,223 @@
+//! Whether an action's effect is there. Success is what is read back, never an exit code.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::diff::{equal, machine as shape, tree};
+use crate::inventory::{AttachedMedium, Inventory, Machine, MarkState, Register, Shard};
+use crate::model::state::StateClass;
+use crate::model::{FieldPath, Location, PowerState};
+use crate::plan::{Action, Assignment, Insert, Target};
+
+/// Whether reading the effect back needs the machine's power state.
+pub fn needs_state(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Start { .. }
+            | Action::Shutdown { .. }
+            | Action::PowerCut { .. }
+            | Action::Pause { .. }
+            | Action::Resume { .. }
+            | Action::SaveState { .. }
+            | Action::DiscardState { .. }
+    )
+}
+
+/// What is missing of a bound action's effect; `None` where all of it is there. `made` is what the host said that it made.
+pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<String> {
+    let machine = match action.machine() {
+        Some(Target::Existing(uuid)) => now.machines.get(uuid),
+        _ => None,
+    };
+    let on_machine = |check: &dyn Fn(&Machine) -> Option<String>| match machine {
+        Some(machine) => check(machine),
+        None => Some("the machine is not registered".to_owned()),
+    };
+    match action {
+        Action::CreateMachine { uuid, name, .. } => match uuid.and_then(|uuid| now.machines.get(&uuid)) {
+            None => Some("the machine is not registered".to_owned()),
+            Some(machine) if machine.name.as_deref() != Some(name) => {
+                Some(format!("the machine is called {:?}", machine.name.as_deref().unwrap_or("?")))
+            }
+            Some(_) => None,
+        },
+        Action::ModifyMachine { set, .. } | Action::ModifyLive { set, .. } => {
+            on_machine(&|machine| assignments(machine, set))
+        }
+        Action::SetExtraData { key, value, .. } => on_machine(&|machine| {
+            let there = machine.settings.extra_data.as_ref().and_then(|data| data.get(key)).cloned().flatten();
+            (there != *value).then(|| differs("extraData", key, there.as_deref(), value.as_deref()))
+        }),
+        Action::SetGuestProperty { key, value, .. } => on_machine(&|machine| {
+            let there = machine.settings.guest_properties.as_ref().and_then(|data| data.get(key)).cloned().flatten();
+            (there != *value).then(|| differs("guestProperties", key, there.as_deref(), value.as_deref()))
+        }),
+        Action::WriteMark { mark, .. } => on_machine(&|machine| match (mark, &machine.mark) {
+            (None, MarkState::None) => None,
+            (Some(wanted), MarkState::Valid(there))
+                if wanted.stack == there.stack && wanted.address == there.address =>
+            {
+                None
+            }
+            _ => Some("the mark is not there".to_owned()),
+        }),
+        Action::WriteRegister { shard } => register(shard, now),
+        Action::AddController { name, controller, .. } | Action::ChangeController { name, controller, .. } => {
+            on_machine(&|machine| {
+                let there = machine.settings.controllers.as_ref().and_then(|all| all.get(name));
+                let Some(there) = there else { return Some(format!("there is no controller {name:?}")) };
+                let wanted = serde_json::to_value(controller).unwrap_or_default();
+                let there = serde_json::to_value(there).unwrap_or_default();
+                first_difference(&wanted, &there)
+            })
+        }
+        Action::RemoveController { name, .. } => on_machine(&|machine| {
+            let there = machine.settings.controllers.as_ref().is_some_and(|all| all.contains_key(name));
+            there.then(|| format!("controller {name:?} is still there"))
+        }),
+        Action::CreateDisk { size, .. } => match made.and_then(|uuid| now.media.get(&uuid)) {
+            None => Some("the disk is not registered".to_owned()),
+            Some(medium) if medium.size.is_some_and(|there| there != *size) => {
+                Some(format!("its capacity is {}", medium.size.map_or_else(String::new, |size| size.to_string())))
+            }
+            Some(_) => None,
+        },
+        Action::GrowDisk { medium, size } => match medium {
+            Target::Existing(uuid) => match now.media.get(uuid) {
+                None => Some("the disk is not registered".to_owned()),
+                Some(medium) if medium.size.is_none_or(|there| there < *size) => {
+                    Some(format!("its capacity is {}", medium.size.map_or_else(|| "unknown".to_owned(), |s| s.to_string())))
+                }
+                Some(_) => None,
+            },
+            Target::Planned(_) => Some("the disk is not registered".to_owned()),
+        },
+        Action::Attach { at, insert, options, .. } => on_machine(&|machine| attached(machine, at, insert, options, now)),
+        Action::Detach { at, .. } => on_machine(&|machine| {
+            machine
+                .attachment_at(&at.controller, at.port, at.device)
+                .map(|_| format!("something is still attached at {at}"))
+        }),
+        Action::DeleteDisk { medium: Target::Existing(uuid) } | Action::CloseDisk { medium: Target::Existing(uuid) } => {
+            now.media.contains_key(uuid).then(|| "the disk is still registered".to_owned())
+        }
+        Action::DeleteDisk { medium: Target::Planned(_) } | Action::CloseDisk { medium: Target::Planned(_) } => None,
+        Action::AddSharedFolder { name, folder, .. } => on_machine(&|machine| {
+            let there = machine.settings.shared_folders.as_ref().and_then(|all| all.get(name));
+            let Some(there) = there else { return Some(format!("there is no shared folder {name:?}")) };
+            let wanted = serde_json::to_value(folder).unwrap_or_default();
+            let there = serde_json::to_value(there).unwrap_or_default();
+            first_difference(&wanted, &there)
+        }),
+        Action::RemoveSharedFolder { name, .. } => on_machine(&|machine| {
+            let there = machine.settings.shared_folders.as_ref().is_some_and(|all| all.contains_key(name));
+            there.then(|| format!("shared folder {name:?} is still there"))
+        }),
+        Action::Start { .. } | Action::Resume { .. } => on_machine(&|machine| state(machine, StateClass::Running)),
+        Action::Shutdown { .. } | Action::PowerCut { .. } | Action::DiscardState { .. } => {
+            on_machine(&|machine| state(machine, StateClass::Off))
+        }
+        Action::Pause { .. } => on_machine(&|machine| state(machine, StateClass::Paused)),
+        Action::SaveState { .. } => on_machine(&|machine| state(machine, StateClass::Saved)),
+        Action::DeleteSnapshot { snapshot, .. } => on_machine(&|machine| {
+            let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
+            let there = all.into_iter().any(|one| one.uuid == *snapshot);
+            there.then(|| "the snapshot is still there".to_owned())
+        }),
+        Action::Unregister { .. } => machine.map(|_| "the machine is still registered".to_owned()),
+    }
+}
+
+fn state(machine: &Machine, wanted: StateClass) -> Option<String> {
+    let there = machine.state.as_ref();
+    if there.is_some_and(|state| state.class() == wanted) {
+        return None;
+    }
+    Some(format!("its state is {}", there.map_or("unknown", PowerState::as_str)))
+}
+
+fn differs(what: &str, key: &str, there: Option<&str>, wanted: Option<&str>) -> String {
+    let show = |value: Option<&str>| value.map_or_else(|| "absent".to_owned(), |value| format!("{value:?}"));
+    format!("{what}.{key} is {} and not {}", show(there), show(wanted))
+}
+
+fn assignments(machine: &Machine, set: &[Assignment]) -> Option<String> {
+    let mut live = shape::settings_tree(&machine.settings);
+    if let (Value::Object(map), Some(name)) = (&mut live, &machine.name) {
+        map.insert("name".to_owned(), name.as_str().into());
+    }
+    // Only the last word on a path counts: a rule that changes goes and comes.
+    for (index, assignment) in set.iter().enumerate() {
+        let again = set[index + 1..].iter().any(|later| later.path == assignment.path);
+        if again || machine.why_unknown(&assignment.path).is_some() {
+            continue;
+        }
+        let there = tree::get(&live, &assignment.path);
+        let same = match (&assignment.value, there) {
+            (None, None) => true,
+            (Some(wanted), Some(there)) => equal(&assignment.path, wanted, there),
+            _ => false,
+        };
+        if !same {
+            let show = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), ToString::to_string);
+            return Some(format!(
+                "{} is {} and not {}",
+                assignment.path,
+                show(there),
+                show(assignment.value.as_ref())
+            ));
+        }
+    }
+    None
+}
+
+fn first_difference(wanted: &Value, there: &Value) -> Option<String> {
+    let difference = tree::compare(wanted, there, &|path: &FieldPath, a, b| equal(path, a, b)).into_iter().next()?;
+    let show = |value: Option<Value>| value.map_or_else(|| "absent".to_owned(), |value| value.to_string());
+    Some(format!("{} is {} and not {}", difference.path, show(difference.live), show(difference.declared)))
+}
+
+fn register(shard: &Shard, now: &Inventory) -> Option<String> {
+    let (stack, number) = Shard::parse_key(&shard.key)?;
+    let there = now.registers.get(&stack).and_then(|register: &Register| register.shards.get(&number));
+    (there != shard.value.as_ref()).then(|| format!("{} is not as it was written", shard.key))
+}
+
+fn attached(
+    machine: &Machine,
+    at: &Location,
+    insert: &Insert,
+    options: &std::collections::BTreeMap<String, bool>,
+    now: &Inventory,
+) -> Option<String> {
+    let Some(there) = machine.attachment_at(&at.controller, at.port, at.device) else {
+        return Some(format!("nothing is attached at {at}"));
+    };
+    let fits = match (insert, &there.medium) {
+        (Insert::Nothing, AttachedMedium::Empty) => true,
+        (Insert::HostDrive(wanted), AttachedMedium::HostDrive(name)) => wanted == name,
+        (Insert::File(path), AttachedMedium::Image(uuid)) => {
+            now.base_of(*uuid).is_some_and(|base| base.location == *path)
+                || now.media.get(uuid).is_some_and(|medium| medium.location == *path)
+        }
+        // VirtualBox may put a new difference on top, for an immutable disk.
+        (Insert::Medium(Target::Existing(wanted)), AttachedMedium::Image(uuid)) => {
+            wanted == uuid || now.media.get(uuid).is_some_and(|medium| medium.parent == Some(*wanted))
+        }
+        _ => false,
+    };
+    if !fits {
+        return Some(format!("something else is attached at {at}"));
+    }
+    options.iter().find_map(|(name, wanted)| {
+        let there = match name.as_str() {
+            "ssd" => there.non_rotational,
+            "discard" => there.discard,
+            "hotPluggable" => there.hot_pluggable,
+            "passthrough" => there.passthrough,
+            "tempEject" => there.temp_eject,
+            _ => return None,
+        };
+        (there != *wanted).then(|| format!("{name} is {there} at {at}"))
+    })
+}

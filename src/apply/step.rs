@@ -1,0 +1,181 @@
+//! One step: look, act, look again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::readback;
+use crate::diff::{equal, machine as shape, tree};
+use crate::event::StepOutcome;
+use crate::host::{ErrorClass, Host, HostError};
+use crate::inventory::{Inventory, Machine};
+use crate::model::Address;
+use crate::plan::{Action, Expectation, Step, Target};
+
+/// How one step ended, and what it made.
+#[derive(Debug)]
+pub struct StepEnd {
+    /// For the events.
+    pub outcome: StepOutcome,
+    /// The object that it made.
+    pub made: Option<Uuid>,
+    /// VirtualBox is missing or unreachable.
+    pub unreachable: bool,
+}
+
+/// Reports while a step runs.
+pub trait Report: Sync {
+    /// VirtualBox says how far it is.
+    fn percent(&self, percent: u8);
+    /// It is tried again.
+    fn retried(&self, reason: String);
+}
+
+/// Performs one step. Never panics, never loses an outcome: an unknown one is read back.
+pub fn run(step: &Step, bindings: &BTreeMap<Address, Uuid>, host: &Arc<dyn Host>, report: &dyn Report) -> StepEnd {
+    let mut action = match step.action.bound(bindings) {
+        Ok(action) => action,
+        Err(address) => return failed(vec![format!("{address} was not made by this run")], None, false),
+    };
+    if let Action::CreateMachine { uuid: uuid @ None, .. } = &mut action {
+        *uuid = bindings.get(&step.address).copied();
+    }
+    let looked_at = match (&action, action.machine()) {
+        (Action::CreateMachine { uuid: Some(uuid), .. }, _) => *uuid,
+        (_, Some(Target::Existing(uuid))) => *uuid,
+        _ => Uuid::nil(),
+    };
+    let states = readback::needs_state(&action)
+        || step.expects.iter().any(|expectation| matches!(expectation, Expectation::State(_)));
+    let before = match host.reread(looked_at, states) {
+        Ok(before) => before,
+        Err(error) => return refused(&error),
+    };
+    if can_be_seen_done(&action) && readback::missing(&action, None, &before).is_none() {
+        return StepEnd { outcome: StepOutcome::Unchanged, made: None, unreachable: false };
+    }
+    if let Some(moved) = moved(step, &before, looked_at) {
+        return failed(vec![moved], Some("plan again: somebody else changed it meanwhile".to_owned()), true);
+    }
+    let mut last = None;
+    for attempt in 0..2 {
+        let performed = host.perform(&action, &|percent| report.percent(percent));
+        let made = match (&performed, &action) {
+            (Ok(done), _) if done.made.is_some() => done.made,
+            (_, Action::CreateMachine { uuid, .. }) => *uuid,
+            _ => None,
+        };
+        let after = match host.reread(looked_at, readback::needs_state(&action)) {
+            Ok(after) => after,
+            Err(error) => return refused(&error),
+        };
+        let missing = readback::missing(&action, made, &after);
+        match (performed, missing) {
+            (Ok(done), None) => {
+                return StepEnd { outcome: StepOutcome::Done { warnings: done.warnings }, made, unreachable: false };
+            }
+            // It says that it failed, and what it was to do is there: it was done.
+            (Err(error), None) if error.class() == ErrorClass::Unknown => {
+                let warnings = vec![format!("{error}; what it was to do is there")];
+                return StepEnd { outcome: StepOutcome::Done { warnings }, made, unreachable: false };
+            }
+            (Err(error), None) => return refused(&error),
+            (Ok(_), Some(missing)) => {
+                return failed(
+                    vec![format!("VirtualBox said that it was done, and it is not: {missing}")],
+                    Some("plan again to see what is there now".to_owned()),
+                    false,
+                );
+            }
+            (Err(error), Some(missing)) => {
+                let again = match error.class() {
+                    ErrorClass::NotExecuted => true,
+                    ErrorClass::Unknown => action.is_repeatable() && !matches!(error, HostError::Cancelled),
+                    _ => false,
+                };
+                if !again || attempt > 0 {
+                    let mut end = refused(&error);
+                    if let (StepOutcome::Failed { errors, .. }, ErrorClass::Unknown) = (&mut end.outcome, error.class()) {
+                        errors.push(missing);
+                    }
+                    return end;
+                }
+                report.retried(error.to_string());
+                last = Some(error);
+            }
+        }
+    }
+    last.map_or_else(|| failed(Vec::new(), None, false), |error| refused(&error))
+}
+
+/// Actions whose effect, when it is there already, makes them needless. A new disk is never taken for an old one.
+fn can_be_seen_done(action: &Action) -> bool {
+    !matches!(action, Action::CreateDisk { .. } | Action::Unregister { .. } | Action::DeleteDisk { .. })
+}
+
+/// What is no longer as the planner read it.
+fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<String> {
+    step.expects.iter().find_map(|expectation| match expectation {
+        Expectation::NameFree(name) => before
+            .machines_named(name)
+            .next()
+            .map(|machine| format!("a machine {name:?} is registered now, {{{}}}", machine.uuid)),
+        Expectation::State(class) => {
+            let machine = before.machines.get(&machine)?;
+            let state = machine.state.as_ref()?;
+            (word(state) != class).then(|| format!("its state was {class} and is {state} now"))
+        }
+        Expectation::Field(path, then) => {
+            let machine = before.machines.get(&machine)?;
+            let live = live_tree(machine);
+            let now = tree::get(&live, path);
+            let same = match (then, now) {
+                (None, None) => true,
+                (Some(then), Some(now)) => equal(path, then, now),
+                // A member that is to come may stand there with nothing in it.
+                (None, Some(now)) => now.as_object().is_some_and(serde_json::Map::is_empty),
+                (Some(_), None) => false,
+            };
+            let show = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), ToString::to_string);
+            (!same).then(|| format!("{path} was {} and is {} now", show(then.as_ref()), show(now)))
+        }
+    })
+}
+
+fn live_tree(machine: &Machine) -> Value {
+    let mut live = shape::settings_tree(&machine.settings);
+    if let (Value::Object(map), Some(name)) = (&mut live, &machine.name) {
+        map.insert("name".to_owned(), name.as_str().into());
+    }
+    live
+}
+
+fn word(state: &crate::model::PowerState) -> &'static str {
+    use crate::model::state::StateClass;
+    match state.class() {
+        StateClass::Off => "off",
+        StateClass::Saved => "saved",
+        StateClass::Running => "running",
+        StateClass::Paused => "paused",
+        StateClass::Stuck => "stuck",
+        StateClass::Moving => "moving",
+    }
+}
+
+fn failed(errors: Vec<String>, hint: Option<String>, moved: bool) -> StepEnd {
+    StepEnd { outcome: StepOutcome::Failed { errors, hint, moved }, made: None, unreachable: false }
+}
+
+fn refused(error: &HostError) -> StepEnd {
+    let mut errors = vec![error.to_string()];
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        errors.push(source.to_string());
+        cause = source.source();
+    }
+    let mut end = failed(errors, error.hint(), error.class() == ErrorClass::WrongState);
+    end.unreachable = error.class() == ErrorClass::Unreachable;
+    end
+}
