@@ -2,8 +2,45 @@
 
 mod classify;
 mod command;
+mod files;
+mod headers;
+pub mod home;
+mod inspect;
+mod live;
 pub mod locate;
+mod nvram;
+mod registry;
 pub mod runner;
+pub mod settings;
 
 pub use command::CommandLine;
+pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
+
+use crate::host::HostError;
+
+/// A VirtualBox installation and one VirtualBox home.
+#[derive(Debug)]
+pub struct VirtualBox {
+    home: Home,
+    runner: Result<Runner, Vec<String>>,
+    cache: registry::Cache,
+}
+
+impl VirtualBox {
+    /// Takes what was found. Without VBoxManage files can still be read; instead of the runner then stands where it was
+    /// looked for.
+    pub fn new(home: Home, runner: Result<Runner, Vec<String>>) -> Self {
+        Self { home, runner, cache: registry::Cache::default() }
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What runs VBoxManage.
+    pub fn runner(&self) -> Result<&Runner, HostError> {
+        self.runner.as_ref().map_err(|searched| HostError::NoVBoxManage { searched: searched.clone() })
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading files that VirtualBox replaces while they are read (`vbox-settings` 4.1).
+//!
+//! A save is never seen half done, because VirtualBox renames whole files, but between its two renames there is no file for up
+//! to 4 ms. Several files are not saved together: whoever reads several compares their stamps afterwards.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+/// How long a missing file may be on its way.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Two equal stamps of one path are the same content: each save makes a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    identity: (u64, i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(metadata) }
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &std::fs::Metadata) -> (u64, i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &std::fs::Metadata) -> (u64, i64, i64) {
+    (0, 0, 0)
+}
+
+/// The stamp of what is there now; `None` for nothing.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    path.metadata().ok().map(|metadata| Stamp::of(&metadata))
+}
+
+/// A file's text.
+pub fn read(path: &Path) -> io::Result<(Stamp, String)> {
+    let mut file = open(path)?;
+    let metadata = file.metadata()?;
+    let mut text = String::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+    file.read_to_string(&mut text)?;
+    Ok((Stamp::of(&metadata), text))
+}
+
+/// Opens a file so that VirtualBox can rename it meanwhile.
+#[cfg(not(windows))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(windows)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    // FILE_SHARE_READ, FILE_SHARE_WRITE and FILE_SHARE_DELETE.
+    File::options().read(true).share_mode(1 | 2 | 4).open(path)
+}
+
+/// Waits until the files are there that are only on their way. All of them together wait once.
+pub fn await_renames(missing: &[PathBuf]) {
+    let mut waited = Duration::ZERO;
+    while waited < PATIENCE && missing.iter().any(|path| !path.exists()) {
+        thread::sleep(PAUSE);
+        waited += PAUSE;
+    }
+}

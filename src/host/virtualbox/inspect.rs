@@ -1,0 +1,197 @@
+//! [`Inspect`] for the real VirtualBox.
+//!
+//! Files first: an inventory where everything is trusted and no server runs starts no process; where one runs and states are
+//! wanted, one `list runningvms`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::registry::{Reading, Row};
+use super::settings::{Distrust, MachineFile};
+use super::{VirtualBox, headers, live, nvram};
+use crate::host::{HostError, Inspect, Want};
+use crate::inventory::{
+    Access, AttachedMedium, HostFacts, Inventory, Machine, MarkState, Medium, PathFact, Snapshot,
+};
+use crate::model::{FieldPath, PowerState, Settings};
+
+/// Rounds until several files are believed to belong together.
+const ROUNDS: usize = 3;
+
+/// What is known of machines' lives.
+enum Lives {
+    /// It was not asked.
+    Unasked,
+    /// These run or are paused. Without a server none does.
+    Known { running: BTreeSet<Uuid>, server: bool },
+}
+
+impl Inspect for VirtualBox {
+    fn inventory(&self, want: &Want) -> Result<Inventory, HostError> {
+        self.read(want, None)
+    }
+
+    fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
+        paths.iter().map(|path| (path.clone(), fact(path))).collect()
+    }
+
+    fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
+        self.read(&Want { states, ask_server: false }, Some(machine))
+    }
+}
+
+/// What lies at a path. What cannot be looked at is taken for a file, which is in everybody's way.
+fn fact(path: &Path) -> PathFact {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => {
+            let is_empty = path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+            if is_empty { PathFact::EmptyDirectory } else { PathFact::Directory }
+        }
+        // A dangling link is something that lies there.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
+            PathFact::Missing
+        }
+        _ => PathFact::File,
+    }
+}
+
+impl VirtualBox {
+    fn read(&self, want: &Want, only: Option<Uuid>) -> Result<Inventory, HostError> {
+        let home = self.home();
+        let mut round = 1;
+        let (reading, server, lives) = loop {
+            let reading = Reading::new(home, &self.cache)?;
+            let server = live::server_runs(home.socket.as_deref());
+            let lives = self.lives(want, server)?;
+            if round == ROUNDS || reading.is_current(home) {
+                break (reading, server, lives);
+            }
+            round += 1;
+        };
+        let global = Arc::clone(&reading.global);
+        let mut inventory = Inventory {
+            host: HostFacts {
+                kind: "local".to_owned(),
+                home: home.folder.clone(),
+                machine_folder: global
+                    .machine_folder
+                    .clone()
+                    .unwrap_or_else(|| home.default_machine_folder()),
+                owner_home: home.owner_home.clone(),
+                server_running: if want.ask_server { Some(true) } else { server },
+            },
+            nat_networks: global.nat_networks.clone(),
+            registers: global.registers.clone(),
+            problems: global.problems.clone(),
+            ..Inventory::default()
+        };
+        for medium in global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten()) {
+            inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
+        }
+        for row in reading.rows.iter().filter(|row| only.is_none_or(|only| only == row.entry.uuid)) {
+            let machine = self.machine(row, &lives, &inventory.media)?;
+            inventory.machines.insert(machine.uuid, machine);
+        }
+        Ok(inventory)
+    }
+
+    fn lives(&self, want: &Want, server: Option<bool>) -> Result<Lives, HostError> {
+        if server == Some(false) && !want.ask_server {
+            return Ok(Lives::Known { running: BTreeSet::new(), server: false });
+        }
+        if !want.states && !want.ask_server {
+            return Ok(Lives::Unasked);
+        }
+        Ok(Lives::Known { running: live::running(self.runner()?)?, server: true })
+    }
+
+    fn machine(
+        &self,
+        row: &Row,
+        lives: &Lives,
+        media: &BTreeMap<Uuid, Medium>,
+    ) -> Result<Machine, HostError> {
+        let file = match row.file.as_ref() {
+            Ok(file) => file,
+            Err(distrust) => return Ok(unreadable(row, distrust)),
+        };
+        let mut machine = file.machine.clone();
+        if let Some(store) = &file.nvram {
+            match nvram::secure_boot(store) {
+                Ok(enabled) => machine.settings.secure_boot = Some(enabled),
+                Err(reason) => drop(machine.unknown.insert(FieldPath::of(["secureBoot"]), reason)),
+            }
+        }
+        if let Some(medium) = unregistered(&machine, media) {
+            let reason = format!("it uses medium {medium}, which is registered nowhere");
+            return Ok(unreadable(row, &Distrust::Broken(reason)));
+        }
+        machine.state = match lives {
+            Lives::Unasked => None,
+            Lives::Known { server: false, .. } => machine.state,
+            Lives::Known { running, server: true } => match live::state(&machine, running) {
+                Some(state) => Some(state),
+                None => self.ask_state(machine.uuid)?,
+            },
+        };
+        Ok(machine)
+    }
+
+    /// The state that VirtualBox itself tells.
+    fn ask_state(&self, machine: Uuid) -> Result<Option<PowerState>, HostError> {
+        let output = self.runner()?.read(["showvminfo", &machine.to_string(), "--machinereadable"])?;
+        let word = output.stdout.lines().find_map(|line| line.strip_prefix("VMState=\"")?.strip_suffix('"'));
+        Ok(word.map(PowerState::parse_or_other))
+    }
+}
+
+fn media_of(row: &Row) -> Option<&[Medium]> {
+    let file: &MachineFile = row.file.as_ref().as_ref().ok()?;
+    Some(&file.media)
+}
+
+fn with_header(mut medium: Medium) -> Medium {
+    if medium.format == "iscsi" {
+        return medium;
+    }
+    let header = headers::read(&medium.location, &medium.format, medium.kind, medium.uuid);
+    medium.size = header.size;
+    medium.variant = header.variant;
+    medium.health = header.health;
+    medium
+}
+
+/// A medium that a machine or one of its snapshots uses and no registry has.
+fn unregistered(machine: &Machine, media: &BTreeMap<Uuid, Medium>) -> Option<Uuid> {
+    let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
+        AttachedMedium::Image(uuid) => Some(uuid),
+        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+    });
+    let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
+    let kept = snapshots.flat_map(|snapshot| snapshot.media.iter().copied());
+    attached.chain(kept).find(|uuid| !media.contains_key(uuid))
+}
+
+fn unreadable(row: &Row, distrust: &Distrust) -> Machine {
+    let reason = distrust.reason().to_owned();
+    Machine {
+        uuid: row.entry.uuid,
+        name: None,
+        access: match distrust {
+            Distrust::Broken(_) => Access::Inaccessible { reason },
+            Distrust::Unknown(_) => Access::Unreadable { reason },
+        },
+        settings_file: row.entry.file.clone(),
+        state: None,
+        settings: Settings::default(),
+        unknown: BTreeMap::new(),
+        attachments: Vec::new(),
+        snapshots: None,
+        current_snapshot: None,
+        mark: MarkState::None,
+        beyond: Vec::new(),
+    }
+}

@@ -1,0 +1,205 @@
+//! Which machines are live, and in which state (`vbox-settings` 4.3).
+//!
+//! Settings files do not tell. No server means that nothing runs; else one `list runningvms` tells which machines run or are paused, and
+//! the last line of that kind in a machine's `VBox.log` tells which of the two.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::runner::Runner;
+use crate::host::HostError;
+use crate::inventory::Machine;
+use crate::model::PowerState;
+
+/// Whether VirtualBox's server runs; `None` where the socket does not tell.
+#[cfg(unix)]
+pub fn server_runs(socket: Option<&Path>) -> Option<bool> {
+    match std::os::unix::net::UnixStream::connect(socket?) {
+        Ok(_) => Some(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Some(false),
+            _ => None,
+        },
+    }
+}
+
+/// Whether VirtualBox's server runs: there is no socket to ask.
+#[cfg(not(unix))]
+pub fn server_runs(_: Option<&Path>) -> Option<bool> {
+    None
+}
+
+/// Machines that run or are paused.
+pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {
+    let output = runner.read(["list", "runningvms"])?;
+    parse_list(&output.stdout).map_err(|line| HostError::Garbage {
+        command: "VBoxManage list runningvms".to_owned(),
+        detail: format!("`{line}` where a machine was expected"),
+    })
+}
+
+/// Lines `"NAME" {UUID}`. A name may hold anything, a line end too, but not end with a UUID.
+fn parse_list(text: &str) -> Result<BTreeSet<Uuid>, String> {
+    let mut machines = BTreeSet::new();
+    let mut rest = "";
+    for line in text.lines() {
+        rest = line;
+        let uuid =
+            line.rsplit_once("\" {").and_then(|(_, tail)| Uuid::try_parse(tail.strip_suffix('}')?).ok());
+        if let Some(uuid) = uuid {
+            machines.insert(uuid);
+            rest = "";
+        }
+    }
+    if rest.trim().is_empty() { Ok(machines) } else { Err(rest.chars().take(80).collect()) }
+}
+
+/// The state of a machine while a server runs; `None` where only VirtualBox can tell.
+pub fn state(machine: &Machine, running: &BTreeSet<Uuid>) -> Option<PowerState> {
+    /// A log that ends with a change of state is one of a machine that has ended; others are searched for longer.
+    const TAIL: u64 = 64 << 10;
+    const WHOLE: u64 = 64 << 20;
+    let log = machine.folder().join("Logs").join("VBox.log");
+    if running.contains(&machine.uuid) {
+        return last_state(&log, WHOLE).ok().flatten().filter(is_listed);
+    }
+    match last_state(&log, TAIL) {
+        // On its way up or down, or "guru meditation": alive, but not in the list. Or killed just then.
+        Ok(Some(state)) if is_alive(&state) && !is_listed(&state) => None,
+        _ => machine.state.clone(),
+    }
+}
+
+/// States of machines that `list runningvms` names.
+fn is_listed(state: &PowerState) -> bool {
+    matches!(
+        state,
+        PowerState::Running
+            | PowerState::Paused
+            | PowerState::Teleporting
+            | PowerState::TeleportingPaused
+            | PowerState::LiveSnapshotting
+            | PowerState::OnlineSnapshotting
+            | PowerState::DeletingSnapshotOnline
+            | PowerState::DeletingSnapshotPaused
+    )
+}
+
+/// States in which a machine has a process of its own.
+fn is_alive(state: &PowerState) -> bool {
+    is_listed(state)
+        || matches!(
+            state,
+            PowerState::Stuck
+                | PowerState::Starting
+                | PowerState::Stopping
+                | PowerState::Saving
+                | PowerState::Restoring
+                | PowerState::TeleportingIn
+                | PowerState::SettingUp
+        )
+}
+
+/// The last state in a log, searched for from its end, `reach` bytes far.
+fn last_state(log: &Path, reach: u64) -> io::Result<Option<PowerState>> {
+    const CHUNK: u64 = 64 << 10;
+    let mut file = File::open(log)?;
+    let mut position = file.seek(SeekFrom::End(0))?;
+    let stop = position.saturating_sub(reach);
+    // Beginning of a line whose beginning may stand in the chunk before.
+    let mut cut_line: Vec<u8> = Vec::new();
+    while position > stop {
+        let start = position.saturating_sub(CHUNK).max(stop);
+        file.seek(SeekFrom::Start(start))?;
+        let mut chunk = Vec::new();
+        file.by_ref().take(position - start).read_to_end(&mut chunk)?;
+        chunk.append(&mut cut_line);
+        let mut lines = chunk.rsplit(|byte| *byte == b'\n').peekable();
+        while let Some(line) = lines.next() {
+            if lines.peek().is_none() && start > 0 {
+                cut_line = line.to_vec();
+            } else if let Some(state) = state_in(line) {
+                return Ok(Some(state));
+            }
+        }
+        position = start;
+    }
+    Ok(None)
+}
+
+/// The state in a line `00:00:01.516967 Console: Machine state changed to 'Paused'`.
+///
+/// What a guest writes stands behind `VMMDev: Guest Log:`, so that the text counts right behind the time stamp only.
+fn state_in(line: &[u8]) -> Option<PowerState> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (time, rest) = line.split_once(' ')?;
+    if time.is_empty() || !time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.')) {
+        return None;
+    }
+    let word = rest.strip_prefix("Console: Machine state changed to '")?.trim_end().strip_suffix('\'')?;
+    Some(match word {
+        "PoweredOff" => PowerState::PowerOff,
+        "AbortedSaved" => PowerState::AbortedSaved,
+        "Stuck" => PowerState::Stuck,
+        "DeletingSnapshotOnline" => PowerState::DeletingSnapshotOnline,
+        "DeletingSnapshotPaused" => PowerState::DeletingSnapshotPaused,
+        // The others are called the same as `showvminfo` calls them.
+        other => PowerState::parse_or_other(other),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::{last_state, parse_list, state_in};
+    use crate::model::PowerState;
+
+    #[test]
+    fn only_virtualbox_s_own_lines_count() {
+        let paused = "00:00:01.516967 Console: Machine state changed to 'Paused'";
+        assert_eq!(state_in(paused.as_bytes()), Some(PowerState::Paused));
+        assert_eq!(state_in(format!("{paused}\r").as_bytes()), Some(PowerState::Paused));
+        for line in [
+            "00:00:01.516967 VMMDev: Guest Log: Console: Machine state changed to 'Paused'",
+            "00:00:01.516967 VMMDev: Guest Log: 00:00:01.516967 Console: Machine state changed to 'Paused'",
+            "Console: Machine state changed to 'Paused'",
+            "00:00:01.516967 Changing the VM state from 'RUNNING' to 'SUSPENDED'",
+        ] {
+            assert_eq!(state_in(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_one_is_found_across_chunks() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("VBox.log");
+        for padding in [0, 10, 65_450, 65_500, 65_530, 65_536, 65_600, 200_000] {
+            let mut text = "00:00:01.000000 Console: Machine state changed to 'Running'\n".to_owned();
+            text += "00:00:02.000000 Console: Machine state changed to 'Paused'\n";
+            for _ in 0..padding / 50 {
+                writeln!(text, "00:00:03.000000 VMMDev: Guest Log: 0123456789abcde").unwrap();
+            }
+            text += &"x".repeat(padding % 50);
+            std::fs::write(&log, &text).unwrap();
+            assert_eq!(last_state(&log, u64::MAX).unwrap(), Some(PowerState::Paused), "{padding}");
+        }
+        assert_eq!(last_state(&log, 1000).unwrap(), None);
+        std::fs::write(&log, "").unwrap();
+        assert_eq!(last_state(&log, u64::MAX).unwrap(), None);
+        assert!(last_state(&folder.path().join("none"), 1).is_err());
+    }
+
+    #[test]
+    fn names_of_machines_do_not_matter() {
+        let text = "\"a\" {b9a5401f-7081-4940-97f8-0c339546efde}\n\
+                    \"two\nlines \" {x}\" {b9a5401f-7081-4940-97f8-0c339546efdf}\n";
+        assert_eq!(parse_list(text).unwrap().len(), 2);
+        assert_eq!(parse_list("").unwrap().len(), 0);
+        assert!(parse_list("Segmentation fault\n").is_err());
+    }
+}

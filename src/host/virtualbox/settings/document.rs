@@ -1,0 +1,425 @@
+//! An XML document whose reader leaves traces: what nobody looked at is what this version does not know.
+//!
+//! The whitelist of a settings file is thereby the code that reads it. [`Element::leave`] says of a part that it is left
+//! unread on purpose; [`Document::unread`] names the first part that was neither read nor left.
+
+use std::cell::Cell;
+use std::str::FromStr;
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+use uuid::Uuid;
+
+/// Deeper documents are refused. VirtualBox itself stops at 250 snapshots below one another, two elements each.
+const MAX_DEPTH: usize = 1000;
+
+/// A piece of [`Document::text`].
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+struct Node {
+    name: Span,
+    text: Span,
+    parent: Option<u32>,
+    /// Where the nodes below it end: they follow it directly.
+    end: u32,
+    attributes: Span,
+    /// Somebody asked for it.
+    read: Cell<bool>,
+    /// Somebody said that nothing below it matters.
+    left: Cell<bool>,
+}
+
+struct Attribute {
+    name: Span,
+    value: Span,
+    read: Cell<bool>,
+}
+
+/// A parsed document.
+pub struct Document {
+    text: String,
+    nodes: Vec<Node>,
+    attributes: Vec<Attribute>,
+}
+
+/// One element of a document.
+#[derive(Clone, Copy)]
+pub struct Element<'d> {
+    document: &'d Document,
+    index: u32,
+}
+
+impl Document {
+    /// Parses a document. The error says what is wrong with it.
+    pub fn parse(source: &str) -> Result<Self, String> {
+        let mut document = Self {
+            text: String::with_capacity(source.len()),
+            nodes: Vec::with_capacity(source.len() / 60),
+            attributes: Vec::with_capacity(source.len() / 30),
+        };
+        let mut reader = Reader::from_str(source);
+        let mut open: Vec<(u32, String)> = Vec::new();
+        loop {
+            match reader.read_event().map_err(|error| error.to_string())? {
+                Event::Start(start) => {
+                    let index = document.add(&start, open.last().map(|(index, _)| *index))?;
+                    open.push((index, String::new()));
+                    if open.len() > MAX_DEPTH {
+                        return Err(format!("elements stand more than {MAX_DEPTH} deep in one another"));
+                    }
+                }
+                Event::Empty(start) => {
+                    document.add(&start, open.last().map(|(index, _)| *index))?;
+                }
+                Event::End(_) => document.close(open.pop()),
+                Event::Text(text) => {
+                    if let Some((_, content)) = open.last_mut() {
+                        content.push_str(&text.xml10_content());
+                    } else if !text.trim().is_empty() && text.trim() != "\u{feff}" {
+                        return Err("text stands outside the root element".to_owned());
+                    }
+                }
+                Event::CData(data) => {
+                    if let Some((_, content)) = open.last_mut() {
+                        content.push_str(&data.xml10_content());
+                    }
+                }
+                Event::GeneralRef(reference) => {
+                    let character = match reference.resolve_char_ref().map_err(|error| error.to_string())? {
+                        Some(character) => character,
+                        None => named(&reference)?,
+                    };
+                    if let Some((_, content)) = open.last_mut() {
+                        content.push(character);
+                    }
+                }
+                Event::Eof => break,
+                Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_) => {}
+            }
+        }
+        match open.first() {
+            Some((index, _)) => {
+                let name = document.piece(document.nodes[*index as usize].name);
+                Err(format!("the file ends inside of <{name}>"))
+            }
+            None if document.nodes.is_empty() => Err("the file is empty".to_owned()),
+            None => Ok(document),
+        }
+    }
+
+    /// The root element.
+    pub fn root(&self) -> Element<'_> {
+        self.nodes[0].read.set(true);
+        Element { document: self, index: 0 }
+    }
+
+    /// The first element or attribute that was neither read nor left, as `Machine/Hardware/CPU@count`.
+    pub fn unread(&self) -> Option<String> {
+        let mut index = 0;
+        while let Some(node) = self.nodes.get(index) {
+            let element = Element { document: self, index: u32::try_from(index).ok()? };
+            if !node.read.get() {
+                return Some(element.path());
+            }
+            if node.left.get() {
+                index = node.end as usize;
+                continue;
+            }
+            let unread = element.attributes().iter().find(|attribute| !attribute.read.get());
+            if let Some(attribute) = unread {
+                return Some(format!("{}@{}", element.path(), self.piece(attribute.name)));
+            }
+            index += 1;
+        }
+        None
+    }
+
+    fn piece(&self, span: Span) -> &str {
+        &self.text[span.start as usize..span.end as usize]
+    }
+
+    fn keep(&mut self, piece: &str) -> Result<Span, String> {
+        let start = self.text.len();
+        self.text.push_str(piece);
+        let position = |at: usize| u32::try_from(at).map_err(|_| "the file is too large".to_owned());
+        Ok(Span { start: position(start)?, end: position(self.text.len())? })
+    }
+
+    fn add(&mut self, start: &BytesStart<'_>, parent: Option<u32>) -> Result<u32, String> {
+        if parent.is_none() && !self.nodes.is_empty() {
+            return Err("there is a second root element".to_owned());
+        }
+        let position = |at: usize| u32::try_from(at).map_err(|_| "the file is too large".to_owned());
+        let name = self.keep(start.name().as_ref())?;
+        let first = position(self.attributes.len())?;
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error| error.to_string())?;
+            let name = self.keep(attribute.key.as_ref())?;
+            let value = if attribute.value.bytes().any(|byte| matches!(byte, b'&' | b'\n' | b'\r' | b'\t')) {
+                let value = attribute.normalized_value(XmlVersion::Explicit1_0);
+                self.keep(&value.map_err(|error| error.to_string())?)?
+            } else {
+                self.keep(&attribute.value)?
+            };
+            self.attributes.push(Attribute { name, value, read: Cell::new(false) });
+        }
+        let attributes = Span { start: first, end: position(self.attributes.len())? };
+        let index = position(self.nodes.len())?;
+        self.nodes.push(Node {
+            name,
+            text: Span::default(),
+            parent,
+            end: index + 1,
+            attributes,
+            read: Cell::new(false),
+            left: Cell::new(false),
+        });
+        Ok(index)
+    }
+
+    fn close(&mut self, open: Option<(u32, String)>) {
+        let Some((index, content)) = open else { return };
+        let end = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        // Between elements white space is only the writer's indentation.
+        let is_layout = end > index + 1 && content.trim().is_empty();
+        let text = if is_layout || content.is_empty() { Ok(Span::default()) } else { self.keep(&content) };
+        if let Some(node) = self.nodes.get_mut(index as usize) {
+            node.text = text.unwrap_or_default();
+            node.end = end;
+        }
+    }
+}
+
+/// The character of a named reference: the five that XML has.
+fn named(name: &str) -> Result<char, String> {
+    match name {
+        "lt" => Ok('<'),
+        "gt" => Ok('>'),
+        "amp" => Ok('&'),
+        "quot" => Ok('"'),
+        "apos" => Ok('\''),
+        other => Err(format!("there is no entity `&{other};`")),
+    }
+}
+
+impl<'d> Element<'d> {
+    fn node(self) -> &'d Node {
+        &self.document.nodes[self.index as usize]
+    }
+
+    fn attributes(self) -> &'d [Attribute] {
+        let span = self.node().attributes;
+        &self.document.attributes[span.start as usize..span.end as usize]
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'d str {
+        self.document.piece(self.node().name)
+    }
+
+    /// Its text, with all that stands in it.
+    pub fn text(self) -> &'d str {
+        self.document.piece(self.node().text)
+    }
+
+    /// Where it stands, without the root: `Machine/Hardware/Memory`.
+    pub fn path(self) -> String {
+        let mut names = vec![self.name()];
+        let mut parent = self.node().parent;
+        while let Some(index) = parent.filter(|index| *index > 0) {
+            let element = Element { document: self.document, index };
+            names.push(element.name());
+            parent = element.node().parent;
+        }
+        names.reverse();
+        names.join("/")
+    }
+
+    /// Everything below it is left unread on purpose.
+    pub fn leave(self) {
+        self.node().left.set(true);
+    }
+
+    /// All elements directly below it, none of which counts as read by this.
+    pub fn all(self) -> impl Iterator<Item = Self> {
+        let end = self.node().end;
+        let mut next = self.index + 1;
+        std::iter::from_fn(move || {
+            let child = Self { document: self.document, index: (next < end).then_some(next)? };
+            next = child.node().end;
+            Some(child)
+        })
+    }
+
+    /// Says of an element from [`Self::all`] that it is read.
+    pub fn take(self) -> Self {
+        self.node().read.set(true);
+        self
+    }
+
+    /// The elements of a name directly below it.
+    pub fn children(self, name: &'static str) -> impl Iterator<Item = Self> {
+        self.all().filter(move |child| child.name() == name).map(Self::take)
+    }
+
+    /// The first element of a name directly below it. A second one stays unread.
+    pub fn child(self, name: &str) -> Option<Self> {
+        self.all().find(|child| child.name() == name).map(Self::take)
+    }
+
+    /// All elements of a name anywhere below it.
+    pub fn descendants(self, name: &'static str) -> impl Iterator<Item = Self> {
+        let below = self.index + 1..self.node().end;
+        below.map(move |index| Self { document: self.document, index }).filter(move |e| e.name() == name)
+    }
+
+    /// The value of an attribute.
+    pub fn get(self, name: &str) -> Option<&'d str> {
+        let attribute = self.attributes().iter().find(|a| self.document.piece(a.name) == name)?;
+        attribute.read.set(true);
+        Some(self.document.piece(attribute.value))
+    }
+
+    /// Attributes that are left unread on purpose.
+    pub fn skip(self, names: &[&str]) {
+        for name in names {
+            let _ = self.get(name);
+        }
+    }
+
+    /// The value of an attribute, or nothing.
+    pub fn string(self, name: &str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+
+    /// The value of an attribute in lower case.
+    pub fn word(self, name: &str, default: &str) -> String {
+        self.get(name).map_or_else(|| default.to_owned(), str::to_ascii_lowercase)
+    }
+
+    /// A yes or no. Machines' files spell it `true`, the registry `1`.
+    pub fn flag(self, name: &str, default: bool) -> Result<bool, String> {
+        match self.get(name) {
+            None => Ok(default),
+            Some("true" | "1" | "yes" | "on") => Ok(true),
+            Some("false" | "0" | "no" | "off") => Ok(false),
+            Some(other) => Err(self.wrong(name, other, "true or false")),
+        }
+    }
+
+    /// A number, if it is there.
+    pub fn number_if_any<N: FromStr + TryFrom<u64>>(self, name: &str) -> Result<Option<N>, String> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok().and_then(|number| number.try_into().ok()),
+            None => text.parse().ok(),
+        };
+        number.map(Some).ok_or_else(|| self.wrong(name, text, "a number"))
+    }
+
+    /// A number.
+    pub fn number<N: FromStr + TryFrom<u64>>(self, name: &str, default: N) -> Result<N, String> {
+        Ok(self.number_if_any(name)?.unwrap_or(default))
+    }
+
+    /// A UUID, if it is there.
+    pub fn uuid_if_any(self, name: &str) -> Result<Option<Uuid>, String> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        Uuid::try_parse(text).map(Some).map_err(|_| self.wrong(name, text, "a UUID"))
+    }
+
+    /// A UUID.
+    pub fn uuid(self, name: &str) -> Result<Uuid, String> {
+        self.uuid_if_any(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// A value that must be there.
+    pub fn required(self, name: &str) -> Result<&'d str, String> {
+        self.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    /// What to say of an attribute that is missing.
+    pub fn missing(self, name: &str) -> String {
+        format!("{}@{name} is missing", self.path())
+    }
+
+    /// What to say of a value that makes no sense. Only values of a known kind come here, so that no secret is shown.
+    pub fn wrong(self, name: &str, value: &str, expected: &str) -> String {
+        let shown: String = value.chars().take(60).collect();
+        format!("{}@{name} is `{shown}`, not {expected}", self.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Document;
+
+    #[test]
+    fn what_nobody_asks_for_is_named() {
+        let document = Document::parse("<a v='1'><b><c x='1' y='2'/></b><d z='3'><e/></d></a>").unwrap();
+        let root = document.root();
+        assert_eq!(document.unread().as_deref(), Some("a@v"));
+        assert_eq!(root.get("v"), Some("1"));
+        assert_eq!(document.unread().as_deref(), Some("b"));
+        let c = root.child("b").and_then(|b| b.child("c")).unwrap();
+        assert_eq!(c.get("x"), Some("1"));
+        assert_eq!(document.unread().as_deref(), Some("b/c@y"));
+        c.skip(&["y"]);
+        root.child("d").unwrap().leave();
+        assert_eq!(document.unread(), None);
+    }
+
+    #[test]
+    fn a_second_element_of_a_name_is_not_overlooked() {
+        let document = Document::parse("<a><b/><b/></a>").unwrap();
+        assert!(document.root().child("b").is_some());
+        assert_eq!(document.unread().as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn references_are_resolved_in_text_and_attributes() {
+        let document = Document::parse("<a v='x&#10;&quot;&#xFC;'> 1\n&lt;&#xFC;<b/>&amp; </a>").unwrap();
+        let root = document.root();
+        assert_eq!(root.get("v"), Some("x\n\"\u{fc}"));
+        assert_eq!(root.text(), " 1\n<\u{fc}& ");
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
+        for source in [
+            "",
+            "  ",
+            "<a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a/>x",
+            "<a>&x;</a>",
+            "<a b='1' b='2'/>",
+            "</a>",
+            "<a b=/>",
+        ] {
+            assert!(Document::parse(source).is_err(), "{source}");
+        }
+        let deep = "<a>".repeat(5000) + &"</a>".repeat(5000);
+        assert!(Document::parse(&deep).is_err());
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_named() {
+        let document = Document::parse(
+            "<r><m n='12x' f='maybe' h='0x3F8' u='{6d6f6e6b-6579-4000-8000-000000000001}'/></r>",
+        )
+        .unwrap();
+        let m = document.root().child("m").unwrap();
+        assert_eq!(m.number::<u32>("n", 1).unwrap_err(), "m@n is `12x`, not a number");
+        assert_eq!(m.flag("f", true).unwrap_err(), "m@f is `maybe`, not true or false");
+        assert_eq!(m.number::<u32>("h", 1), Ok(0x3f8));
+        assert_eq!(m.number::<u32>("absent", 7), Ok(7));
+        assert!(m.uuid("u").is_ok());
+        assert_eq!(m.uuid("v").unwrap_err(), "m@v is missing");
+    }
+}

@@ -1,0 +1,167 @@
+//! `VirtualBox.xml`: the registry of machines, of media that no machine keeps, of NAT networks, and the stacks' registers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::document::{Document, Element};
+use super::media::read_registry;
+use super::{Distrust, absolute, minor_version};
+use crate::inventory::{Medium, Problem, Register, Registry, Shard};
+use crate::model::StackName;
+
+/// One registered machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineEntry {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Its settings file, absolute.
+    pub file: PathBuf,
+}
+
+/// What `VirtualBox.xml` says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GlobalFile {
+    /// Registered machines.
+    pub machines: Vec<MachineEntry>,
+    /// Media that are registered here.
+    pub media: Vec<Medium>,
+    /// Names of NAT networks.
+    pub nat_networks: BTreeSet<String>,
+    /// Register of each stack that has one.
+    pub registers: BTreeMap<StackName, Register>,
+    /// The default machine folder, where it was set.
+    pub machine_folder: Option<PathBuf>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads `VirtualBox.xml`, which stands in the VirtualBox home `home`.
+///
+/// Most of it is of no interest here, and no part that is has changed since settings version 1.12, which is why a later
+/// version is read too: it is only said.
+pub fn read_global(source: &str, home: &Path) -> Result<GlobalFile, String> {
+    let document = Document::parse(source)?;
+    let root = document.root();
+    let mut file = GlobalFile::default();
+    match minor_version(root) {
+        Ok(12..=21) => {}
+        Ok(minor) => {
+            file.problem("VirtualBox.xml", format!("its settings version 1.{minor} is unknown to vboxmcp"));
+        }
+        Err(Distrust::Unknown(reason)) => file.problem("VirtualBox.xml", reason),
+        Err(Distrust::Broken(reason)) => return Err(reason),
+    }
+    let global = root.child("Global").ok_or("it has no <Global>")?;
+    if let Some(registry) = global.child("MachineRegistry") {
+        for entry in registry.children("MachineEntry") {
+            let (uuid, source) = (entry.uuid("uuid")?, entry.required("src")?);
+            file.machines.push(MachineEntry { uuid, file: absolute(home, source) });
+        }
+    }
+    if let Some(registry) = global.child("MediaRegistry") {
+        file.media = read_registry(registry, home, Registry::Global)?;
+    }
+    let networks = global.child("NetserviceRegistry").and_then(|services| services.child("NATNetworks"));
+    for network in networks.into_iter().flat_map(|networks| networks.children("NATNetwork")) {
+        file.nat_networks.insert(network.string("networkName"));
+    }
+    let folder = global.child("SystemProperties").and_then(|e| e.get("defaultMachineFolder"));
+    file.machine_folder = folder.filter(|folder| !folder.is_empty()).map(|folder| absolute(home, folder));
+    if let Some(extra) = global.child("ExtraData") {
+        file.read_registers(extra);
+    }
+    Ok(file)
+}
+
+impl GlobalFile {
+    fn problem(&mut self, what: impl Into<String>, reason: String) {
+        self.problems.push(Problem { what: what.into(), reason });
+    }
+
+    fn read_registers(&mut self, extra: Element<'_>) {
+        let mut shards: BTreeMap<StackName, BTreeMap<u32, String>> = BTreeMap::new();
+        for item in extra.children("ExtraDataItem") {
+            let key = item.get("name").unwrap_or_default();
+            if let Some((stack, number)) = Shard::parse_key(key) {
+                shards.entry(stack).or_default().insert(number, item.string("value"));
+            } else if key.starts_with(Shard::PREFIX) {
+                self.problem(
+                    format!("global extra data {key}"),
+                    "it is no part of a stack's register".into(),
+                );
+            }
+        }
+        for (stack, shards) in shards {
+            let register = Register::read(shards);
+            if let Some(reason) = &register.broken {
+                self.problem(format!("register of stack {stack}"), reason.clone());
+            }
+            self.registers.insert(stack, register);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::read_global;
+    use crate::inventory::{MediumKind, Registry};
+
+    const HOME: &str = r#"<?xml version="1.0"?>
+<VirtualBox xmlns="http://www.virtualbox.org/" version="1.14-linux">
+  <Global>
+    <ExtraData>
+      <ExtraDataItem name="GUI/x" value="y"/>
+      <ExtraDataItem name="vboxmcp/stack/shop/0" value="{&quot;v&quot;:1,&quot;entries&quot;:{}}"/>
+      <ExtraDataItem name="vboxmcp/stack/shop/1" value="nonsense"/>
+    </ExtraData>
+    <MachineRegistry>
+      <MachineEntry uuid="{b1437680-d7dc-46de-ad4e-03dd671630b6}" src="/vms/a/b/full/full.vbox"/>
+      <MachineEntry uuid="{b1437680-d7dc-46de-ad4e-03dd671630b7}" src="Machines/old/old.vbox"/>
+    </MachineRegistry>
+    <MediaRegistry>
+      <HardDisks>
+        <HardDisk uuid="{66622ae2-b0e6-47d9-a534-778f4cf1e78d}" location="loose.vdi" format="VDI" type="Normal">
+          <Description>kept</Description>
+        </HardDisk>
+      </HardDisks>
+      <DVDImages><Image uuid="{d49636fc-b6b1-4565-a4cb-4213c076640e}" location="/iso/x.iso"/></DVDImages>
+    </MediaRegistry>
+    <NetserviceRegistry>
+      <NATNetworks><NATNetwork networkName="edge" network="10.10.0.0/24" enabled="1"/></NATNetworks>
+    </NetserviceRegistry>
+    <SystemProperties defaultMachineFolder="/vms" LogHistoryCount="3"/>
+  </Global>
+</VirtualBox>"#;
+
+    #[test]
+    fn the_registry_is_read() {
+        let file = read_global(HOME, Path::new("/home/x/.config/VirtualBox")).unwrap();
+        let files: Vec<_> = file.machines.iter().map(|entry| entry.file.to_str().unwrap()).collect();
+        assert_eq!(files, ["/vms/a/b/full/full.vbox", "/home/x/.config/VirtualBox/Machines/old/old.vbox"]);
+        assert_eq!(file.media[0].location, Path::new("/home/x/.config/VirtualBox/loose.vdi"));
+        assert_eq!((file.media[0].kind, file.media[0].registry), (MediumKind::Disk, Registry::Global));
+        assert_eq!(file.media[0].description, "kept");
+        assert_eq!((file.media[1].format.as_str(), file.media[1].kind), ("raw", MediumKind::Dvd));
+        assert!(file.nat_networks.contains("edge"));
+        assert_eq!(file.machine_folder.as_deref(), Some(Path::new("/vms")));
+        assert!(file.registers.values().next().unwrap().broken.is_some());
+        assert_eq!(file.problems.len(), 1);
+    }
+
+    #[test]
+    fn a_later_version_is_read_and_reported() {
+        let file = read_global(&HOME.replace("1.14-", "1.30-"), Path::new("/h")).unwrap();
+        assert_eq!(file.machines.len(), 2);
+        assert_eq!(file.problems[0].what, "VirtualBox.xml");
+    }
+
+    #[test]
+    fn an_empty_file_is_an_error() {
+        assert!(read_global("", Path::new("/h")).is_err());
+        assert!(read_global("<VirtualBox version='1.12-linux'/>", Path::new("/h")).is_err());
+    }
+}
