@@ -1,1 +1,4 @@
-fn main() {}
+//! All tests that need no VirtualBox.
+
+#[path = "suite/manifests.rs"]
+mod manifests;

@@ -3,7 +3,8 @@
 //! May hold: the diagnostic, its collection, its stable record for machines. Drawing for people is in
 //! [`super::report`] and `render/`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it.
     pub help: Option<String>,
-    /// The members of a replicated machine that it was found in.
+    /// The machines that it was found in, where one place makes several.
     pub members: Vec<String>,
 }
 
@@ -103,7 +104,7 @@ impl Diagnostic {
             [] => self.message.clone(),
             [one] => format!("{} (in `{one}`)", self.message),
             [first, .., last] => {
-                format!("{} (in {} members, `{first}` to `{last}`)", self.message, self.members.len())
+                format!("{} (in {} machines, `{first}` to `{last}`)", self.message, self.members.len())
             }
         }
     }
@@ -138,24 +139,25 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Sorts findings by place and joins those that several members of a replicated machine share.
+    /// Sorts findings by place and joins those that members of a replicated machine, or machines with the same default,
+    /// share: the places of the first are shown.
     pub fn new(sources: Sources, found: Vec<Diagnostic>) -> Self {
         let mut list: Vec<Diagnostic> = Vec::new();
-        for mut diagnostic in found {
-            let same = |other: &&mut Diagnostic| {
-                other.code == diagnostic.code
-                    && other.labels == diagnostic.labels
-                    && other.message == diagnostic.message
-                    && other.severity == diagnostic.severity
-            };
-            match list.iter_mut().find(same) {
-                Some(known) => {
-                    let seen: BTreeSet<&String> = known.members.iter().collect();
-                    let new = diagnostic.members.iter().filter(|m| !seen.contains(m)).cloned().collect();
-                    diagnostic.members = new;
-                    known.members.append(&mut diagnostic.members);
+        let mut known: BTreeMap<(&'static str, String, Option<Span>), usize> = BTreeMap::new();
+        for diagnostic in found {
+            let place = diagnostic.labels.first().map(|label| label.span);
+            match known.entry((diagnostic.code, diagnostic.message.clone(), place)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(list.len());
+                    list.push(diagnostic);
                 }
-                None => list.push(diagnostic),
+                Entry::Occupied(entry) => {
+                    for member in diagnostic.members {
+                        if !list[*entry.get()].members.contains(&member) {
+                            list[*entry.get()].members.push(member);
+                        }
+                    }
+                }
             }
         }
         list.sort_by_key(|d| d.labels.first().map(|label| (label.span.source, label.span.start)));
@@ -215,7 +217,11 @@ impl Sink {
         self.found
     }
 
-    /// Takes findings out, as after a rehearsal whose findings do not count.
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// How much was found so far.
     pub(super) fn len(&self) -> usize {
         self.found.len()
     }

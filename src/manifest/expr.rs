@@ -166,7 +166,8 @@ impl Parser<'_> {
             Some(c) => (self.at..self.at + c.len_utf8(), format!("`{c}` is not expected here")),
             None => (self.end..self.end + 1, "the expression ends too early".to_owned()),
         };
-        let help = "an expression has `var.name`, `index`, whole numbers, + - * / % and parentheses".to_owned();
+        let help =
+            "an expression has `var.name`, `index`, whole numbers, + - * / % and parentheses".to_owned();
         ExprError { range, message, help: Some(help) }
     }
 
@@ -270,9 +271,7 @@ pub(super) fn evaluate(
         Expr::Int(value) => Ok(*value),
         Expr::Index => index.ok_or(EvalError::NoIndex),
         Expr::Var(name) => variable(name),
-        Expr::Negate(inner) => {
-            evaluate(inner, index, variable)?.checked_neg().ok_or(EvalError::Overflow)
-        }
+        Expr::Negate(inner) => evaluate(inner, index, variable)?.checked_neg().ok_or(EvalError::Overflow),
         Expr::Binary(operator, left, right) => {
             let left = evaluate(left, index, variable)?;
             let right = evaluate(right, index, variable)?;
@@ -281,26 +280,6 @@ pub(super) fn evaluate(
             }
             operator.apply(left, right).ok_or(EvalError::Overflow)
         }
-    }
-}
-
-/// The names of the variables that an expression uses, in their order.
-pub(super) fn variables(expr: &Expr) -> Vec<&str> {
-    match expr {
-        Expr::Int(_) | Expr::Index => Vec::new(),
-        Expr::Var(name) => vec![name],
-        Expr::Negate(inner) => variables(inner),
-        Expr::Binary(_, left, right) => [variables(left), variables(right)].concat(),
-    }
-}
-
-/// Whether an expression depends on the index of a member.
-pub(super) fn uses_index(expr: &Expr) -> bool {
-    match expr {
-        Expr::Index => true,
-        Expr::Int(_) | Expr::Var(_) => false,
-        Expr::Negate(inner) => uses_index(inner),
-        Expr::Binary(_, left, right) => uses_index(left) || uses_index(right),
     }
 }
 

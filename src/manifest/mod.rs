@@ -1,9 +1,30 @@
 //! The YAML as written, until it is lowered to `model::Desired`.
+//!
+//! May hold: spans, loading, the vocabulary, variables, lowering, diagnostics, the JSON Schema. It imports `model` only. The walk: [`load`]
+//! finds documents and reads them into [`node`]s that know their bytes; [`lower`] walks them along the table in
+//! `vocabulary`, fills in variables and defaults, unfolds replicas, applies the rules that look at more than one value, and
+//! gives `Desired`, or every mistake of the run at once as [`Diagnostics`].
 
+mod check;
+mod checked;
 pub mod diagnostic;
 mod expr;
+pub mod load;
+pub mod lower;
 pub mod node;
+pub mod paths;
 pub mod report;
+mod resolve;
+pub mod schema;
+mod shape;
 pub mod source;
 pub mod suggest;
+mod text;
 mod units;
+pub mod variables;
+mod vocabulary;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Record, Severity};
+pub use load::{LoadRequest, Loaded, load};
+pub use lower::{LowerContext, lower};
+pub use variables::VariableValue;

@@ -183,10 +183,13 @@ impl Reader<'_> {
             let key_span = self.span(key.referenced);
             let name = match key.value {
                 Raw::Text(text) => text,
-                Raw::Typed => unquoted(self.text.get(self.span(key.defined).range()).unwrap_or_default()).to_owned(),
+                Raw::Typed => {
+                    unquoted(self.text.get(self.span(key.defined).range()).unwrap_or_default()).to_owned()
+                }
                 Raw::Null | Raw::Sequence(_) | Raw::Mapping(_) => {
                     self.found.push(
-                        Diagnostic::error("yaml-key", "a key must be a single value").at(key_span, "this key"),
+                        Diagnostic::error("yaml-key", "a key must be a single value")
+                            .at(key_span, "this key"),
                     );
                     continue;
                 }
@@ -394,21 +397,21 @@ mod tests {
         assert_eq!(sources.slice(items[1].span), "zwei Wörter");
         assert_eq!(items[0].text(), Some("1.50"));
         assert_eq!(node.get("c").unwrap().value.text(), Some("x\ny\n"));
-        assert_eq!(node.get("d").unwrap().value.value, Value::Scalar(Scalar { text: "no".into(), plain: true }));
+        assert_eq!(
+            node.get("d").unwrap().value.value,
+            Value::Scalar(Scalar { text: "no".into(), plain: true })
+        );
     }
 
     #[test]
     fn numbers_keep_their_spelling() {
-        let (_, nodes, _) = read_text("a: 080027000001\nb: 1_000\nc: 99999999999999999999999999\nd: '5'\ne: .inf\nf: 2.0\n");
+        let (_, nodes, _) =
+            read_text("a: 080027000001\nb: 1_000\nc: 99999999999999999999999999\nd: '5'\ne: .inf\nf: 2.0\n");
         let text = |key| nodes[0].get(key).unwrap().value.text().unwrap().to_owned();
-        assert_eq!(["a", "b", "c", "d", "e", "f"].map(text), [
-            "080027000001",
-            "1_000",
-            "99999999999999999999999999",
-            "5",
-            ".inf",
-            "2.0"
-        ]);
+        assert_eq!(
+            ["a", "b", "c", "d", "e", "f"].map(text),
+            ["080027000001", "1_000", "99999999999999999999999999", "5", ".inf", "2.0"]
+        );
         assert!(matches!(&nodes[0].get("d").unwrap().value.value, Value::Scalar(s) if !s.plain));
     }
 

@@ -114,7 +114,12 @@ pub struct Sources {
 
 impl Sources {
     /// Adds a text; `base` is the directory that relative paths in it start from.
-    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>, base: Option<PathBuf>) -> SourceId {
+    pub fn add(
+        &mut self,
+        name: impl Into<String>,
+        text: impl Into<String>,
+        base: Option<PathBuf>,
+    ) -> SourceId {
         let text = text.into();
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(index, _)| index + 1)).collect();

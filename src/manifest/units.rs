@@ -143,7 +143,8 @@ pub(super) fn parse(quantity: Quantity, text: &str, bare: &str) -> Result<i128, 
     let Some((_, factor)) = quantity.units().iter().find(|(name, _)| *name == unit) else {
         let names = quantity.units().iter().map(|(name, _)| *name);
         let likely = likely_unit(quantity, unit).or_else(|| super::suggest::nearest(unit, names));
-        let complaint = Complaint::new("wrong-unit", format!("`{unit}` is not a unit of {}", quantity.noun()));
+        let complaint =
+            Complaint::new("wrong-unit", format!("`{unit}` is not a unit of {}", quantity.noun()));
         return Err(match likely {
             Some(unit) => complaint.help(format!("did you mean `{number}{unit}`?")),
             None => complaint.help(format!("write {}", quantity.example())),

@@ -1,0 +1,127 @@
+//! Network adapters of one machine.
+
+use serde_json::{Map, Value as Json};
+
+use super::super::checked::{Checked, Data};
+use super::super::diagnostic::{Diagnostic, Sink};
+use super::machine::{chipset, conflict};
+use super::member::Member;
+use super::text_of;
+use crate::model::settings::Chipset;
+
+/// What an adapter may be attached to, and the mode that says so.
+const ATTACHMENTS: &[(&str, &str)] = &[("nat", "nat"), ("unattached", "unattached")];
+/// Keys that say where and to what, and are lowered to the slot and the mode.
+const PLACEMENT: &[&str] = &["slot", "network", "bridged", "generic", "unattached"];
+
+/// The adapters with their slots: the position from 1, or `slot`.
+pub(super) fn slots(list: &Checked) -> Vec<(i64, &Checked)> {
+    (1..)
+        .zip(list.items())
+        .map(|(position, nic)| (nic.get("slot").and_then(Checked::int).unwrap_or(position), nic))
+        .collect()
+}
+
+pub(super) fn rules(member: &Member<'_>, sink: &mut Sink) {
+    let spec = &member.spec;
+    let Some(list) = spec.get("nics") else { return };
+    let slots = slots(list);
+    let chipset = chipset(spec);
+    let most = if chipset == Some(Chipset::Ich9) { 36 } else { 8 };
+    for (position, (slot, nic)) in slots.iter().enumerate() {
+        let place = nic.get("slot").unwrap_or(nic);
+        if let Some((_, first)) = slots[..position].iter().find(|(other, _)| other == slot) {
+            let help = "an adapter without `slot` takes its position in the list, counted from 1";
+            let other = first.get("slot").unwrap_or(first);
+            conflict(
+                sink,
+                format!("two adapters are in slot {slot}"),
+                (place, "this one"),
+                (other, "and this one"),
+                help,
+            );
+        }
+        if *slot > most {
+            let diagnostic = Diagnostic::error(
+                "out-of-range",
+                format!("there is no slot {slot}: this chipset has {most}"),
+            )
+            .at_all(place.places("beyond the last slot"));
+            let diagnostic = match spec.get("chipset") {
+                Some(chipset) => diagnostic.at_all(chipset.places("the chipset")),
+                None => diagnostic,
+            };
+            sink.push(diagnostic.help("write `chipset: ich9`, which has 36 slots"));
+        }
+        if let Some(nat) = nic.get("nat") {
+            forwards(nat.get("portForwards"), sink);
+        }
+        bandwidth_group(spec, nic, "network", sink);
+    }
+}
+
+/// Rules of one NAT engine must not listen on one port of the host twice.
+fn forwards(rules: Option<&Checked>, sink: &mut Sink) {
+    let rules = rules.map(Checked::members).unwrap_or_default();
+    for (position, rule) in rules.iter().enumerate() {
+        let Some(parsed) = super::across::forward(&rule.value) else { continue };
+        let first = rules[..position]
+            .iter()
+            .find(|other| super::across::forward(&other.value).is_some_and(|other| other.collides(&parsed)));
+        if let Some(first) = first {
+            let message = format!("`{}` and `{}` listen on the same port of the host", first.key, rule.key);
+            let help = "VirtualBox refuses the second one: give it another host port";
+            conflict(sink, message, (&rule.value, "again here"), (&first.value, "first here"), help);
+        }
+    }
+}
+
+/// A reference to a bandwidth group of the same machine, of the right type.
+pub(super) fn bandwidth_group(spec: &Checked, user: &Checked, wanted: &str, sink: &mut Sink) {
+    let Some((name, value)) = text_of(user, "bandwidthGroup") else { return };
+    let groups = spec.get("bandwidthGroups").map(Checked::members).unwrap_or_default();
+    let Some(group) = groups.iter().find(|group| group.key == name) else {
+        let near = super::super::suggest::nearest(name, groups.iter().map(|group| group.key.as_str()));
+        sink.push(
+            Diagnostic::error(
+                "dangling-reference",
+                format!("there is no bandwidth group `{name}` in this machine"),
+            )
+            .at_all(value.places("not declared"))
+            .help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    format!("declare it: `bandwidthGroups: {{{name}: {{type: {wanted}, limit: 10Mbps}}}}`")
+                }
+            }),
+        );
+        return;
+    };
+    if let Some((kind, declared)) = text_of(&group.value, "type")
+        && kind != wanted
+    {
+        let message = format!("the bandwidth group `{name}` is not of type {wanted}");
+        let help = format!("declare a group of type {wanted} for it");
+        conflict(sink, message, (value, "used here"), (declared, "declared here"), &help);
+    }
+}
+
+/// The adapters as a map by slot, in the model's form.
+pub(super) fn lower(list: &Checked) -> Result<Json, String> {
+    let mut result = Map::new();
+    for (slot, nic) in slots(list) {
+        let Json::Object(mut fields) = nic.to_json() else {
+            return Err("an adapter is no mapping".to_owned());
+        };
+        for key in PLACEMENT {
+            fields.remove(*key);
+        }
+        let mode =
+            ATTACHMENTS.iter().find(|(key, _)| nic.get(key).is_some_and(|v| !matches!(v.data, Data::Wrong)));
+        if let Some((_, mode)) = mode {
+            fields.insert("mode".to_owned(), Json::from(*mode));
+        }
+        result.insert(slot.to_string(), Json::Object(fields));
+    }
+    Ok(Json::Object(result))
+}

@@ -1,0 +1,79 @@
+//! Paths as the manifest writes them, made absolute without asking the file system.
+
+use std::path::{Component, Path, PathBuf};
+
+/// A path without `.` and `..`, by its letters only: symbolic links are kept as they are written.
+pub fn lexical(path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                let has_parent = matches!(result.components().next_back(), Some(Component::Normal(_)));
+                if has_parent {
+                    result.pop();
+                } else if !result.has_root() {
+                    result.push(component);
+                }
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => result.push(component),
+        }
+    }
+    result
+}
+
+/// A path of a manifest: `~` is `home`, relative ones start at `base`.
+///
+/// # Errors
+/// A sentence, where `~` is written and no home is known, or another user's home is meant.
+pub fn resolve(written: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
+    let rest = match written.strip_prefix('~') {
+        None => return Ok(lexical(&base.join(written))),
+        Some(rest) => rest,
+    };
+    let rest = if rest.is_empty() {
+        rest
+    } else {
+        rest.strip_prefix(std::path::is_separator).ok_or_else(|| {
+            "only `~/`, the home of the owner of the VirtualBox home, is understood".to_owned()
+        })?
+    };
+    let home = home.ok_or_else(|| "`~` cannot be used here: no home directory is known".to_owned())?;
+    Ok(lexical(&home.join(rest)))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_resolved_by_their_letters() {
+        let base = Path::new("/lab/site");
+        let home = Some(Path::new("/home/ada"));
+        let resolved = |written| resolve(written, base, home).unwrap().display().to_string();
+        assert_eq!(resolved("./a/../b.iso"), "/lab/site/b.iso");
+        assert_eq!(resolved("../../../x"), "/x");
+        assert_eq!(resolved("~/vms/"), "/home/ada/vms");
+        assert_eq!(resolved("~"), "/home/ada");
+        assert_eq!(resolved("/srv//vms/."), "/srv/vms");
+        assert!(resolve("~bob/x", base, home).is_err());
+        assert!(resolve("~/x", base, None).is_err());
+    }
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_resolved_by_their_letters() {
+        let base = Path::new(r"C:\lab\site");
+        let home = Some(Path::new(r"C:\Users\ada"));
+        let resolved = |written| resolve(written, base, home).unwrap().display().to_string();
+        assert_eq!(resolved("./a/../b.iso"), r"C:\lab\site\b.iso");
+        assert_eq!(resolved(r"..\x"), r"C:\lab\x");
+        assert_eq!(resolved(r"D:\vms"), r"D:\vms");
+        assert_eq!(resolved(r"\\server\share\x"), r"\\server\share\x");
+        assert_eq!(resolved("~/vms"), r"C:\Users\ada\vms");
+    }
+}
