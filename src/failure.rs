@@ -233,9 +233,13 @@ impl From<HostError> for Failure {
             // A program that hangs or prints what nobody understands is as good as none.
             (HostError::Timeout { .. } | HostError::Garbage { .. }, _)
             | (_, ErrorClass::Unreachable | ErrorClass::NotExecuted) => Kind::Unreachable,
-            (_, ErrorClass::Unknown | ErrorClass::WrongState | ErrorClass::WrongInput | ErrorClass::HostBroken) => {
-                Kind::Other
-            }
+            (
+                _,
+                ErrorClass::Unknown
+                | ErrorClass::WrongState
+                | ErrorClass::WrongInput
+                | ErrorClass::HostBroken,
+            ) => Kind::Other,
         };
         let hint = error.hint();
         Self { hints: hint.into_iter().collect(), ..Self::new(kind, error) }

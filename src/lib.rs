@@ -9,3 +9,4 @@ pub mod inventory;
 pub mod manifest;
 pub mod model;
 pub mod plan;
+pub mod render;

@@ -1,0 +1,102 @@
+//! Failures: one chain for people, one object for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::View;
+use super::diagnostics::write_diagnostics;
+use super::text::printable;
+use crate::failure::{Failure, Kind};
+use crate::manifest::diagnostic::Record;
+
+/// Writes `error: …`, `caused by: …` and `hint: …`, after the mistakes that have places.
+pub fn write_failure(out: &mut dyn Write, failure: &Failure, view: &View) -> io::Result<()> {
+    if failure.kind == Kind::BrokenPipe {
+        return Ok(());
+    }
+    let s = &view.styles;
+    if let Some(diagnostics) = &failure.diagnostics {
+        write_diagnostics(out, diagnostics, view)?;
+    }
+    let mut messages = failure.chain().into_iter();
+    if let Some(message) = messages.next() {
+        writeln!(out, "{}error:{:#} {}", s.remove, s.remove, printable(&message))?;
+    }
+    for message in messages {
+        writeln!(out, "{}caused by:{:#} {}", s.remove, s.remove, printable(&message))?;
+    }
+    for hint in &failure.hints {
+        writeln!(out, "{}hint:{:#} {}", s.hint, s.hint, printable(hint))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    r#type: &'static str,
+    version: u32,
+    kind: &'static str,
+    exit_code: u8,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+    diagnostics: Vec<Record>,
+}
+
+/// Writes the failure as the last document of the output: `{"type":"error","version":1,…}`.
+pub fn write_failure_json(out: &mut dyn Write, failure: &Failure) -> io::Result<()> {
+    let mut messages = failure.chain().into_iter();
+    let document = Document {
+        r#type: "error",
+        version: 1,
+        kind: failure.kind.word(),
+        exit_code: failure.kind.exit().code(),
+        message: messages.next().unwrap_or_default(),
+        causes: messages.collect(),
+        hints: failure.hints.clone(),
+        diagnostics: failure.diagnostics.as_ref().map(|found| found.records()).unwrap_or_default(),
+    };
+    super::json::write_line(out, &document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::HostError;
+
+    fn failure() -> Failure {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
+        Failure::from(HostError::Spawn { program: "/usr/bin/VBoxManage".into(), source })
+    }
+
+    #[test]
+    fn people_read_one_chain() {
+        let mut out = Vec::new();
+        write_failure(&mut out, &failure(), &View::default()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "error: cannot start /usr/bin/VBoxManage\ncaused by: permission denied\n\
+             hint: is /usr/bin/VBoxManage the VBoxManage program, and may you run it?\n"
+        );
+    }
+
+    #[test]
+    fn programs_read_one_object() {
+        let mut out = Vec::new();
+        write_failure_json(&mut out, &failure()).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(document["kind"], "unreachable");
+        assert_eq!(document["exitCode"], 10);
+        assert_eq!(document["causes"][0], "permission denied");
+    }
+
+    #[test]
+    fn nothing_is_said_into_a_broken_pipe() {
+        let mut out = Vec::new();
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        write_failure(&mut out, &failure, &View::default()).unwrap();
+        assert!(out.is_empty());
+    }
+}

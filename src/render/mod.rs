@@ -1,0 +1,37 @@
+//! What people and programs see: plans, progress, tables, mistakes.
+//!
+//! May hold: text, tables, diffs, live displays and JSON, made from the types of the other rooms and written to any
+//! [`std::io::Write`]. Decides nothing, reads nothing.
+//!
+//! Text that somebody else chose (names, values, messages) goes through [`text::printable`]: no terminal obeys it.
+
+pub mod diagnostics;
+pub mod failure;
+pub mod json;
+pub mod plan;
+pub mod progress;
+pub mod style;
+pub mod text;
+pub mod value;
+
+use style::Styles;
+
+/// How things are to be shown.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Colours or none.
+    pub styles: Styles,
+    /// Show everything: defaults, UUIDs, every member of a group.
+    pub verbose: bool,
+    /// Draw mistakes with the lines that they are in, for a terminal; one line each otherwise.
+    pub drawn: bool,
+    /// Columns, where somebody says.
+    pub columns: Option<usize>,
+}
+
+impl View {
+    /// The width for text that is wrapped.
+    pub fn width(&self) -> usize {
+        self.columns.unwrap_or(100).clamp(40, 160)
+    }
+}

@@ -1,0 +1,194 @@
+//! Members of a replicated machine that fare alike, told once: a plan of a hundred machines is read in one screen.
+
+use std::fmt::Write as _;
+
+use super::object::{Row, rows};
+use crate::model::{Address, MachineName};
+use crate::plan::ObjectPlan;
+use crate::render::View;
+use crate::render::text::printable;
+
+/// Fewer than these are shown one by one.
+const FEWEST: usize = 3;
+
+/// One object, or one for many that are like it.
+pub struct Block<'a> {
+    /// The object, the first one of many.
+    pub first: &'a ObjectPlan,
+    /// Addresses.
+    pub title: String,
+    /// Rows; a value that is not the same in all is `first … last`.
+    pub rows: Vec<Row>,
+    /// Where the object is declared, where it is new.
+    pub source: Option<String>,
+    /// The member's own name and what stands for it where one speaks for many.
+    name: Option<(String, String)>,
+}
+
+impl Block<'_> {
+    /// A sentence about the first member as one about all of them.
+    pub fn sentence(&self, text: &str) -> String {
+        match &self.name {
+            Some((name, stands)) => printable(&text.replace(name.as_str(), stands)),
+            None => printable(text),
+        }
+    }
+}
+
+struct Member<'a> {
+    object: &'a ObjectPlan,
+    rows: Vec<Row>,
+    stem: Option<(String, u64)>,
+}
+
+/// Objects in the order in which people count.
+pub fn blocks<'a>(objects: &'a [ObjectPlan], view: &View) -> Vec<Block<'a>> {
+    let mut members: Vec<Member<'a>> = objects
+        .iter()
+        .map(|object| Member { rows: rows(object, view), stem: stem(&object.address), object })
+        .collect();
+    members.sort_by_key(|member| order(member.object, member.stem.as_ref()));
+    let mut groups: Vec<Vec<Member<'a>>> = Vec::new();
+    for member in members {
+        match groups
+            .iter_mut()
+            .find(|group| !view.verbose && group.first().is_some_and(|first| alike(first, &member)))
+        {
+            Some(group) => group.push(member),
+            None => groups.push(vec![member]),
+        }
+    }
+    let mut blocks = Vec::new();
+    for group in groups {
+        if group.len() >= FEWEST {
+            blocks.extend(merged(&group));
+        } else {
+            blocks.extend(group.into_iter().filter_map(|member| merged(&[member])));
+        }
+    }
+    blocks
+}
+
+fn order(object: &ObjectPlan, stem: Option<&(String, u64)>) -> (u8, String, u64) {
+    let kind = match object.address {
+        Address::Network(_) => 0,
+        Address::Disk(_) | Address::InlineDisk(..) => 1,
+        Address::Machine(_) => 2,
+        Address::Snapshot(..) => 3,
+    };
+    match stem {
+        Some((stem, number)) => (kind, stem.clone(), *number),
+        None => (kind, object.address.to_string(), 0),
+    }
+}
+
+/// The address with its number taken out, and the number: `vm/web-3` is (`vm/web-#`, 3).
+fn stem(address: &Address) -> Option<(String, u64)> {
+    let number = |name: &MachineName| {
+        let (stem, number) = name.as_str().rsplit_once('-')?;
+        let is_plain = !number.starts_with('0') && number.bytes().all(|b| b.is_ascii_digit());
+        Some((format!("{stem}-#"), number.parse().ok().filter(|_| is_plain)?))
+    };
+    match address {
+        Address::Machine(name) => number(name).map(|(stem, number)| (format!("vm/{stem}"), number)),
+        Address::InlineDisk(name, key) => {
+            number(name).map(|(stem, number)| (format!("disk/{stem}.{key}"), number))
+        }
+        Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => None,
+    }
+}
+
+/// Whether two members differ in nothing but numbers and values.
+fn alike(a: &Member<'_>, b: &Member<'_>) -> bool {
+    let stems = match (&a.stem, &b.stem) {
+        (Some((a, _)), Some((b, _))) => a == b,
+        _ => false,
+    };
+    let shape = |rows: &[Row]| -> Vec<_> {
+        rows.iter().map(|row| (row.sign, row.path.clone(), row.remark.clone(), row.diff.clone())).collect()
+    };
+    stems
+        && a.object.operation == b.object.operation
+        && a.object.danger == b.object.danger
+        && shape(&a.rows) == shape(&b.rows)
+        && sentences(a.object) == sentences(b.object)
+}
+
+/// Effects and reasons without the member's own name.
+fn sentences(object: &ObjectPlan) -> Vec<String> {
+    let name = object.address.machine_name().map_or_else(String::new, ToString::to_string);
+    let reasons =
+        object.blocked.iter().flat_map(|blocked| std::iter::once(&blocked.reason).chain(&blocked.hints));
+    object.effects.iter().chain(reasons).map(|text| without(text, &name)).collect()
+}
+
+fn without(text: &str, name: &str) -> String {
+    if name.is_empty() { text.to_owned() } else { text.replace(name, "#") }
+}
+
+fn merged<'a>(group: &[Member<'a>]) -> Option<Block<'a>> {
+    let (first, last) = (group.first()?, group.last()?);
+    let rows = first.rows.iter().enumerate().map(|(at, row)| {
+        let part = |get: fn(&Row) -> &Option<String>| {
+            let same =
+                group.iter().all(|member| member.rows.get(at).is_some_and(|other| get(other) == get(row)));
+            match (get(row), last.rows.get(at).and_then(|row| get(row).clone())) {
+                (Some(first), Some(last)) if !same => Some(format!("{first} … {last}")),
+                (value, _) => value.clone(),
+            }
+        };
+        Row { before: part(|row| &row.before), after: part(|row| &row.after), ..row.clone() }
+    });
+    let is_new = first.object.fields.iter().all(|field| field.difference.live.is_none());
+    let sources = first.object.fields.iter().filter_map(|field| field.difference.source.clone());
+    let machine = first.object.address.machine_name().map(ToString::to_string).filter(|_| group.len() > 1);
+    Some(Block {
+        name: machine.map(|name| {
+            let stands = name.rsplit_once('-').map_or_else(|| name.clone(), |(stem, _)| format!("{stem}-*"));
+            (name, stands)
+        }),
+        first: first.object,
+        title: title(group),
+        rows: rows.collect(),
+        source: sources.min_by_key(|source| line(source)).filter(|_| is_new),
+    })
+}
+
+fn line(source: &str) -> u64 {
+    source.rsplit_once(':').and_then(|(_, line)| line.parse().ok()).unwrap_or(u64::MAX)
+}
+
+fn title(group: &[Member<'_>]) -> String {
+    const MOST: usize = 4;
+    if let [one] = group {
+        return printable(&one.object.address.to_string());
+    }
+    // Runs of numbers that follow one another.
+    let mut runs: Vec<(&Member<'_>, &Member<'_>)> = Vec::new();
+    let number = |member: &Member<'_>| member.stem.as_ref().map_or(0, |(_, number)| *number);
+    for member in group {
+        match runs.last_mut() {
+            Some((_, last)) if number(last) + 1 == number(member) => *last = member,
+            _ => runs.push((member, member)),
+        }
+    }
+    let name = |member: &Member<'_>| printable(&member.object.address.to_string());
+    let shown: Vec<String> = runs
+        .iter()
+        .take(MOST)
+        .map(|(first, last)| {
+            let between = number(last) - number(first);
+            match between {
+                0 => name(first),
+                1 => format!("{}, {}", name(first), name(last)),
+                _ => format!("{} … {}", name(first), name(last)),
+            }
+        })
+        .collect();
+    let mut title = shown.join(", ");
+    if runs.len() > MOST {
+        title.push_str(", …");
+    }
+    let _ = write!(title, " ({} like this)", group.len());
+    title
+}

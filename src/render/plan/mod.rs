@@ -1,0 +1,132 @@
+//! A plan as a person reads it, and as a program does.
+
+mod group;
+mod object;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use super::View;
+use super::text::{count, list, printable};
+use crate::model::{Address, Danger, Dangers};
+use crate::plan::{Plan, Verb};
+
+/// Writes a plan for a person: objects, notes, refusals, then the sums, the dangers and the hash.
+pub fn write_plan(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
+    let s = &view.styles;
+    let blocks = group::blocks(&plan.objects, view);
+    for block in &blocks {
+        object::write_block(out, block, view)?;
+        writeln!(out)?;
+    }
+    for note in &plan.notes {
+        writeln!(out, "{}note:{:#} {}", s.note, s.note, printable(&note.text))?;
+    }
+    if !plan.notes.is_empty() {
+        writeln!(out)?;
+    }
+    for refusal in &plan.refusals {
+        writeln!(out, "{}refused:{:#} {}", s.remove, s.remove, printable(&refusal.reason))?;
+        if !refusal.hint.is_empty() {
+            writeln!(out, "{}hint:{:#} {}", s.hint, s.hint, printable(&refusal.hint))?;
+        }
+    }
+    if !plan.refusals.is_empty() {
+        writeln!(out)?;
+    }
+    if plan.is_empty() {
+        return writeln!(out, "{}", nothing_to_do(plan));
+    }
+    write_sums(out, plan, view)
+}
+
+/// Writes a plan for a program: its canonical JSON, in one line.
+pub fn write_plan_json(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    super::json::write_line(out, plan)
+}
+
+fn nothing_to_do(plan: &Plan) -> String {
+    let machines =
+        plan.register.members.keys().filter(|address| matches!(address, Address::Machine(_))).count();
+    match plan.verb {
+        Verb::Apply if machines == 1 => "No changes. 1 machine is as declared.".to_owned(),
+        Verb::Apply => format!("No changes. {machines} machines are as declared."),
+        Verb::Destroy => "Nothing to destroy.".to_owned(),
+        Verb::Adopt => "Nothing to adopt.".to_owned(),
+    }
+}
+
+fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
+    let s = &view.styles;
+    let sum = plan.summary();
+    let mut parts = Vec::new();
+    match plan.verb {
+        Verb::Apply => {
+            parts.push(format!("{} to add", sum.add));
+            parts.push(format!("{} to change", sum.change));
+            parts.push(format!("{} to remove", sum.remove));
+        }
+        Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
+        Verb::Adopt => {}
+    }
+    if sum.adopt > 0 || plan.verb == Verb::Adopt {
+        parts.push(format!("{} to adopt", sum.adopt));
+    }
+    if sum.forget > 0 || plan.verb == Verb::Destroy {
+        parts.push(format!("{} to forget", sum.forget));
+    }
+    writeln!(out, "{}Plan:{:#} {}.", s.strong, s.strong, parts.join(", "))?;
+
+    let dangers: Vec<String> = sum
+        .danger
+        .iter()
+        .map(|(danger, addresses)| {
+            let style = s.danger(*danger);
+            let names: Vec<String> = addresses.iter().map(short).collect();
+            format!("{style}{} {danger}{style:#} ({})", addresses.len(), list(&names, 5))
+        })
+        .collect();
+    let dangers = if dangers.is_empty() { "none".to_owned() } else { dangers.join(", ") };
+    let data = if sum.danger.contains_key(&Danger::DestroyData) { "Data is lost." } else { "No data loss." };
+    writeln!(out, "{}Danger:{:#} {dangers}. {data}", s.strong, s.strong)?;
+
+    if sum.blocked > 0 {
+        let style = s.blocked;
+        let undone = count(sum.blocked, "object");
+        let text = if plan.steps.is_empty() { "nothing can be done" } else { "the rest runs" };
+        let allow = missing(plan);
+        let way =
+            if allow.is_empty() { String::new() } else { format!(" To permit: {}.", allow_flag(&allow)) };
+        writeln!(out, "{style}Blocked:{style:#} {undone}, {text}.{way}")?;
+    }
+    if !plan.steps.is_empty() {
+        writeln!(out, "{}Hash:{:#} {}", s.strong, s.strong, plan.hash)?;
+    }
+    Ok(())
+}
+
+/// Permissions that would lift what is blocked for want of them.
+fn missing(plan: &Plan) -> Dangers {
+    plan.objects
+        .iter()
+        .flat_map(|object| &object.blocked)
+        .flat_map(|blocked| blocked.missing.iter().copied())
+        .collect()
+}
+
+/// `--allow downtime,power-cut`
+pub(super) fn allow_flag(dangers: &BTreeSet<Danger>) -> String {
+    let words: Vec<&str> = dangers.iter().map(|danger| danger.word()).collect();
+    format!("--allow {}", words.join(","))
+}
+
+/// A machine by its name alone, anything else by its address.
+pub(super) fn short(address: &Address) -> String {
+    match address {
+        Address::Machine(name) => name.to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
