@@ -1,5 +1,6 @@
 //! The real VirtualBox: its settings files are read, VBoxManage changes it.
 
+mod argv;
 mod classify;
 mod command;
 mod files;
@@ -13,6 +14,7 @@ mod registry;
 pub mod runner;
 pub mod settings;
 
+pub use argv::{Spellings, command_lines};
 pub use command::CommandLine;
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
