@@ -78,7 +78,8 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {
                     let mut text = String::new();
                     // Who holds it is a courtesy of the message: not being able to read it changes nothing.
-                    let holder = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
+                    let holder =
+                        file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
                     return Err(LockError::Held { path, holder });
                 }
                 Err(TryLockError::Error(source)) => return Err(wrong(source)),
@@ -91,7 +92,10 @@ impl Lock {
             since: clock::timestamp(),
         };
         let text = serde_json::to_string(&holder).unwrap_or_default();
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(wrong)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(wrong)?;
         Ok(Self { file })
     }
 }

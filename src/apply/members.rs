@@ -7,12 +7,16 @@ use uuid::Uuid;
 
 use super::Outcome;
 use crate::diff::{disk, equal, machine as shape, tree};
-use crate::inventory::{AttachedMedium, Entry, Identity, Inventory, Register, RegisterError, Shard, Status};
+use crate::inventory::{AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status};
 use crate::model::{Address, StackName};
 use crate::plan::{Member, Plan};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
-pub fn before(plan: &Plan, inventory: &Inventory, bindings: &BTreeMap<Address, Uuid>) -> Result<Vec<Shard>, RegisterError> {
+pub fn before(
+    plan: &Plan,
+    inventory: &Inventory,
+    bindings: &BTreeMap<Address, Uuid>,
+) -> Result<Vec<Shard>, RegisterError> {
     let now = registered(plan, inventory);
     let identity = |address: &Address, member: &Member| {
         member
@@ -52,7 +56,8 @@ pub fn after(
     };
     for (address, member) in &plan.register.members {
         let Some(entry) = register.entries.get(address) else { continue };
-        let identity = member.identity.clone().or_else(|| bindings.get(address).map(|uuid| Identity::Uuid(*uuid)));
+        let identity =
+            member.identity.clone().or_else(|| bindings.get(address).map(|uuid| Identity::Uuid(*uuid)));
         let mut entry = entry.clone();
         entry.protect = member.protect;
         entry.on_remove = member.on_remove;
@@ -60,7 +65,9 @@ pub fn after(
         match address {
             Address::Machine(_) => {
                 let Some(Identity::Uuid(uuid)) = identity else { continue };
-                let Some(machine) = inventory.machines.get(&uuid).filter(|machine| machine.access.is_readable()) else {
+                let Some(machine) =
+                    inventory.machines.get(&uuid).filter(|machine| machine.access.is_readable())
+                else {
                     continue;
                 };
                 entry.identity = Identity::Uuid(uuid);
@@ -97,7 +104,9 @@ pub fn after(
         }
     }
     forget(plan, inventory, &mut register);
-    if let (Some(paths), true) = (&plan.register.paths, outcome.failed.is_empty() && outcome.skipped.is_empty()) {
+    if let (Some(paths), true) =
+        (&plan.register.paths, outcome.failed.is_empty() && outcome.skipped.is_empty())
+    {
         register.paths.clone_from(paths);
     }
     let mut writes = register.writes(&plan.stack)?;
@@ -118,9 +127,10 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
                 // A pending entry makes a machine ours even without a mark: what counts here is the machine and its mark.
                 let uuid = register.entries.get(address).map(|entry| &entry.identity);
                 match uuid {
-                    Some(Identity::Uuid(uuid)) => inventory.machines.get(uuid).is_none_or(|machine| {
-                        !matches!(machine.mark, crate::inventory::MarkState::Valid(_))
-                    }),
+                    Some(Identity::Uuid(uuid)) => inventory
+                        .machines
+                        .get(uuid)
+                        .is_none_or(|machine| !matches!(machine.mark, crate::inventory::MarkState::Valid(_))),
                     _ => !ours(address),
                 }
             }
@@ -152,7 +162,9 @@ fn forget_elsewhere(plan: &Plan, inventory: &Inventory) -> Result<Vec<Shard>, Re
         let machine = address.machine_name().map(|name| Address::Machine(name.clone()));
         let arrived = machine.is_some_and(|machine| inventory.owned_machine(&plan.stack, &machine).is_some());
         if *stack != plan.stack && arrived {
-            let other = others.entry(stack).or_insert_with(|| inventory.registers.get(stack).cloned().unwrap_or_default());
+            let other = others
+                .entry(stack)
+                .or_insert_with(|| inventory.registers.get(stack).cloned().unwrap_or_default());
             other.entries.remove(from);
         }
     }
@@ -177,7 +189,9 @@ fn confirmed(declared: &Value, live: &Value, former: &Value) -> Value {
     let mut applied = declared.clone();
     for difference in differences {
         match tree::get(former, &difference.path) {
-            Some(value) if difference.declared.is_some() => tree::set(&mut applied, &difference.path, value.clone()),
+            Some(value) if difference.declared.is_some() => {
+                tree::set(&mut applied, &difference.path, value.clone())
+            }
             // A member that should have gone is remembered, if it was ours.
             Some(value) => tree::set(&mut applied, &difference.path, value.clone()),
             None => tree::remove(&mut applied, &difference.path),

@@ -45,11 +45,13 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             on_machine(&|machine| assignments(machine, set))
         }
         Action::SetExtraData { key, value, .. } => on_machine(&|machine| {
-            let there = machine.settings.extra_data.as_ref().and_then(|data| data.get(key)).cloned().flatten();
+            let there =
+                machine.settings.extra_data.as_ref().and_then(|data| data.get(key)).cloned().flatten();
             (there != *value).then(|| differs("extraData", key, there.as_deref(), value.as_deref()))
         }),
         Action::SetGuestProperty { key, value, .. } => on_machine(&|machine| {
-            let there = machine.settings.guest_properties.as_ref().and_then(|data| data.get(key)).cloned().flatten();
+            let there =
+                machine.settings.guest_properties.as_ref().and_then(|data| data.get(key)).cloned().flatten();
             (there != *value).then(|| differs("guestProperties", key, there.as_deref(), value.as_deref()))
         }),
         Action::WriteMark { mark, .. } => on_machine(&|machine| match (mark, &machine.mark) {
@@ -62,46 +64,51 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             _ => Some("the mark is not there".to_owned()),
         }),
         Action::WriteRegister { shard } => register(shard, now),
-        Action::AddController { name, controller, .. } | Action::ChangeController { name, controller, .. } => {
-            on_machine(&|machine| {
-                let there = machine.settings.controllers.as_ref().and_then(|all| all.get(name));
-                let Some(there) = there else { return Some(format!("there is no controller {name:?}")) };
-                let wanted = serde_json::to_value(controller).unwrap_or_default();
-                let there = serde_json::to_value(there).unwrap_or_default();
-                first_difference(&wanted, &there)
-            })
-        }
+        Action::AddController { name, controller, .. }
+        | Action::ChangeController { name, controller, .. } => on_machine(&|machine| {
+            let there = machine.settings.controllers.as_ref().and_then(|all| all.get(name));
+            let Some(there) = there else { return Some(format!("there is no controller {name:?}")) };
+            let wanted = serde_json::to_value(controller).unwrap_or_default();
+            let there = serde_json::to_value(there).unwrap_or_default();
+            first_difference(&wanted, &there)
+        }),
         Action::RemoveController { name, .. } => on_machine(&|machine| {
             let there = machine.settings.controllers.as_ref().is_some_and(|all| all.contains_key(name));
             there.then(|| format!("controller {name:?} is still there"))
         }),
         Action::CreateDisk { size, .. } => match made.and_then(|uuid| now.media.get(&uuid)) {
             None => Some("the disk is not registered".to_owned()),
-            Some(medium) if medium.size.is_some_and(|there| there != *size) => {
-                Some(format!("its capacity is {}", medium.size.map_or_else(String::new, |size| size.to_string())))
-            }
+            Some(medium) if medium.size.is_some_and(|there| there != *size) => Some(format!(
+                "its capacity is {}",
+                medium.size.map_or_else(String::new, |size| size.to_string())
+            )),
             Some(_) => None,
         },
         Action::GrowDisk { medium, size } => match medium {
             Target::Existing(uuid) => match now.media.get(uuid) {
                 None => Some("the disk is not registered".to_owned()),
-                Some(medium) if medium.size.is_none_or(|there| there < *size) => {
-                    Some(format!("its capacity is {}", medium.size.map_or_else(|| "unknown".to_owned(), |s| s.to_string())))
-                }
+                Some(medium) if medium.size.is_none_or(|there| there < *size) => Some(format!(
+                    "its capacity is {}",
+                    medium.size.map_or_else(|| "unknown".to_owned(), |s| s.to_string())
+                )),
                 Some(_) => None,
             },
             Target::Planned(_) => Some("the disk is not registered".to_owned()),
         },
-        Action::Attach { at, insert, options, .. } => on_machine(&|machine| attached(machine, at, insert, options, now)),
+        Action::Attach { at, insert, options, .. } => {
+            on_machine(&|machine| attached(machine, at, insert, options, now))
+        }
         Action::Detach { at, .. } => on_machine(&|machine| {
             machine
                 .attachment_at(&at.controller, at.port, at.device)
                 .map(|_| format!("something is still attached at {at}"))
         }),
-        Action::DeleteDisk { medium: Target::Existing(uuid) } | Action::CloseDisk { medium: Target::Existing(uuid) } => {
+        Action::DeleteDisk { medium: Target::Existing(uuid) }
+        | Action::CloseDisk { medium: Target::Existing(uuid) } => {
             now.media.contains_key(uuid).then(|| "the disk is still registered".to_owned())
         }
-        Action::DeleteDisk { medium: Target::Planned(_) } | Action::CloseDisk { medium: Target::Planned(_) } => None,
+        Action::DeleteDisk { medium: Target::Planned(_) }
+        | Action::CloseDisk { medium: Target::Planned(_) } => None,
         Action::AddSharedFolder { name, folder, .. } => on_machine(&|machine| {
             let there = machine.settings.shared_folders.as_ref().and_then(|all| all.get(name));
             let Some(there) = there else { return Some(format!("there is no shared folder {name:?}")) };
@@ -113,7 +120,9 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let there = machine.settings.shared_folders.as_ref().is_some_and(|all| all.contains_key(name));
             there.then(|| format!("shared folder {name:?} is still there"))
         }),
-        Action::Start { .. } | Action::Resume { .. } => on_machine(&|machine| state(machine, StateClass::Running)),
+        Action::Start { .. } | Action::Resume { .. } => {
+            on_machine(&|machine| state(machine, StateClass::Running))
+        }
         Action::Shutdown { .. } | Action::PowerCut { .. } | Action::DiscardState { .. } => {
             on_machine(&|machine| state(machine, StateClass::Off))
         }
@@ -172,7 +181,8 @@ fn assignments(machine: &Machine, set: &[Assignment]) -> Option<String> {
 }
 
 fn first_difference(wanted: &Value, there: &Value) -> Option<String> {
-    let difference = tree::compare(wanted, there, &|path: &FieldPath, a, b| equal(path, a, b)).into_iter().next()?;
+    let difference =
+        tree::compare(wanted, there, &|path: &FieldPath, a, b| equal(path, a, b)).into_iter().next()?;
     let show = |value: Option<Value>| value.map_or_else(|| "absent".to_owned(), |value| value.to_string());
     Some(format!("{} is {} and not {}", difference.path, show(difference.live), show(difference.declared)))
 }

@@ -34,7 +34,12 @@ pub trait Report: Sync {
 }
 
 /// Performs one step. Never panics, never loses an outcome: an unknown one is read back.
-pub fn run(step: &Step, bindings: &BTreeMap<Address, Uuid>, host: &Arc<dyn Host>, report: &dyn Report) -> StepEnd {
+pub fn run(
+    step: &Step,
+    bindings: &BTreeMap<Address, Uuid>,
+    host: &Arc<dyn Host>,
+    report: &dyn Report,
+) -> StepEnd {
     let mut action = match step.action.bound(bindings) {
         Ok(action) => action,
         Err(address) => return failed(vec![format!("{address} was not made by this run")], None, false),
@@ -74,7 +79,11 @@ pub fn run(step: &Step, bindings: &BTreeMap<Address, Uuid>, host: &Arc<dyn Host>
         let missing = readback::missing(&action, made, &after);
         match (performed, missing) {
             (Ok(done), None) => {
-                return StepEnd { outcome: StepOutcome::Done { warnings: done.warnings }, made, unreachable: false };
+                return StepEnd {
+                    outcome: StepOutcome::Done { warnings: done.warnings },
+                    made,
+                    unreachable: false,
+                };
             }
             // It says that it failed, and what it was to do is there: it was done.
             (Err(error), None) if error.class() == ErrorClass::Unknown => {
@@ -97,7 +106,9 @@ pub fn run(step: &Step, bindings: &BTreeMap<Address, Uuid>, host: &Arc<dyn Host>
                 };
                 if !again || attempt > 0 {
                     let mut end = refused(&error);
-                    if let (StepOutcome::Failed { errors, .. }, ErrorClass::Unknown) = (&mut end.outcome, error.class()) {
+                    if let (StepOutcome::Failed { errors, .. }, ErrorClass::Unknown) =
+                        (&mut end.outcome, error.class())
+                    {
                         errors.push(missing);
                     }
                     return end;

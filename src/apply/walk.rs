@@ -93,7 +93,9 @@ pub fn walk(
                 Ok(Message::End(id, end, milliseconds)) => {
                     last_word = Instant::now();
                     let Some(step) = running.remove(&id) else { continue };
-                    if let (Some(made), crate::plan::Action::CreateDisk { address, .. }) = (end.made, &step.action) {
+                    if let (Some(made), crate::plan::Action::CreateDisk { address, .. }) =
+                        (end.made, &step.action)
+                    {
                         bindings.insert(address.clone(), made);
                     }
                     finish(step, &end, &mut succeeded, &mut ended, outcome);
@@ -123,7 +125,10 @@ fn finish(
             succeeded.insert(step.id);
         }
         StepOutcome::Failed { errors, hint, moved } => {
-            ended.insert(step.id, format!("step {} failed ({} {})", step.id, step.action.label(), step.address));
+            ended.insert(
+                step.id,
+                format!("step {} failed ({} {})", step.id, step.action.label(), step.address),
+            );
             outcome.failed.push(FailedStep {
                 step: step.id,
                 address: step.address.clone(),
@@ -157,8 +162,16 @@ fn skip(
             None if stop => "cancelled".to_owned(),
             None => continue,
         };
-        outcome.skipped.push(SkippedStep { step: id, address: step.address.clone(), because: because.clone() });
-        sink(Event::StepFinished { step: id, outcome: StepOutcome::Skipped { because: because.clone() }, milliseconds: 0 });
+        outcome.skipped.push(SkippedStep {
+            step: id,
+            address: step.address.clone(),
+            because: because.clone(),
+        });
+        sink(Event::StepFinished {
+            step: id,
+            outcome: StepOutcome::Skipped { because: because.clone() },
+            milliseconds: 0,
+        });
         ended.insert(id, because);
         waiting.remove(&id);
     }

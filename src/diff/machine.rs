@@ -49,7 +49,10 @@ fn written(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
         map.insert("disks".to_owned(), Value::Object(disks));
     }
     if let Some(dvds) = &machine.dvds {
-        let drives = (1..).zip(dvds).map(|(position, dvd): (u32, _)| (position.to_string(), dvd_declared(dvd))).collect();
+        let drives = (1..)
+            .zip(dvds)
+            .map(|(position, dvd): (u32, _)| (position.to_string(), dvd_declared(dvd)))
+            .collect();
         map.insert("dvds".to_owned(), Value::Object(drives));
     }
     if let Some(state) = &machine.state {

@@ -17,7 +17,9 @@ use uuid::Uuid;
 pub use presence::{Owner, Presence, birth_folder};
 
 use crate::inventory::{Entry, Identity, Inventory, MarkState, Ownership, PathFact, Status};
-use crate::model::{Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, PortForward, PowerState};
+use crate::model::{
+    Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, PortForward, PowerState,
+};
 
 /// Why a field is not as declared. The register's last applied value tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +98,8 @@ pub struct ChangeSet {
     pub machines: BTreeMap<Address, MachineDifference>,
     /// Members of the stack that are no longer declared.
     pub undeclared: BTreeMap<Address, Undeclared>,
+    /// Register entries under former names of machines that have arrived: they are dropped.
+    pub superseded: BTreeSet<Address>,
     /// Things to know.
     pub findings: Vec<Finding>,
 }
@@ -128,7 +132,26 @@ pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
     let undeclared = undeclared(desired, inventory, &mut findings);
     ownership_findings(desired, inventory, &mut findings);
     findings.sort();
-    ChangeSet { machines, undeclared, findings }
+    let superseded = superseded(desired, inventory);
+    ChangeSet { machines, undeclared, superseded, findings }
+}
+
+/// What an earlier run left of a rename that was cut short after the machine had its new mark.
+fn superseded(desired: &Desired, inventory: &Inventory) -> BTreeSet<Address> {
+    let Some(register) = inventory.registers.get(&desired.stack) else { return BTreeSet::new() };
+    let former = desired.machines.iter().flat_map(|(address, machine)| {
+        let names = machine.lifecycle.renamed_from.iter();
+        names.filter_map(move |(stack, name)| stack.as_ref().is_none_or(|s| *s == desired.stack).then_some((address, name)))
+    });
+    let arrived: BTreeSet<&crate::model::MachineName> = former
+        .filter(|(address, name)| {
+            inventory.owned_machine(&desired.stack, address).is_some()
+                && inventory.owned_machine(&desired.stack, &Address::Machine((*name).clone())).is_none()
+        })
+        .map(|(_, name)| name)
+        .collect();
+    let entries = register.entries.keys();
+    entries.filter(|address| address.machine_name().is_some_and(|name| arrived.contains(name))).cloned().collect()
 }
 
 fn machine_difference(
@@ -138,7 +161,9 @@ fn machine_difference(
     inventory: &Inventory,
 ) -> MachineDifference {
     let presence = presence::presence(address, machine, desired, inventory);
-    let (Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. }) = &presence else {
+    let (Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. }) =
+        &presence
+    else {
         return MachineDifference { presence, fields: Vec::new(), released: Vec::new(), live: Value::Null };
     };
     let Some(live_machine) = inventory.machines.get(uuid) else {
@@ -156,8 +181,11 @@ fn machine_difference(
     let folder = live_machine.folder();
     let live = machine::live(live_machine, known_as, owner, Some(machine), inventory);
     let unfinished = matches!(presence, Presence::Unfinished { .. });
-    let declared =
-        if unfinished { machine::birth(machine, Some(&folder)) } else { machine::declared(machine, Some(&folder)) };
+    let declared = if unfinished {
+        machine::birth(machine, Some(&folder))
+    } else {
+        machine::declared(machine, Some(&folder))
+    };
     let entry = inventory.registers.get(owner).and_then(|register| register.entries.get(known_as));
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
     let fields = tree::compare(&declared, &live, &equal)
@@ -244,10 +272,13 @@ pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
         };
     };
     match path.parts().as_slice() {
-        ["state"] => DesiredState::parse(a)
-            .is_some_and(|state| state.is_met_by(&PowerState::parse_or_other(b))),
+        ["state"] => {
+            DesiredState::parse(a).is_some_and(|state| state.is_met_by(&PowerState::parse_or_other(b)))
+        }
         ["nics", _, "nat", "portForwards", _] => match (a.parse::<PortForward>(), b.parse::<PortForward>()) {
-            (Ok(a), Ok(b)) => a.host_port == HostPort::Auto && PortForward { host_port: b.host_port, ..a } == b,
+            (Ok(a), Ok(b)) => {
+                a.host_port == HostPort::Auto && PortForward { host_port: b.host_port, ..a } == b
+            }
             _ => false,
         },
         ["nics", _, "mac"] | ["osType"] => a.eq_ignore_ascii_case(b),
@@ -255,7 +286,11 @@ pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
     }
 }
 
-fn undeclared(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Finding>) -> BTreeMap<Address, Undeclared> {
+fn undeclared(
+    desired: &Desired,
+    inventory: &Inventory,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<Address, Undeclared> {
     let Some(register) = inventory.registers.get(&desired.stack) else { return BTreeMap::new() };
     let renamed: BTreeSet<Address> = desired
         .machines
@@ -278,8 +313,12 @@ fn undeclared(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Findi
             let declared = desired.machines.get(&Address::Machine(name.clone()));
             let written = declared.and_then(|machine| machine.disks.as_ref());
             let attached = declared.is_some() && !written.is_some_and(|disks| !disks.contains_key(key));
-            let machine_is_there = inventory.owned_machine(&desired.stack, &Address::Machine(name.clone())).is_some();
-            if attached || (declared.is_none() && machine_is_there) || renamed.contains(&Address::Machine(name.clone())) {
+            let machine_is_there =
+                inventory.owned_machine(&desired.stack, &Address::Machine(name.clone())).is_some();
+            if attached
+                || (declared.is_none() && machine_is_there)
+                || renamed.contains(&Address::Machine(name.clone()))
+            {
                 continue;
             }
             // Kept without its machine, or no longer in a written map.
@@ -292,7 +331,9 @@ fn undeclared(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Findi
         if uuid.is_none() && entry.status == Status::Confirmed {
             findings.push(Finding {
                 address: Some(address.clone()),
-                text: format!("{address} is gone from VirtualBox and no longer declared: the next apply forgets it"),
+                text: format!(
+                    "{address} is gone from VirtualBox and no longer declared: the next apply forgets it"
+                ),
             });
         }
         found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid });
@@ -305,7 +346,8 @@ fn undeclared(desired: &Desired, inventory: &Inventory, findings: &mut Vec<Findi
                 && !renamed.contains(&address)
                 && !found.contains_key(&address)
             {
-                let entry = Entry { status: Status::Confirmed, ..Entry::pending(Identity::Uuid(machine.uuid)) };
+                let entry =
+                    Entry { status: Status::Confirmed, ..Entry::pending(Identity::Uuid(machine.uuid)) };
                 found.insert(address, Undeclared { entry, uuid: Some(machine.uuid) });
             }
         }
@@ -354,6 +396,9 @@ fn ownership_findings(desired: &Desired, inventory: &Inventory, findings: &mut V
         }
     }
     for problem in &inventory.problems {
-        findings.push(Finding { address: None, text: format!("{} could not be read: {}", problem.what, problem.reason) });
+        findings.push(Finding {
+            address: None,
+            text: format!("{} could not be read: {}", problem.what, problem.reason),
+        });
     }
 }

@@ -122,7 +122,12 @@ fn former<'a>(
 }
 
 /// Whether a declared machine is there, and whose it is.
-pub fn presence(address: &Address, machine: &DesiredMachine, desired: &Desired, inventory: &Inventory) -> Presence {
+pub fn presence(
+    address: &Address,
+    machine: &DesiredMachine,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> Presence {
     if machine.lifecycle.external {
         let mut named = inventory.machines_named(machine.name.as_str());
         return match (named.next(), named.next()) {
@@ -161,10 +166,11 @@ pub fn presence(address: &Address, machine: &DesiredMachine, desired: &Desired, 
             return Presence::Conflict { uuid: None, owner: Owner::Several(uuids) };
         }
     }
-    let pending = entry.filter(|entry| entry.status == Status::Pending).and_then(|entry| match entry.identity {
-        crate::inventory::Identity::Uuid(uuid) => Some(uuid),
-        _ => None,
-    });
+    let pending =
+        entry.filter(|entry| entry.status == Status::Pending).and_then(|entry| match entry.identity {
+            crate::inventory::Identity::Uuid(uuid) => Some(uuid),
+            _ => None,
+        });
     let folder = birth_folder(machine, inventory);
     let file = settings_file(machine, &folder);
     if inventory.paths.get(&file).is_some_and(|fact| *fact != PathFact::Missing) {
@@ -185,7 +191,9 @@ fn owned(live: &Machine, pending: bool) -> Presence {
             Presence::Unreadable { uuid, reason: moving(state) }
         }
         // A pending entry whose machine is marked and complete is found out by comparing it with its birth values.
-        Some(_) if pending || matches!(live.mark, MarkState::None | MarkState::Foreign(_)) => Presence::Unfinished { uuid },
+        Some(_) if pending || matches!(live.mark, MarkState::None | MarkState::Foreign(_)) => {
+            Presence::Unfinished { uuid }
+        }
         Some(_) => Presence::Ours { uuid },
     }
 }

@@ -88,7 +88,11 @@ pub fn is_authoritative(path: &FieldPath) -> bool {
 }
 
 /// Where `live` is not as `declared`. What is not declared is not compared.
-pub fn compare(declared: &Value, live: &Value, equal: &dyn Fn(&FieldPath, &Value, &Value) -> bool) -> Vec<Difference> {
+pub fn compare(
+    declared: &Value,
+    live: &Value,
+    equal: &dyn Fn(&FieldPath, &Value, &Value) -> bool,
+) -> Vec<Difference> {
     let mut found = Vec::new();
     walk(declared, live, &FieldPath::root(), equal, &mut found);
     found
@@ -137,7 +141,14 @@ mod tests {
     fn differences(declared: &Value, live: &Value) -> Vec<String> {
         compare(declared, live, &|_, a, b| a == b)
             .into_iter()
-            .map(|d| format!("{} {:?} {:?}", d.path, d.live.map(|v| v.to_string()), d.declared.map(|v| v.to_string())))
+            .map(|d| {
+                format!(
+                    "{} {:?} {:?}",
+                    d.path,
+                    d.live.map(|v| v.to_string()),
+                    d.declared.map(|v| v.to_string())
+                )
+            })
             .collect()
     }
 
@@ -154,10 +165,7 @@ mod tests {
         );
         assert_eq!(
             found,
-            [
-                r#"extraData.a None Some("\"1\"")"#,
-                r#"sharedFolders.x Some("{\"hostPath\":\"/x\"}") None"#
-            ]
+            [r#"extraData.a None Some("\"1\"")"#, r#"sharedFolders.x Some("{\"hostPath\":\"/x\"}") None"#]
         );
     }
 

@@ -133,7 +133,9 @@ impl HostError {
             Self::GuestStaysOn { .. } => Some(
                 "the guest ignores ACPI, or needs longer: raise stopTimeout, or permit power-cut".to_owned(),
             ),
-            Self::Timeout { .. } => Some("is VirtualBox's server stuck? `vboxmcp doctor` looks at it".to_owned()),
+            Self::Timeout { .. } => {
+                Some("is VirtualBox's server stuck? `vboxmcp doctor` looks at it".to_owned())
+            }
             _ => None,
         }
     }

@@ -42,7 +42,9 @@ impl Access {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Settings => None,
-            Self::ShowVmInfo { reason } | Self::Inaccessible { reason } | Self::Unreadable { reason } => Some(reason),
+            Self::ShowVmInfo { reason } | Self::Inaccessible { reason } | Self::Unreadable { reason } => {
+                Some(reason)
+            }
         }
     }
 }

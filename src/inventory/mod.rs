@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use machine::{Access, Attachment, AttachedMedium, DeviceKind, Machine, Snapshot};
+pub use machine::{Access, AttachedMedium, Attachment, DeviceKind, Machine, Snapshot};
 pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
 pub use ownership::{Mark, MarkState, Ownership};
 pub use register::{Entry, Identity, Register, RegisterError, Shard, Status};

@@ -187,18 +187,25 @@ impl Register {
             .iter()
             .filter(|(number, text)| self.shards.get(number) != Some(text))
             .map(|(number, text)| (*number, Some(text.clone())))
-            .chain(self.shards.keys().filter(|number| !texts.contains_key(number)).map(|number| (*number, None)))
+            .chain(
+                self.shards.keys().filter(|number| !texts.contains_key(number)).map(|number| (*number, None)),
+            )
             .collect();
         // A member that moves goes to a higher number: written from the top, it is never in no shard.
         changed.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-        Ok(changed.into_iter().map(|(number, value)| Shard { key: Shard::key(stack, number), value }).collect())
+        Ok(changed
+            .into_iter()
+            .map(|(number, value)| Shard { key: Shard::key(stack, number), value })
+            .collect())
     }
 
     /// The register as it is when its writes are done.
     #[must_use]
     pub fn written(mut self, stack: &StackName, writes: &[Shard]) -> Self {
         for write in writes {
-            let Some((_, number)) = Shard::parse_key(&write.key).filter(|(name, _)| name == stack) else { continue };
+            let Some((_, number)) = Shard::parse_key(&write.key).filter(|(name, _)| name == stack) else {
+                continue;
+            };
             match &write.value {
                 Some(text) => self.shards.insert(number, text.clone()),
                 None => self.shards.remove(&number),
@@ -239,7 +246,11 @@ impl Register {
                 .or_else(|| (homes.get(address).map_or(0, |home| home + 1)..).find(|number| fits(*number)))
                 .unwrap_or_default();
             *sizes.entry(number).or_insert(64) += bytes;
-            bodies.entry(number).or_insert_with(ShardBody::empty).entries.insert(address.clone(), entry.clone());
+            bodies
+                .entry(number)
+                .or_insert_with(ShardBody::empty)
+                .entries
+                .insert(address.clone(), entry.clone());
         }
         Ok(bodies)
     }

@@ -185,7 +185,9 @@ pub enum AddressError {
         text: String,
     },
     /// Not a stack name.
-    #[error("`{name}` is not a stack name (1 to 63 letters, digits, `-`, `_` or `.`, the first a letter or digit)")]
+    #[error(
+        "`{name}` is not a stack name (1 to 63 letters, digits, `-`, `_` or `.`, the first a letter or digit)"
+    )]
     Stack {
         /// As given.
         name: String,

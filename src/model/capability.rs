@@ -52,8 +52,13 @@ pub fn capability(path: &FieldPath, edit: Edit) -> Capability {
     let parts = path.parts();
     match (parts.as_slice(), edit) {
         (["name" | "groups" | "description" | "frontend" | "rtcUseUtc" | "executionEngine"], _)
-        | (["nics", _, "nat", "cidr" | "bindIp" | "mtu"] | ["nics", _, "network"], _) => Capability::OFF_OR_SAVED,
-        (["nics", _, "cable" | "mode" | "promiscuous" | "nat"] | ["nics", _, "nat", "portForwards", ..], _)
+        | (["nics", _, "nat", "cidr" | "bindIp" | "mtu"] | ["nics", _, "network"], _) => {
+            Capability::OFF_OR_SAVED
+        }
+        (
+            ["nics", _, "cable" | "mode" | "promiscuous" | "nat"] | ["nics", _, "nat", "portForwards", ..],
+            _,
+        )
         | (["extraData" | "guestProperties", ..], _) => Capability::ALWAYS,
         (["cpuExecutionCap"], _) => Capability::RUNNING,
         // The drive must be there: only what is in it changes.

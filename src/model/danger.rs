@@ -68,6 +68,9 @@ impl FromStr for Danger {
     type Err = UnknownDanger;
 
     fn from_str(word: &str) -> Result<Self, UnknownDanger> {
-        Self::ALL.into_iter().find(|danger| danger.word() == word).ok_or_else(|| UnknownDanger(word.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|danger| danger.word() == word)
+            .ok_or_else(|| UnknownDanger(word.to_owned()))
     }
 }

@@ -202,7 +202,8 @@ impl std::str::FromStr for Location {
 
     /// `SATA:3` or `IDE:1:0`. The controller's name may hold colons: numbers are taken from the end.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a place: write CONTROLLER:PORT or CONTROLLER:PORT:DEVICE (`SATA:3`)");
+        let wrong =
+            || format!("`{text}` is not a place: write CONTROLLER:PORT or CONTROLLER:PORT:DEVICE (`SATA:3`)");
         let (rest, last) = text.rsplit_once(':').ok_or_else(wrong)?;
         let last: u32 = last.parse().map_err(|_| wrong())?;
         let (controller, port, device) = match rest.rsplit_once(':') {

@@ -240,7 +240,9 @@ impl PortForward {
 
     /// Whether two rules, of one machine or of two, would both listen on one host port.
     pub fn collides(&self, other: &Self) -> bool {
-        let (HostPort::Fixed(a), HostPort::Fixed(b)) = (self.host_port, other.host_port) else { return false };
+        let (HostPort::Fixed(a), HostPort::Fixed(b)) = (self.host_port, other.host_port) else {
+            return false;
+        };
         let all = |ip: &Option<String>| ip.as_deref().is_none_or(|ip| ip == "0.0.0.0" || ip == "::");
         a == b
             && self.protocol == other.protocol
@@ -372,7 +374,14 @@ mod tests {
 
     #[test]
     fn shortest_form_reads_back() {
-        for text in ["2222:22", "*:8081:80", "auto:443", "5353:53/udp", "10.0.0.1:80:10.0.2.15:8080", "[::1]:80:[fd17::11]:81"] {
+        for text in [
+            "2222:22",
+            "*:8081:80",
+            "auto:443",
+            "5353:53/udp",
+            "10.0.0.1:80:10.0.2.15:8080",
+            "[::1]:80:[fd17::11]:81",
+        ] {
             let rule: PortForward = text.parse().unwrap();
             assert_eq!(rule.to_string(), text);
         }

@@ -59,7 +59,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_destroy_data: Limit::Count(1), max_downtime: Limit::Percent(50), max_prune: Limit::Percent(25) }
+        Self {
+            max_destroy_data: Limit::Count(1),
+            max_downtime: Limit::Percent(50),
+            max_prune: Limit::Percent(25),
+        }
     }
 }
 

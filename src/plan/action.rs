@@ -325,7 +325,9 @@ impl Action {
             | Self::DiscardState { machine }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
-            Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium } | Self::CloseDisk { medium } => vec![medium],
+            Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium } | Self::CloseDisk { medium } => {
+                vec![medium]
+            }
             Self::CreateMachine { .. } | Self::WriteRegister { .. } => Vec::new(),
         }
     }

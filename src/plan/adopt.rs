@@ -27,18 +27,25 @@ pub fn adopt(
     let mut notes = Vec::new();
     for address in addresses {
         let Some(machine) = desired.machines.get(address) else {
-            objects.push(blocked(address, "it is not declared: adoption takes over what a manifest describes", vec![
-                format!("vboxmcp export {address} writes such a manifest"),
-            ]));
+            objects.push(blocked(
+                address,
+                "it is not declared: adoption takes over what a manifest describes",
+                vec![format!("vboxmcp export {address} writes such a manifest")],
+            ));
             continue;
         };
         match candidate(address, machine, chosen.get(address).copied(), desired, inventory) {
             Err(object) => objects.push(*object),
-            Ok(None) => notes.push(Finding { address: Some(address.clone()), text: format!("{address} is ours already") }),
+            Ok(None) => notes
+                .push(Finding { address: Some(address.clone()), text: format!("{address} is ours already") }),
             Ok(Some(live)) => {
                 let mut draft = Draft::new(address.clone(), Target::Existing(live.uuid), Dangers::new());
                 let mark = Mark::new(desired.stack.clone(), address.clone(), live.uuid);
-                draft.push(Action::WriteMark { machine: Target::Existing(live.uuid), mark: Some(mark) }, [], []);
+                draft.push(
+                    Action::WriteMark { machine: Target::Existing(live.uuid), mark: Some(mark) },
+                    [],
+                    [],
+                );
                 members(&mut register, &mut draft, address, machine, live, desired, inventory);
                 objects.push(ObjectPlan {
                     address: address.clone(),
@@ -67,7 +74,12 @@ fn blocked(address: &Address, reason: &str, hints: Vec<String>) -> ObjectPlan {
         uuid: None,
         fields: Vec::new(),
         effects: Vec::new(),
-        blocked: vec![Blocked { fields: Vec::new(), reason: reason.to_owned(), missing: Dangers::new(), hints }],
+        blocked: vec![Blocked {
+            fields: Vec::new(),
+            reason: reason.to_owned(),
+            missing: Dangers::new(),
+            hints,
+        }],
         danger: Dangers::new(),
     }
 }
@@ -81,9 +93,10 @@ fn candidate<'a>(
 ) -> Result<Option<&'a Machine>, Box<ObjectPlan>> {
     let refuse = |reason: &str, hints: Vec<String>| Err(Box::new(blocked(address, reason, hints)));
     if machine.lifecycle.external {
-        return refuse("it is declared external: it is referenced and never changed", vec![
-            "remove `lifecycle.external` to own it".to_owned(),
-        ]);
+        return refuse(
+            "it is declared external: it is referenced and never changed",
+            vec!["remove `lifecycle.external` to own it".to_owned()],
+        );
     }
     if inventory.owned_machine(&desired.stack, address).is_some() {
         return Ok(None);
@@ -133,7 +146,9 @@ fn members(
     // The live values of the declared fields become the last applied ones: what differs is a change, not drift.
     let declared = shape::declared(machine, Some(&live.folder()));
     let there = shape::live(live, address, &desired.stack, Some(machine), inventory);
-    register.members.insert(address.clone(), member(Identity::Uuid(live.uuid), only_declared(&declared, &there)));
+    register
+        .members
+        .insert(address.clone(), member(Identity::Uuid(live.uuid), only_declared(&declared, &there)));
     let Some(name) = address.machine_name() else { return };
     let disks = disk::keyed(live, address, inventory.registers.get(&desired.stack), Some(machine), inventory);
     for (key, attachment) in disks {

@@ -43,7 +43,12 @@ impl Draft {
     }
 
     /// Adds a step.
-    pub fn push(&mut self, action: Action, cause: impl IntoIterator<Item = FieldPath>, danger: impl IntoIterator<Item = Danger>) {
+    pub fn push(
+        &mut self,
+        action: Action,
+        cause: impl IntoIterator<Item = FieldPath>,
+        danger: impl IntoIterator<Item = Danger>,
+    ) {
         self.steps.push(DraftStep {
             action,
             cause: cause.into_iter().collect(),

@@ -21,19 +21,34 @@ pub fn check(plan: &mut Plan, desired: &Desired, inventory: &Inventory) {
     let mut bound = |name: &str, limit: crate::model::Limit, count: usize, what: &str| {
         if count > limit.allows(owned) {
             refusals.push(Refusal {
-                reason: format!("{what}: {count}, and {name} allows {limit} (of {owned} owned machines: {})", limit.allows(owned)),
+                reason: format!(
+                    "{what}: {count}, and {name} allows {limit} (of {owned} owned machines: {})",
+                    limit.allows(owned)
+                ),
                 hint: format!("--{} {count}", name.replace('_', "-")),
             });
         }
     };
     // `destroy` is confirmed by the stack's name instead.
     if plan.verb == Verb::Apply {
-        bound("max_destroy_data", limits.max_destroy_data, with(Danger::DestroyData).len(), "objects that lose data");
-        bound("max_downtime", limits.max_downtime, with(Danger::Downtime).len(), "machines whose guest stops");
+        bound(
+            "max_destroy_data",
+            limits.max_destroy_data,
+            with(Danger::DestroyData).len(),
+            "objects that lose data",
+        );
+        bound(
+            "max_downtime",
+            limits.max_downtime,
+            with(Danger::Downtime).len(),
+            "machines whose guest stops",
+        );
         let pruned = plan
             .objects
             .iter()
-            .filter(|object| object.operation == Operation::Remove && matches!(object.address, Address::Machine(_)))
+            .filter(|object| {
+                object.operation == Operation::Remove && matches!(object.address, Address::Machine(_))
+            })
             .count();
         bound("max_prune", limits.max_prune, pruned, "machines removed because they are no longer declared");
     }

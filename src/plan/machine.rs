@@ -10,14 +10,24 @@ use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
 use super::types::{Blocked, Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
 use super::{PlanOptions, canonical, draft, limits, register, remove};
-use crate::diff::{ChangeSet, DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree};
+use crate::diff::{
+    ChangeSet, DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree,
+};
 use crate::inventory::{Inventory, Machine, Mark, Register};
 use crate::model::capability::{self, Edit};
 use crate::model::state::StateClass;
-use crate::model::{Address, Dangers, Desired, DesiredMachine, FieldPath, Policy, PortForward, Settings, SharedFolder};
+use crate::model::{
+    Address, Dangers, Desired, DesiredMachine, FieldPath, Policy, PortForward, Settings, SharedFolder,
+};
 
 /// Plans what makes the host match the declaration.
-pub fn plan(changes: &ChangeSet, desired: &Desired, inventory: &Inventory, policy: &Policy, options: &PlanOptions) -> Plan {
+pub fn plan(
+    changes: &ChangeSet,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    options: &PlanOptions,
+) -> Plan {
     let mut ports = Ports::of(desired, inventory);
     let mut objects = Vec::new();
     let mut drafts = Vec::new();
@@ -32,15 +42,31 @@ pub fn plan(changes: &ChangeSet, desired: &Desired, inventory: &Inventory, polic
     }
     let mut refusals = Vec::new();
     let mut notes = Vec::new();
-    remove::undeclared(changes, desired, inventory, policy, options, &mut Removal {
-        objects: &mut objects,
-        drafts: &mut drafts,
-        register: &mut register,
-        refusals: &mut refusals,
-        notes: &mut notes,
-    });
+    remove::undeclared(
+        changes,
+        desired,
+        inventory,
+        policy,
+        options,
+        &mut Removal {
+            objects: &mut objects,
+            drafts: &mut drafts,
+            register: &mut register,
+            refusals: &mut refusals,
+            notes: &mut notes,
+        },
+    );
+    register.forget.extend(changes.superseded.iter().cloned());
     register.paths = Some(desired.paths.clone());
-    let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, objects, draft::number(&drafts), register);
+    let mut plan = canonical::assemble(
+        Verb::Apply,
+        desired,
+        inventory,
+        policy,
+        objects,
+        draft::number(&drafts),
+        register,
+    );
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);
     plan.notes.append(&mut notes);
@@ -130,19 +156,28 @@ impl Scene<'_> {
                 self.change(&mut draft, ports, *uuid)
             }
             Presence::External { .. } => None,
-            Presence::ExternalMissing => Some(self.blocked_object(None, Blocked {
-                fields: Vec::new(),
-                reason: format!("it is declared external, and VirtualBox has no machine {:?}", self.machine.name.as_str()),
-                missing: Dangers::new(),
-                hints: vec!["make it by hand, or remove `lifecycle.external`".to_owned()],
-            })),
+            Presence::ExternalMissing => Some(self.blocked_object(
+                None,
+                Blocked {
+                    fields: Vec::new(),
+                    reason: format!(
+                        "it is declared external, and VirtualBox has no machine {:?}",
+                        self.machine.name.as_str()
+                    ),
+                    missing: Dangers::new(),
+                    hints: vec!["make it by hand, or remove `lifecycle.external`".to_owned()],
+                },
+            )),
             Presence::Conflict { uuid, owner } => Some(self.conflict(*uuid, owner)),
-            Presence::Unreadable { uuid, reason } => Some(self.blocked_object(Some(*uuid), Blocked {
-                fields: Vec::new(),
-                reason: format!("it is ours and cannot be read: {reason}"),
-                missing: Dangers::new(),
-                hints: vec!["`vboxmcp doctor` says more".to_owned()],
-            })),
+            Presence::Unreadable { uuid, reason } => Some(self.blocked_object(
+                Some(*uuid),
+                Blocked {
+                    fields: Vec::new(),
+                    reason: format!("it is ours and cannot be read: {reason}"),
+                    missing: Dangers::new(),
+                    hints: vec!["`vboxmcp doctor` says more".to_owned()],
+                },
+            )),
         };
         (object, draft)
     }
@@ -174,13 +209,19 @@ impl Scene<'_> {
             Owner::Stack { stack, address } => (
                 format!("metadata.name: machine {name:?}{there} is {address} of stack {stack}"),
                 vec![
-                    format!("move it here: `lifecycle: {{renamedFrom: {stack}/{}}}`", address.machine_name().map_or("", |n| n.as_str())),
+                    format!(
+                        "move it here: `lifecycle: {{renamedFrom: {stack}/{}}}`",
+                        address.machine_name().map_or("", |n| n.as_str())
+                    ),
                     rename,
                     external,
                 ],
             ),
             Owner::Path(path) => (
-                format!("metadata.name: {} is in the way of its settings file, and belongs to no registered machine", path.display()),
+                format!(
+                    "metadata.name: {} is in the way of its settings file, and belongs to no registered machine",
+                    path.display()
+                ),
                 vec![
                     format!("register it (`VBoxManage registervm {}`), then {adopt}", path.display()),
                     rename,
@@ -194,8 +235,16 @@ impl Scene<'_> {
             Owner::Several(uuids) => {
                 let list: Vec<String> = uuids.iter().map(|uuid| format!("{{{uuid}}}")).collect();
                 (
-                    format!("metadata.name: VirtualBox has {} machines {name:?}: {}", uuids.len(), list.join(", ")),
-                    vec![format!("{adopt} --uuid UUID"), rename, "rename all but one of them by hand".to_owned()],
+                    format!(
+                        "metadata.name: VirtualBox has {} machines {name:?}: {}",
+                        uuids.len(),
+                        list.join(", ")
+                    ),
+                    vec![
+                        format!("{adopt} --uuid UUID"),
+                        rename,
+                        "rename all but one of them by hand".to_owned(),
+                    ],
                 )
             }
         };
@@ -230,16 +279,25 @@ impl Scene<'_> {
             Action::CreateMachine {
                 uuid,
                 name: self.machine.name.as_str().to_owned(),
-                os_type: birth.get("osType").and_then(Value::as_str).unwrap_or(shape::DEFAULT_OS_TYPE).to_owned(),
+                os_type: birth
+                    .get("osType")
+                    .and_then(Value::as_str)
+                    .unwrap_or(shape::DEFAULT_OS_TYPE)
+                    .to_owned(),
                 groups: self.machine.settings.groups.clone().unwrap_or_default(),
-                folder: self.machine.location.clone().unwrap_or_else(|| self.inventory.host.machine_folder.clone()),
+                folder: self
+                    .machine
+                    .location
+                    .clone()
+                    .unwrap_or_else(|| self.inventory.host.machine_folder.clone()),
             },
             [],
             [Expectation::NameFree(self.machine.name.as_str().to_owned())],
         );
         let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid.unwrap_or_default());
         draft.push(Action::WriteMark { machine, mark: Some(mark) }, [], []);
-        let changes: Vec<&FieldDifference> = fields.iter().filter(|field| field.path != state_path()).collect();
+        let changes: Vec<&FieldDifference> =
+            fields.iter().filter(|field| field.path != state_path()).collect();
         self.offline(draft, ports, &changes);
         self.power(StateClass::Off).settle(draft);
         if lost {
@@ -252,7 +310,10 @@ impl Scene<'_> {
             .filter(|(path, _)| path.parts() != ["name"])
             .map(|(path, value)| PlannedField {
                 recommended: tree::get(&declared, &path).is_none(),
-                blocked: draft.blocked.iter().any(|blocked| blocked.fields.iter().any(|f| path.starts_with(f))),
+                blocked: draft
+                    .blocked
+                    .iter()
+                    .any(|blocked| blocked.fields.iter().any(|f| path.starts_with(f))),
                 difference: FieldDifference {
                     kind: DifferenceKind::Change,
                     declared: Some(value.clone()),
@@ -267,7 +328,13 @@ impl Scene<'_> {
         self.object(Operation::Create, uuid, shown, draft)
     }
 
-    fn object(&self, operation: Operation, uuid: Option<Uuid>, fields: Vec<PlannedField>, draft: &Draft) -> ObjectPlan {
+    fn object(
+        &self,
+        operation: Operation,
+        uuid: Option<Uuid>,
+        fields: Vec<PlannedField>,
+        draft: &Draft,
+    ) -> ObjectPlan {
         ObjectPlan {
             address: self.address.clone(),
             operation,
@@ -318,7 +385,11 @@ impl Scene<'_> {
                 if state_differs {
                     power.settle(draft);
                 }
-            } else if power.stop(draft, &cause, &format!("{} can be changed only while it is off", list(&cause))) {
+            } else if power.stop(
+                draft,
+                &cause,
+                &format!("{} can be changed only while it is off", list(&cause)),
+            ) {
                 self.offline(draft, ports, &off);
                 power.start_again(draft, &cause);
             } else if state_differs {
@@ -343,7 +414,11 @@ impl Scene<'_> {
             draft.effects.push("an earlier run was cut short: its birth is finished".to_owned());
         }
         if let Presence::Renamed { from, from_stack, .. } = &self.difference.presence {
-            let stack = if *from_stack == self.desired.stack { String::new() } else { format!(" of stack {from_stack}") };
+            let stack = if *from_stack == self.desired.stack {
+                String::new()
+            } else {
+                format!(" of stack {from_stack}")
+            };
             draft.effects.push(format!("was {from}{stack}"));
         }
         Some(self.object(operation, Some(uuid), fields, draft))
@@ -353,7 +428,11 @@ impl Scene<'_> {
     fn undoable(&self, draft: &mut Draft, field: &FieldDifference) -> bool {
         let path = vec![field.path.clone()];
         if let Some(reason) = &field.unknown {
-            draft.block(path, format!("{} is declared and its live value is not known: {reason}", field.path), Vec::new());
+            draft.block(
+                path,
+                format!("{} is declared and its live value is not known: {reason}", field.path),
+                Vec::new(),
+            );
             return true;
         }
         if field.live.is_some() {
@@ -364,15 +443,19 @@ impl Scene<'_> {
         }
         match (field.path.parts().as_slice(), &field.declared, &field.live) {
             (["disks", _, "size"], Some(declared), Some(live)) if declared.as_u64() < live.as_u64() => {
-                draft.block(path, format!("{}: VirtualBox cannot shrink a disk", field.path), vec![
-                    "make a smaller disk and copy its content inside the guest".to_owned(),
-                ]);
+                draft.block(
+                    path,
+                    format!("{}: VirtualBox cannot shrink a disk", field.path),
+                    vec!["make a smaller disk and copy its content inside the guest".to_owned()],
+                );
                 true
             }
             (["disks", _, "location"], Some(_), Some(_)) => {
-                draft.block(path, format!("{}: moving a disk is not supported yet", field.path), vec![
-                    "VBoxManage modifymedium disk OLD --move NEW".to_owned(),
-                ]);
+                draft.block(
+                    path,
+                    format!("{}: moving a disk is not supported yet", field.path),
+                    vec!["VBoxManage modifymedium disk OLD --move NEW".to_owned()],
+                );
                 true
             }
             _ => false,
@@ -441,11 +524,16 @@ pub fn edit(field: &FieldDifference) -> Edit {
 fn is_setting(path: &FieldPath) -> bool {
     !matches!(
         path.parts().first(),
-        Some(&("disks" | "dvds" | "controllers" | "sharedFolders" | "extraData" | "guestProperties" | "state"))
+        Some(
+            &("disks" | "dvds" | "controllers" | "sharedFolders" | "extraData" | "guestProperties" | "state")
+        )
     )
 }
 
-fn settings(fields: &[&FieldDifference], ports: &mut Ports) -> (Vec<Assignment>, Vec<FieldPath>, Vec<Expectation>) {
+fn settings(
+    fields: &[&FieldDifference],
+    ports: &mut Ports,
+) -> (Vec<Assignment>, Vec<FieldPath>, Vec<Expectation>) {
     let mut set = Vec::new();
     let mut cause = Vec::new();
     let mut expects = Vec::new();
@@ -456,7 +544,9 @@ fn settings(fields: &[&FieldDifference], ports: &mut Ports) -> (Vec<Assignment>,
             set.push(Assignment::remove(field.path.clone()));
             continue;
         };
-        if field.live.is_some() && matches!(field.path.parts().as_slice(), ["nics", _, "nat", "portForwards", _]) {
+        if field.live.is_some()
+            && matches!(field.path.parts().as_slice(), ["nics", _, "nat", "portForwards", _])
+        {
             // VirtualBox has no way to change a rule: it goes and comes.
             set.push(Assignment::remove(field.path.clone()));
         }
@@ -501,7 +591,8 @@ fn shared_folders(draft: &mut Draft, fields: &[&FieldDifference], live: Option<&
     }
     for name in names {
         let path = FieldPath::of(["sharedFolders", name]);
-        let of_it: Vec<&&FieldDifference> = fields.iter().filter(|field| field.path.starts_with(&path)).collect();
+        let of_it: Vec<&&FieldDifference> =
+            fields.iter().filter(|field| field.path.starts_with(&path)).collect();
         let cause: Vec<FieldPath> = of_it.iter().map(|field| field.path.clone()).collect();
         let whole = of_it.iter().find(|field| field.path == path);
         let adds_new = whole.is_some_and(|field| field.live.is_none());
@@ -515,8 +606,10 @@ fn shared_folders(draft: &mut Draft, fields: &[&FieldDifference], live: Option<&
         let folder = match whole {
             Some(field) => field.declared.clone(),
             None => {
-                let there = live.and_then(|settings| settings.shared_folders.as_ref()).and_then(|all| all.get(name));
-                let mut merged = there.and_then(|folder| serde_json::to_value(folder).ok()).unwrap_or_default();
+                let there =
+                    live.and_then(|settings| settings.shared_folders.as_ref()).and_then(|all| all.get(name));
+                let mut merged =
+                    there.and_then(|folder| serde_json::to_value(folder).ok()).unwrap_or_default();
                 for field in &of_it {
                     let below = FieldPath::of(field.path.keys()[2..].to_vec());
                     tree::set(&mut merged, &below, field.declared.clone().unwrap_or(Value::Null));
@@ -524,7 +617,9 @@ fn shared_folders(draft: &mut Draft, fields: &[&FieldDifference], live: Option<&
                 Some(merged)
             }
         };
-        let Some(folder) = folder.and_then(|tree| serde_json::from_value::<SharedFolder>(tree).ok()) else { continue };
+        let Some(folder) = folder.and_then(|tree| serde_json::from_value::<SharedFolder>(tree).ok()) else {
+            continue;
+        };
         let machine = draft.target.clone();
         draft.push(Action::AddSharedFolder { machine, name: name.to_owned(), folder }, cause, []);
     }

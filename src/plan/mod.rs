@@ -21,7 +21,8 @@ pub use adopt::adopt;
 pub use register::{Member, RegisterPlan};
 pub use remove::{DestroyOptions, destroy};
 pub use types::{
-    Blocked, Expectation, HostId, ObjectPlan, Operation, Plan, PlannedField, Refusal, Step, StepId, Summary, Verb,
+    Blocked, Expectation, HostId, ObjectPlan, Operation, Plan, PlannedField, Refusal, Step, StepId, Summary,
+    Verb,
 };
 
 use crate::diff::ChangeSet;
@@ -29,7 +30,13 @@ use crate::inventory::Inventory;
 use crate::model::{Desired, Policy};
 
 /// Plans what makes the host match the declaration.
-pub fn plan(changes: &ChangeSet, desired: &Desired, inventory: &Inventory, policy: &Policy, options: &PlanOptions) -> Plan {
+pub fn plan(
+    changes: &ChangeSet,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    options: &PlanOptions,
+) -> Plan {
     machine::plan(changes, desired, inventory, policy, options)
 }
 

@@ -63,7 +63,11 @@ impl Power<'_> {
             StateClass::Stuck => {
                 let missing = draft.missing([Danger::PowerCut]);
                 if !missing.is_empty() {
-                    draft.block_for(cause.to_vec(), missing, format!("{what}: the guest is stuck and must be switched off"));
+                    draft.block_for(
+                        cause.to_vec(),
+                        missing,
+                        format!("{what}: the guest is stuck and must be switched off"),
+                    );
                     return false;
                 }
                 draft.push(Action::PowerCut { machine }, cause.to_vec(), [Danger::PowerCut]);
@@ -82,7 +86,11 @@ impl Power<'_> {
                     return true;
                 }
                 let missing = draft.missing([Danger::Downtime]);
-                draft.block_for(cause.to_vec(), missing, format!("{what}: it is saved and would be resumed and shut down"));
+                draft.block_for(
+                    cause.to_vec(),
+                    missing,
+                    format!("{what}: it is saved and would be resumed and shut down"),
+                );
                 if let Some(blocked) = draft.blocked.last_mut() {
                     blocked.hints.push("--allow discard-state (throws the saved state away)".to_owned());
                 }
@@ -111,15 +119,18 @@ impl Power<'_> {
     pub fn start_again(self, draft: &mut Draft, cause: &[FieldPath]) {
         let machine = draft.target.clone();
         let goal = match (self.declared, self.live) {
-            (Some(DesiredState::PowerOff), _) | (None, StateClass::Off | StateClass::Stuck | StateClass::Moving) => return,
+            (Some(DesiredState::PowerOff), _)
+            | (None, StateClass::Off | StateClass::Stuck | StateClass::Moving) => return,
             (Some(state), _) => state.clone(),
             (None, StateClass::Paused) => DesiredState::Paused,
             (None, StateClass::Running | StateClass::Saved) => DesiredState::Running,
         };
         if goal == DesiredState::Saved && matches!(self.live, StateClass::Off | StateClass::Stuck) {
-            draft.block(vec![state_path()], "there is nothing to save: the machine is off", vec![
-                "declare `state: running` first".to_owned(),
-            ]);
+            draft.block(
+                vec![state_path()],
+                "there is nothing to save: the machine is off",
+                vec!["declare `state: running` first".to_owned()],
+            );
             return;
         }
         draft.push(Action::Start { machine: machine.clone() }, cause.to_vec(), []);
@@ -156,7 +167,9 @@ impl Power<'_> {
                     let missing = draft.missing([Danger::DiscardState]);
                     draft.block_for(cause, missing, "switching off throws the saved state away".to_owned());
                     if let Some(blocked) = draft.blocked.last_mut() {
-                        blocked.hints.push("--allow downtime (resumes the guest and shuts it down)".to_owned());
+                        blocked
+                            .hints
+                            .push("--allow downtime (resumes the guest and shuts it down)".to_owned());
                     }
                 }
             }

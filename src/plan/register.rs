@@ -92,13 +92,16 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     };
     let lifecycle = &scene.machine.lifecycle;
     let folder = scene.live().map(Machine::folder);
-    plan.members.insert(scene.address.clone(), Member {
-        identity: uuid.filter(|_| scene.live().is_some()).map(Identity::Uuid),
-        declared: shape::declared(scene.machine, folder.as_deref()),
-        protect: lifecycle.protect,
-        on_remove: lifecycle.on_remove,
-        labels: scene.machine.labels.clone(),
-    });
+    plan.members.insert(
+        scene.address.clone(),
+        Member {
+            identity: uuid.filter(|_| scene.live().is_some()).map(Identity::Uuid),
+            declared: shape::declared(scene.machine, folder.as_deref()),
+            protect: lifecycle.protect,
+            on_remove: lifecycle.on_remove,
+            labels: scene.machine.labels.clone(),
+        },
+    );
     let Some(name) = scene.address.machine_name() else { return };
     let register = scene.inventory.registers.get(&scene.desired.stack);
     let attached = scene.live().map(|machine| {
@@ -107,18 +110,23 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     let birth_folder = folder.unwrap_or_else(|| crate::diff::birth_folder(scene.machine, scene.inventory));
     for (key, declared) in scene.machine.disks.iter().flatten() {
         let address = Address::InlineDisk(name.clone(), key.clone());
-        let blocked = draft.blocked.iter().any(|blocked| {
-            blocked.fields.contains(&crate::model::FieldPath::of(["disks", key]))
-        });
+        let blocked = draft
+            .blocked
+            .iter()
+            .any(|blocked| blocked.fields.contains(&crate::model::FieldPath::of(["disks", key])));
         let known = register.is_some_and(|register| register.entries.contains_key(&address));
         if blocked && !known {
             continue;
         }
-        let live = attached.as_ref().and_then(|disks| disks.get(key)).and_then(|attachment| match &attachment.medium {
-            AttachedMedium::Image(leaf) => scene.inventory.base_of(*leaf).map(|base| base.uuid),
-            _ => None,
-        });
-        let registered = register.and_then(|register| register.entries.get(&address)).map(|entry| &entry.identity);
+        let live =
+            attached.as_ref().and_then(|disks| disks.get(key)).and_then(|attachment| {
+                match &attachment.medium {
+                    AttachedMedium::Image(leaf) => scene.inventory.base_of(*leaf).map(|base| base.uuid),
+                    _ => None,
+                }
+            });
+        let registered =
+            register.and_then(|register| register.entries.get(&address)).map(|entry| &entry.identity);
         let identity = match (live, registered) {
             (Some(base), _) => Some(Identity::Uuid(base)),
             (None, Some(identity)) => Some(identity.clone()),
@@ -130,13 +138,16 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
                 plan.renamed.insert(address.clone(), (from_stack.clone(), former));
             }
         }
-        plan.members.insert(address, Member {
-            identity,
-            declared: Value::Null,
-            protect: lifecycle.protect,
-            on_remove: lifecycle.on_remove,
-            labels: BTreeMap::new(),
-        });
+        plan.members.insert(
+            address,
+            Member {
+                identity,
+                declared: Value::Null,
+                protect: lifecycle.protect,
+                on_remove: lifecycle.on_remove,
+                labels: BTreeMap::new(),
+            },
+        );
     }
     // Disks that leave a written map are detached and kept: their leaves are what must be attached again.
     let Some(written) = &scene.machine.disks else { return };

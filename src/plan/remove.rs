@@ -13,7 +13,9 @@ use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
 use super::{PlanOptions, canonical, limits};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine};
-use crate::model::{Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, OnRemove, Policy, PowerState};
+use crate::model::{
+    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, OnRemove, Policy, PowerState,
+};
 
 /// Members that are no longer declared: listed in every plan, removed where that is asked for and allowed.
 pub fn undeclared(
@@ -44,7 +46,9 @@ pub fn undeclared(
             None
         };
         match kept {
-            Some(text) => into.notes.push(Finding { address: Some(address.clone()), text: format!("{address}: {text}") }),
+            Some(text) => into
+                .notes
+                .push(Finding { address: Some(address.clone()), text: format!("{address}: {text}") }),
             None => removable.push((address, undeclared)),
         }
     }
@@ -59,7 +63,8 @@ pub fn undeclared(
     for (address, undeclared) in removable {
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
             (Address::Machine(_), Some(machine)) => {
-                let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
+                let mut draft =
+                    Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
                 delete_machine(&mut draft, machine, inventory, DesiredMachine::STOP_TIMEOUT);
                 let object = object(address, machine.uuid, &draft);
                 if object.operation == Operation::Remove {
@@ -89,7 +94,9 @@ fn listed(address: &Address, uuid: Option<Uuid>, text: String) -> ObjectPlan {
 fn prune_refusal(desired: &Desired, inventory: &Inventory, options: &PlanOptions) -> Option<Refusal> {
     if desired.stack.is_default() {
         return Some(Refusal {
-            reason: "--prune needs a named stack: manifests without a Stack document share the stack `default`".to_owned(),
+            reason:
+                "--prune needs a named stack: manifests without a Stack document share the stack `default`"
+                    .to_owned(),
             hint: "add a Stack document with a name".to_owned(),
         });
     }
@@ -129,10 +136,17 @@ fn object(address: &Address, uuid: Uuid, draft: &Draft) -> ObjectPlan {
     }
 }
 
-fn forget_with_disks(register: &mut RegisterPlan, address: &Address, inventory: &Inventory, desired: &Desired) {
+fn forget_with_disks(
+    register: &mut RegisterPlan,
+    address: &Address,
+    inventory: &Inventory,
+    desired: &Desired,
+) {
     register.forget.insert(address.clone());
     let Some(name) = address.machine_name() else { return };
-    for member in inventory.registers.get(&desired.stack).into_iter().flat_map(|register| register.entries.keys()) {
+    for member in
+        inventory.registers.get(&desired.stack).into_iter().flat_map(|register| register.entries.keys())
+    {
         if matches!(member, Address::InlineDisk(machine, _) if machine == name) {
             register.forget.insert(member.clone());
         }
@@ -212,13 +226,16 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
 
 /// Bases of the machine's disks that are ours: registered as its inline disks, or in its own folder where the register knows nothing.
 fn owned_bases(machine: &Machine, inventory: &Inventory) -> BTreeSet<Uuid> {
-    let registered = inventory.registers.values().flat_map(|register| &register.entries).filter_map(|(address, entry)| {
-        match (&entry.identity, address) {
-            (Identity::Uuid(uuid), Address::InlineDisk(..)) => Some(*uuid),
-            (Identity::Path(path), Address::InlineDisk(..)) => inventory.medium_at(path).map(|medium| medium.uuid),
-            _ => None,
-        }
-    });
+    let registered =
+        inventory.registers.values().flat_map(|register| &register.entries).filter_map(|(address, entry)| {
+            match (&entry.identity, address) {
+                (Identity::Uuid(uuid), Address::InlineDisk(..)) => Some(*uuid),
+                (Identity::Path(path), Address::InlineDisk(..)) => {
+                    inventory.medium_at(path).map(|medium| medium.uuid)
+                }
+                _ => None,
+            }
+        });
     let known: BTreeSet<Uuid> = registered.collect();
     machine
         .attachments
@@ -240,7 +257,9 @@ fn children_elsewhere(leaf: Uuid, machine: &Machine, inventory: &Inventory) -> V
         .filter(|other| other.uuid != machine.uuid)
         .filter(|other| {
             other.attachments.iter().any(|attachment| match &attachment.medium {
-                AttachedMedium::Image(medium) => disk::chain(*medium, inventory).iter().any(|uuid| chain.contains(uuid)),
+                AttachedMedium::Image(medium) => {
+                    disk::chain(*medium, inventory).iter().any(|uuid| chain.contains(uuid))
+                }
                 _ => false,
             })
         })
@@ -248,7 +267,13 @@ fn children_elsewhere(leaf: Uuid, machine: &Machine, inventory: &Inventory) -> V
         .collect()
 }
 
-fn delete_disk(address: &Address, entry: &Entry, inventory: &Inventory, policy: &Policy, into: &mut Removal<'_>) {
+fn delete_disk(
+    address: &Address,
+    entry: &Entry,
+    inventory: &Inventory,
+    policy: &Policy,
+    into: &mut Removal<'_>,
+) {
     let medium = match &entry.identity {
         Identity::Uuid(uuid) => inventory.media.get(uuid),
         Identity::Path(path) => inventory.medium_at(path),
@@ -266,11 +291,17 @@ fn delete_disk(address: &Address, entry: &Entry, inventory: &Inventory, policy: 
     });
     if let Some(machine) = attached {
         let name = machine.name.as_deref().unwrap_or("?");
-        draft.block(Vec::new(), format!("it is no longer declared and is still attached to machine {name:?}"), vec![
-            "the next apply deletes it, when it is detached".to_owned(),
-        ]);
+        draft.block(
+            Vec::new(),
+            format!("it is no longer declared and is still attached to machine {name:?}"),
+            vec!["the next apply deletes it, when it is detached".to_owned()],
+        );
     } else if has_children {
-        draft.block(Vec::new(), "snapshots hold differences to it", vec!["delete the snapshots first".to_owned()]);
+        draft.block(
+            Vec::new(),
+            "snapshots hold differences to it",
+            vec!["delete the snapshots first".to_owned()],
+        );
     } else if !missing.is_empty() {
         draft.block_for(Vec::new(), missing, "deleting the disk deletes its data".to_owned());
     } else {
@@ -312,7 +343,11 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
         let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), allow);
         if !machine.access.is_readable() {
             let reason = machine.access.reason().unwrap_or("it cannot be read").to_owned();
-            draft.block(Vec::new(), format!("it is ours and cannot be read: {reason}"), vec!["`vboxmcp doctor` says more".to_owned()]);
+            draft.block(
+                Vec::new(),
+                format!("it is ours and cannot be read: {reason}"),
+                vec!["`vboxmcp doctor` says more".to_owned()],
+            );
             objects.push(object(address, machine.uuid, &draft));
         } else if delete {
             if entry.is_some_and(|entry| entry.protect) || declared.lifecycle.protect {
@@ -330,7 +365,11 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
         } else {
             draft.push(Action::WriteMark { machine: Target::Existing(machine.uuid), mark: None }, [], []);
             forget_with_disks(&mut register, address, inventory, desired);
-            objects.push(listed(address, Some(machine.uuid), "is kept and no longer managed (onRemove: keep)".to_owned()));
+            objects.push(listed(
+                address,
+                Some(machine.uuid),
+                "is kept and no longer managed (onRemove: keep)".to_owned(),
+            ));
         }
         drafts.push(draft);
     }

@@ -34,7 +34,9 @@ impl<'a> Storage<'a> {
         let live = scene.live();
         let mut controllers = BTreeMap::new();
         let live_controllers = live.and_then(|machine| machine.settings.controllers.as_ref());
-        for (name, controller) in live_controllers.into_iter().flatten().chain(scene.machine.settings.controllers.iter().flatten()) {
+        for (name, controller) in
+            live_controllers.into_iter().flatten().chain(scene.machine.settings.controllers.iter().flatten())
+        {
             if let Some(bus) = &controller.bus {
                 let limits = bus.limits();
                 let ports = controller.ports.or(limits.map(|limits| limits.default_ports)).unwrap_or(1);
@@ -42,7 +44,15 @@ impl<'a> Storage<'a> {
             }
         }
         let live_disks = live
-            .map(|machine| disk::keyed(machine, scene.known_as(), scene.owner_register(), Some(scene.machine), scene.inventory))
+            .map(|machine| {
+                disk::keyed(
+                    machine,
+                    scene.known_as(),
+                    scene.owner_register(),
+                    Some(scene.machine),
+                    scene.inventory,
+                )
+            })
             .unwrap_or_default();
         let live_dvds = live
             .map(|machine| machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd).collect())
@@ -59,11 +69,17 @@ impl<'a> Storage<'a> {
     /// New disks and drives without a place need a controller; where there is none that could take them, one is made.
     fn imply(&mut self) {
         let added = |kind: &str| {
-            self.scene.difference.fields.iter().filter(|f| f.live.is_none() && key(&f.path, kind).is_some()).count()
+            self.scene
+                .difference
+                .fields
+                .iter()
+                .filter(|f| f.live.is_none() && key(&f.path, kind).is_some())
+                .count()
         };
         let new = match self.scene.difference.presence {
             Presence::Absent { .. } => {
-                let disks = self.scene.machine.disks.iter().flatten().filter(|(_, disk)| disk.at.is_none()).count();
+                let disks =
+                    self.scene.machine.disks.iter().flatten().filter(|(_, disk)| disk.at.is_none()).count();
                 let dvds = self.scene.machine.dvds.iter().flatten().filter(|dvd| dvd.at.is_none()).count();
                 disks + dvds
             }
@@ -163,7 +179,11 @@ impl<'a> Storage<'a> {
                 bootable: None,
             };
             let machine = draft.target.clone();
-            draft.push(Action::AddController { machine, name: IMPLIED.to_owned(), controller }, [FieldPath::of(["disks"])], []);
+            draft.push(
+                Action::AddController { machine, name: IMPLIED.to_owned(), controller },
+                [FieldPath::of(["disks"])],
+                [],
+            );
             self.implied = 0;
         }
     }
@@ -178,12 +198,18 @@ impl<'a> Storage<'a> {
             if self.taken.iter().any(|place| place.controller == name) {
                 draft.block(
                     vec![field.path.clone()],
-                    format!("controller {name:?} is no longer declared and something is still attached to it"),
+                    format!(
+                        "controller {name:?} is no longer declared and something is still attached to it"
+                    ),
                     vec![format!("move it with `at:`, or declare the controller")],
                 );
             } else {
                 let machine = draft.target.clone();
-                draft.push(Action::RemoveController { machine, name: name.to_owned() }, [field.path.clone()], []);
+                draft.push(
+                    Action::RemoveController { machine, name: name.to_owned() },
+                    [field.path.clone()],
+                    [],
+                );
             }
         }
     }
@@ -191,20 +217,26 @@ impl<'a> Storage<'a> {
     /// Makes, grows and attaches disks; fills drives.
     pub fn apply(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         let mut options: BTreeMap<&str, (BTreeMap<String, bool>, Vec<FieldPath>)> = BTreeMap::new();
-        let mut ordered: Vec<&&FieldDifference> = fields.iter().filter(|f| f.path.parts().first() == Some(&"disks")).collect();
+        let mut ordered: Vec<&&FieldDifference> =
+            fields.iter().filter(|f| f.path.parts().first() == Some(&"disks")).collect();
         // Disks take their ports in the order in which the manifest names them: the first one is what the firmware boots.
         ordered.sort_by_key(|field| {
-            let source = self.scene.machine.source_of(&FieldPath::of(field.path.keys().iter().take(2).cloned()));
+            let source =
+                self.scene.machine.source_of(&FieldPath::of(field.path.keys().iter().take(2).cloned()));
             (source.line, source.column)
         });
         for field in ordered {
             let Some((key, part)) = key(&field.path, "disks") else { continue };
-            let Some(declared) = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key)) else { continue };
+            let Some(declared) = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key)) else {
+                continue;
+            };
             match part {
                 None => self.add_disk(draft, key, declared, &field.path),
                 Some("size") => self.grow(draft, key, field),
                 Some("at") => {
-                    let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else { continue };
+                    let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else {
+                        continue;
+                    };
                     let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
                     // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
                     let insert = Insert::Medium(Target::Existing(*leaf));
@@ -242,7 +274,10 @@ impl<'a> Storage<'a> {
         let mut done = BTreeSet::new();
         for field in fields {
             let Some((key, _)) = key(&field.path, "dvds") else { continue };
-            let Some(declared) = key.parse::<usize>().ok().and_then(|n| self.scene.machine.dvds.as_ref()?.get(n.checked_sub(1)?))
+            let Some(declared) = key
+                .parse::<usize>()
+                .ok()
+                .and_then(|n| self.scene.machine.dvds.as_ref()?.get(n.checked_sub(1)?))
             else {
                 continue;
             };
@@ -251,7 +286,11 @@ impl<'a> Storage<'a> {
             }
             let live = self.drive(key).map(disk::place);
             let Some(at) = declared.at.clone().or(live).or_else(|| self.free()) else {
-                draft.block(vec![field.path.clone()], "no controller has a free port for the drive", Vec::new());
+                draft.block(
+                    vec![field.path.clone()],
+                    "no controller has a free port for the drive",
+                    Vec::new(),
+                );
                 continue;
             };
             let insert = match &declared.medium {
@@ -260,7 +299,8 @@ impl<'a> Storage<'a> {
                 crate::model::DvdSource::Empty => Insert::Nothing,
             };
             let options = [("passthrough", declared.passthrough), ("tempEject", declared.temp_eject)];
-            let options = options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+            let options =
+                options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
             attach(draft, at, DeviceKind::Dvd, insert, options, field.path.clone());
         }
     }
@@ -283,7 +323,10 @@ impl<'a> Storage<'a> {
 
     fn grow(&self, draft: &mut Draft, key: &str, field: &FieldDifference) {
         let Some(size) = field.declared.as_ref().and_then(Value::as_u64) else { return };
-        let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium) else { return };
+        let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
+        else {
+            return;
+        };
         let inventory = self.scene.inventory;
         let base = inventory.base_of(*leaf);
         let growable = base.is_some_and(|base| match base.format.as_str() {
@@ -314,9 +357,11 @@ impl<'a> Storage<'a> {
     fn add_disk(&mut self, draft: &mut Draft, key: &str, declared: &DesiredDisk, path: &FieldPath) {
         let DiskSource::Inline { size, format, variant, location } = &declared.disk else { return };
         let Some(at) = declared.at.clone().or_else(|| self.free()) else {
-            draft.block(vec![path.clone()], "no controller has a free port for the disk", vec![
-                "declare a controller, or a place with `at:`".to_owned(),
-            ]);
+            draft.block(
+                vec![path.clone()],
+                "no controller has a free port for the disk",
+                vec!["declare a controller, or a place with `at:`".to_owned()],
+            );
             return;
         };
         let Some(name) = self.scene.address.machine_name() else { return };
@@ -331,17 +376,19 @@ impl<'a> Storage<'a> {
         let insert = match self.existing(entry, &file) {
             Found::Nothing => {
                 let Some(size) = size else {
-                    draft.block(vec![path.clone()], format!("disk {key} does not exist and has no size"), vec![
-                        "write `size:`".to_owned(),
-                    ]);
+                    draft.block(
+                        vec![path.clone()],
+                        format!("disk {key} does not exist and has no size"),
+                        vec!["write `size:`".to_owned()],
+                    );
                     return;
                 };
                 let format = format.as_deref().unwrap_or("vdi");
                 let action = Action::CreateDisk {
                     address: address.clone(),
-                    location: location.clone().unwrap_or_else(|| {
-                        PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))
-                    }),
+                    location: location
+                        .clone()
+                        .unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))),
                     machine: draft.target.clone(),
                     format: format.to_owned(),
                     variant: variant.clone().unwrap_or_else(|| "dynamic".to_owned()),
@@ -369,8 +416,10 @@ impl<'a> Storage<'a> {
                 return;
             }
         };
-        let options = [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
-        let options = options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        let options =
+            [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
+        let options =
+            options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         attach(draft, at, DeviceKind::Disk, insert, options, path.clone());
     }
 

@@ -1,0 +1,35 @@
+//! `adopt`: a plan of its own that writes marks and nothing else.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::plan::{PlanResponse, probe, read};
+use super::{Context, Manifests};
+use crate::diff;
+use crate::failure::Failure;
+use crate::model::Address;
+use crate::plan;
+
+/// What to adopt.
+#[derive(Clone, Debug, Default)]
+pub struct AdoptRequest {
+    /// The manifests that describe it.
+    pub manifests: Manifests,
+    /// Machines.
+    pub addresses: Vec<Address>,
+    /// The machine, where several share the name.
+    pub uuid: Option<Uuid>,
+}
+
+/// Plans the adoption of machines that are there.
+pub fn adopt(context: &Context, request: &AdoptRequest) -> Result<PlanResponse, Failure> {
+    let mut inventory = read(context)?;
+    let declared = request.manifests.declare_for(context, &inventory)?;
+    probe(context, &declared.desired, &mut inventory);
+    let changes = diff::diff(&declared.desired, &inventory);
+    let chosen: BTreeMap<Address, Uuid> =
+        request.uuid.iter().flat_map(|uuid| request.addresses.iter().map(|address| (address.clone(), *uuid))).collect();
+    let plan = plan::adopt(&request.addresses, &chosen, &declared.desired, &inventory, &context.settings.policy);
+    Ok(PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings })
+}

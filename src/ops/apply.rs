@@ -1,0 +1,84 @@
+//! `apply`: runs a plan that somebody consented to, if the host is still what it was made from.
+
+use std::time::Duration;
+
+use super::plan::{self as planning, PlanResponse};
+use super::{Context, plan};
+use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
+use crate::failure::{Failure, Kind};
+use crate::plan::{Plan, Verb};
+
+/// What was consented to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The plan's hash.
+    pub hash: String,
+    /// How long to wait for another run.
+    pub lock_timeout: Duration,
+}
+
+/// Runs a plan. Under the lock it is computed once more from the host as it is then: another hash means another plan, which nobody consented to.
+///
+/// `again` computes the same kind of plan from what is there now.
+pub fn apply(
+    context: &Context,
+    consent: &Consent,
+    again: &dyn Fn() -> Result<PlanResponse, Failure>,
+    cancel: &Cancel,
+    sink: Sink<'_>,
+) -> Result<Outcome, Failure> {
+    let home = plan::read(context)?.host.home;
+    let user = context.environment.user().unwrap_or("unknown user");
+    let operation = format!("apply of plan {}", short(&consent.hash));
+    let _lock = Lock::take(&home, user, &operation, consent.lock_timeout).map_err(locked)?;
+    let now = again()?;
+    if now.plan.hash != consent.hash {
+        return Err(stale(&now.plan, consent));
+    }
+    if let Some(refused) = planning::refused(&now.plan) {
+        return Err(refused);
+    }
+    apply::apply(&now.plan, &now.inventory, &context.host, cancel, sink).map_err(ended)
+}
+
+/// Whether applying an empty plan would still bring the stack's register up to date.
+pub fn has_pending_writes(response: &PlanResponse) -> Result<bool, Failure> {
+    apply::pending_writes(&response.plan, &response.inventory).map_err(|error| Failure::new(Kind::Other, error))
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+fn stale(now: &Plan, consent: &Consent) -> Failure {
+    let verb = match now.verb {
+        Verb::Apply => "plan",
+        Verb::Destroy => "destroy",
+        Verb::Adopt => "adopt",
+    };
+    Failure::new(
+        Kind::Stale,
+        format!(
+            "the plan {} is stale: the host or the manifests changed since it was shown, and the plan is {} now",
+            short(&consent.hash),
+            short(&now.hash)
+        ),
+    )
+    .hint(format!("look at it again with `vboxmcp {verb}`"))
+}
+
+fn locked(error: LockError) -> Failure {
+    match error {
+        LockError::Held { .. } => {
+            Failure::new(Kind::Locked, error).hint("wait for it with --lock-timeout SECONDS, or try again later")
+        }
+        LockError::File { .. } => Failure::new(Kind::Other, error),
+    }
+}
+
+fn ended(error: ApplyError) -> Failure {
+    match error {
+        ApplyError::Host { doing, source } => Failure::from(source).context(doing),
+        other => Failure::new(Kind::Other, other),
+    }
+}

@@ -1,0 +1,84 @@
+//! Manifests to a declaration.
+
+use std::path::PathBuf;
+
+use super::Context;
+use crate::config::{Environment, Settings};
+use crate::failure::{Failure, Kind};
+use crate::inventory::Inventory;
+use crate::manifest::diagnostic::Diagnostics;
+use crate::manifest::{self, LoadRequest, LowerContext, VariableValue};
+use crate::model::Desired;
+
+/// Which manifests are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Manifests {
+    /// Files, directories and `-`; none means what the configuration names.
+    pub paths: Vec<PathBuf>,
+    /// What standard input holds, where `paths` has `-`.
+    pub stdin: Option<Vec<u8>>,
+}
+
+/// A declaration and what there is to say about it.
+#[derive(Debug)]
+pub struct Declared {
+    /// What is declared.
+    pub desired: Desired,
+    /// Warnings and notes, with the texts that they point into.
+    pub findings: Diagnostics,
+}
+
+impl Manifests {
+    /// Reads and lowers. All mistakes are in one failure.
+    pub fn declare(
+        &self,
+        settings: &Settings,
+        environment: &Environment,
+        home: Option<PathBuf>,
+        placeholders: bool,
+    ) -> Result<Declared, Failure> {
+        let paths = if self.paths.is_empty() { settings.manifests.clone() } else { self.paths.clone() };
+        let loaded = manifest::load(&LoadRequest {
+            paths,
+            stdin: self.stdin.clone(),
+            cwd: environment.directory.clone(),
+        });
+        let variables = settings.variables.iter().map(|variable| VariableValue {
+            name: variable.name.clone(),
+            value: variable.value.clone(),
+            origin: variable.origin.clone(),
+            base: variable.base.clone(),
+        });
+        let context = LowerContext {
+            variables: variables.collect(),
+            stack: settings.stack.clone(),
+            home,
+            rebase: None,
+            placeholders,
+        };
+        let (desired, findings) = manifest::lower(&loaded, &context).map_err(Failure::manifest)?;
+        Ok(Declared { desired, findings })
+    }
+
+    /// As [`Self::declare`], and refuses words that this version cannot apply.
+    pub fn declare_for(&self, context: &Context, inventory: &Inventory) -> Result<Declared, Failure> {
+        let home = Some(inventory.host.owner_home.clone()).filter(|home| !home.as_os_str().is_empty());
+        let declared = self.declare(&context.settings, &context.environment, home, false)?;
+        if declared.desired.unsupported.is_empty() {
+            return Ok(declared);
+        }
+        let places: Vec<String> =
+            declared.desired.unsupported.iter().map(|word| format!("{}: {}", word.source, word.what)).collect();
+        let count = places.len();
+        Err(Failure::new(
+            Kind::Manifest,
+            format!(
+                "this version validates {} and cannot apply {} yet:\n  {}",
+                if count == 1 { "a word".to_owned() } else { format!("{count} words") },
+                if count == 1 { "it" } else { "them" },
+                places.join("\n  ")
+            ),
+        )
+        .hint("README.md says what works today"))
+    }
+}

@@ -1,0 +1,26 @@
+//! `destroy`: a plan that removes what the manifests declare, or forgets it.
+
+use super::plan::{PlanResponse, probe, read};
+use super::{Context, Manifests};
+use crate::diff;
+use crate::failure::Failure;
+use crate::plan::{self, DestroyOptions};
+
+/// What to destroy.
+#[derive(Clone, Debug, Default)]
+pub struct DestroyRequest {
+    /// The manifests.
+    pub manifests: Manifests,
+    /// How it chooses.
+    pub options: DestroyOptions,
+}
+
+/// Plans the removal of what the manifests declare.
+pub fn destroy(context: &Context, request: &DestroyRequest) -> Result<PlanResponse, Failure> {
+    let mut inventory = read(context)?;
+    let declared = request.manifests.declare_for(context, &inventory)?;
+    probe(context, &declared.desired, &mut inventory);
+    let changes = diff::diff(&declared.desired, &inventory);
+    let plan = plan::destroy(&declared.desired, &inventory, &context.settings.policy, request.options);
+    Ok(PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings })
+}

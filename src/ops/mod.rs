@@ -1,0 +1,44 @@
+//! The facade: one function per verb, which every door uses. Requests and responses are plain types.
+//!
+//! `declare` reads manifests, `host` opens a host; the rest is one file per verb.
+
+mod adopt;
+mod apply;
+mod declare;
+mod destroy;
+mod drift;
+mod get;
+mod host;
+mod plan;
+mod validate;
+
+use std::sync::Arc;
+
+pub use adopt::{AdoptRequest, adopt};
+pub use apply::{Consent, apply, has_pending_writes};
+pub use declare::{Declared, Manifests};
+pub use destroy::{DestroyRequest, destroy};
+pub use drift::{DriftReport, drift};
+pub use get::{DiskRow, GetResponse, MachineRow, get};
+pub use host::open;
+pub use plan::{PlanRequest, PlanResponse, plan};
+pub use validate::{ValidateResponse, validate};
+
+use crate::config::{Environment, Settings};
+use crate::host::Host;
+
+/// What every verb works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The host.
+    pub host: Arc<dyn Host>,
+    /// How this run goes.
+    pub settings: Settings,
+    /// What the program was started in.
+    pub environment: Environment,
+}
+
+/// The JSON Schema of the language, as text that ends with a line break.
+pub fn schema() -> String {
+    crate::manifest::schema::json()
+}

@@ -1,0 +1,98 @@
+//! `plan`: what apply would do.
+
+use std::time::{Duration, Instant};
+
+use super::declare::Declared;
+use super::{Context, Manifests};
+use crate::diff::{self, ChangeSet};
+use crate::failure::{Failure, Kind};
+use crate::host::Want;
+use crate::inventory::{Inventory, Ownership};
+use crate::manifest::diagnostic::Diagnostics;
+use crate::model::state::StateClass;
+use crate::model::{Desired, PowerState};
+use crate::plan::{self, Plan, PlanOptions};
+
+/// What to plan.
+#[derive(Clone, Debug, Default)]
+pub struct PlanRequest {
+    /// The manifests.
+    pub manifests: Manifests,
+}
+
+/// A plan and all that it was made from.
+#[derive(Debug)]
+pub struct PlanResponse {
+    /// The plan.
+    pub plan: Plan,
+    /// What differs.
+    pub changes: ChangeSet,
+    /// What is declared.
+    pub desired: Desired,
+    /// What is there.
+    pub inventory: Inventory,
+    /// Warnings and notes of the manifests.
+    pub findings: Diagnostics,
+}
+
+/// A machine may be on its way from one state to another: that long is waited for it.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// Plans what makes the host match the manifests.
+pub fn plan(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Failure> {
+    let inventory = read(context)?;
+    let declared = request.manifests.declare_for(context, &inventory)?;
+    let inventory = settled(context, inventory, &declared.desired)?;
+    Ok(replan(context, declared, inventory))
+}
+
+/// Plans what is declared against what was read.
+pub fn replan(context: &Context, declared: Declared, mut inventory: Inventory) -> PlanResponse {
+    probe(context, &declared.desired, &mut inventory);
+    let changes = diff::diff(&declared.desired, &inventory);
+    let options = PlanOptions { stack_typed: context.settings.stack_typed };
+    let plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
+    PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings }
+}
+
+/// Adds the facts of the paths that new objects would take.
+pub fn probe(context: &Context, desired: &Desired, inventory: &mut Inventory) {
+    let paths = diff::probes(desired, inventory);
+    if !paths.is_empty() {
+        inventory.paths = context.host.probe(&paths);
+    }
+}
+
+/// Reads the host.
+pub fn read(context: &Context) -> Result<Inventory, Failure> {
+    let inventory = context.host.inventory(&Want { states: true, ask_server: false }).map_err(Failure::from)?;
+    Ok(inventory)
+}
+
+/// Waits for declared machines that are on their way from one state to another.
+fn settled(context: &Context, mut inventory: Inventory, desired: &Desired) -> Result<Inventory, Failure> {
+    let deadline = Instant::now() + SETTLING;
+    while moving(&inventory, desired) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(500));
+        inventory = read(context)?;
+    }
+    Ok(inventory)
+}
+
+fn moving(inventory: &Inventory, desired: &Desired) -> bool {
+    inventory.machines.values().any(|machine| {
+        machine.state.as_ref().map(PowerState::class) == Some(StateClass::Moving)
+            && matches!(inventory.owner_of(machine), Ownership::Owned { stack, address }
+                if stack == desired.stack && desired.machines.contains_key(&address))
+    })
+}
+
+/// The failure of a plan that may not run.
+pub fn refused(plan: &Plan) -> Option<Failure> {
+    let first = plan.refusals.first()?;
+    let mut failure = Failure::new(Kind::Refused, format!("refused: {}", first.reason));
+    for refusal in &plan.refusals {
+        failure = failure.hint(refusal.hint.clone());
+    }
+    Some(failure)
+}
