@@ -28,6 +28,7 @@ pub mod host;
 pub mod inventory;
 pub mod manifest;
 pub mod model;
+
 pub mod ops;
 pub mod plan;
 pub mod render;

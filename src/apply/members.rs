@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::Outcome;
 use crate::diff::{disk, equal, machine as shape, tree};
-use crate::inventory::{AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status};
+use crate::inventory::{
+    AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
+};
 use crate::model::{Address, StackName};
 use crate::plan::{Member, Plan};
 
@@ -130,7 +132,7 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
                     Some(Identity::Uuid(uuid)) => inventory
                         .machines
                         .get(uuid)
-                        .is_none_or(|machine| !matches!(machine.mark, crate::inventory::MarkState::Valid(_))),
+                        .is_none_or(|machine| !matches!(&machine.mark, MarkState::Valid(mark) if mark.stack == plan.stack && mark.address == *address)),
                     _ => !ours(address),
                 }
             }

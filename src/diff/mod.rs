@@ -141,7 +141,9 @@ fn superseded(desired: &Desired, inventory: &Inventory) -> BTreeSet<Address> {
     let Some(register) = inventory.registers.get(&desired.stack) else { return BTreeSet::new() };
     let former = desired.machines.iter().flat_map(|(address, machine)| {
         let names = machine.lifecycle.renamed_from.iter();
-        names.filter_map(move |(stack, name)| stack.as_ref().is_none_or(|s| *s == desired.stack).then_some((address, name)))
+        names.filter_map(move |(stack, name)| {
+            stack.as_ref().is_none_or(|s| *s == desired.stack).then_some((address, name))
+        })
     });
     let arrived: BTreeSet<&crate::model::MachineName> = former
         .filter(|(address, name)| {
@@ -151,7 +153,10 @@ fn superseded(desired: &Desired, inventory: &Inventory) -> BTreeSet<Address> {
         .map(|(_, name)| name)
         .collect();
     let entries = register.entries.keys();
-    entries.filter(|address| address.machine_name().is_some_and(|name| arrived.contains(name))).cloned().collect()
+    entries
+        .filter(|address| address.machine_name().is_some_and(|name| arrived.contains(name)))
+        .cloned()
+        .collect()
 }
 
 fn machine_difference(

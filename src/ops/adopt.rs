@@ -28,8 +28,12 @@ pub fn adopt(context: &Context, request: &AdoptRequest) -> Result<PlanResponse, 
     let declared = request.manifests.declare_for(context, &inventory)?;
     probe(context, &declared.desired, &mut inventory);
     let changes = diff::diff(&declared.desired, &inventory);
-    let chosen: BTreeMap<Address, Uuid> =
-        request.uuid.iter().flat_map(|uuid| request.addresses.iter().map(|address| (address.clone(), *uuid))).collect();
-    let plan = plan::adopt(&request.addresses, &chosen, &declared.desired, &inventory, &context.settings.policy);
+    let chosen: BTreeMap<Address, Uuid> = request
+        .uuid
+        .iter()
+        .flat_map(|uuid| request.addresses.iter().map(|address| (address.clone(), *uuid)))
+        .collect();
+    let plan =
+        plan::adopt(&request.addresses, &chosen, &declared.desired, &inventory, &context.settings.policy);
     Ok(PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings })
 }

@@ -6,6 +6,7 @@ use super::plan::{self as planning, PlanResponse};
 use super::{Context, plan};
 use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
 use crate::failure::{Failure, Kind};
+use crate::host::ErrorClass;
 use crate::plan::{Plan, Verb};
 
 /// What was consented to.
@@ -43,7 +44,8 @@ pub fn apply(
 
 /// Whether applying an empty plan would still bring the stack's register up to date.
 pub fn has_pending_writes(response: &PlanResponse) -> Result<bool, Failure> {
-    apply::pending_writes(&response.plan, &response.inventory).map_err(|error| Failure::new(Kind::Other, error))
+    apply::pending_writes(&response.plan, &response.inventory)
+        .map_err(|error| Failure::new(Kind::Other, error))
 }
 
 fn short(hash: &str) -> &str {
@@ -69,16 +71,25 @@ fn stale(now: &Plan, consent: &Consent) -> Failure {
 
 fn locked(error: LockError) -> Failure {
     match error {
-        LockError::Held { .. } => {
-            Failure::new(Kind::Locked, error).hint("wait for it with --lock-timeout SECONDS, or try again later")
-        }
+        LockError::Held { .. } => Failure::new(Kind::Locked, error)
+            .hint("wait for it with --lock-timeout SECONDS, or try again later"),
         LockError::File { .. } => Failure::new(Kind::Other, error),
     }
 }
 
 fn ended(error: ApplyError) -> Failure {
-    match error {
-        ApplyError::Host { doing, source } => Failure::from(source).context(doing),
-        other => Failure::new(Kind::Other, other),
+    let (kind, hint) = match &error {
+        ApplyError::Host { source, .. } if source.class() == ErrorClass::Unreachable => {
+            (Kind::Unreachable, source.hint())
+        }
+        ApplyError::Host { source, .. } => (Kind::Other, source.hint()),
+        ApplyError::Register(_) | ApplyError::RegisterLost { .. } | ApplyError::RegisterBroken { .. } => {
+            (Kind::Other, None)
+        }
+    };
+    let failure = Failure::new(kind, error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }

@@ -67,8 +67,12 @@ impl Manifests {
         if declared.desired.unsupported.is_empty() {
             return Ok(declared);
         }
-        let places: Vec<String> =
-            declared.desired.unsupported.iter().map(|word| format!("{}: {}", word.source, word.what)).collect();
+        let places: Vec<String> = declared
+            .desired
+            .unsupported
+            .iter()
+            .map(|word| format!("{}: {}", word.source, word.what))
+            .collect();
         let count = places.len();
         Err(Failure::new(
             Kind::Manifest,

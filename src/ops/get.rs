@@ -63,7 +63,8 @@ pub struct DiskRow {
 /// Lists what is there.
 pub fn get(context: &Context) -> Result<GetResponse, Failure> {
     let inventory = read(context)?;
-    let mut machines: Vec<MachineRow> = inventory.machines.values().map(|machine| row(machine, &inventory)).collect();
+    let mut machines: Vec<MachineRow> =
+        inventory.machines.values().map(|machine| row(machine, &inventory)).collect();
     machines.sort_by(|a, b| (&a.name, a.uuid).cmp(&(&b.name, b.uuid)));
     let mut disks: Vec<DiskRow> = inventory
         .media
@@ -77,7 +78,9 @@ pub fn get(context: &Context) -> Result<GetResponse, Failure> {
             machines: inventory
                 .machines
                 .values()
-                .filter(|machine| machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid)))
+                .filter(|machine| {
+                    machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid))
+                })
                 .map(|machine| machine.name.clone().unwrap_or_else(|| machine.uuid.to_string()))
                 .collect(),
             reason: match &medium.health {

@@ -46,6 +46,7 @@ fn local(settings: &Settings, environment: &Environment) -> virtualbox::VirtualB
 }
 
 fn simulated(directory: Option<PathBuf>) -> Result<Arc<dyn Host>, Failure> {
-    let what = directory.map_or_else(|| "--host sim".to_owned(), |path| format!("--host sim:{}", path.display()));
+    let what =
+        directory.map_or_else(|| "--host sim".to_owned(), |path| format!("--host sim:{}", path.display()));
     Err(Failure::from(HostError::Unsupported { what }))
 }

@@ -40,5 +40,5 @@ pub struct Context {
 
 /// The JSON Schema of the language, as text that ends with a line break.
 pub fn schema() -> String {
-    crate::manifest::schema::json()
+    format!("{:#}\n", crate::manifest::schema::json())
 }

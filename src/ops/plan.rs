@@ -65,7 +65,8 @@ pub fn probe(context: &Context, desired: &Desired, inventory: &mut Inventory) {
 
 /// Reads the host.
 pub fn read(context: &Context) -> Result<Inventory, Failure> {
-    let inventory = context.host.inventory(&Want { states: true, ask_server: false }).map_err(Failure::from)?;
+    let inventory =
+        context.host.inventory(&Want { states: true, ask_server: false }).map_err(Failure::from)?;
     Ok(inventory)
 }
 

@@ -14,6 +14,8 @@ mod power;
 mod register;
 mod remove;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use action::{Action, Assignment, Insert, Target};

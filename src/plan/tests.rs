@@ -1,0 +1,431 @@
+//! The planner on hand-made inventories: what it plans, what it leaves undone, and what it never touches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::*;
+use crate::diff::{self, machine as shape};
+use crate::inventory::{Access, Entry, Identity, Inventory, Machine, Mark, MarkState, Register, Status};
+use crate::model::{
+    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Lifecycle, Mebibytes, Nat, Nic, NicMode,
+    OnRemove, Policy, PowerState, Settings, Source, StackName,
+};
+
+fn stack() -> StackName {
+    StackName::new("lab").unwrap()
+}
+
+fn source() -> Source {
+    Source { file: "lab.yaml".to_owned(), line: 1, column: 1 }
+}
+
+fn declared(name: &str) -> DesiredMachine {
+    DesiredMachine {
+        name: crate::model::MachineName::new(name),
+        source: source(),
+        settings: Settings { memory: Some(Mebibytes(64)), ..Settings::default() },
+        disks: None,
+        dvds: None,
+        state: None,
+        location: None,
+        lifecycle: Lifecycle::default(),
+        stop_timeout: 60,
+        depends_on: BTreeSet::new(),
+        labels: BTreeMap::new(),
+        sources: BTreeMap::new(),
+    }
+}
+
+fn desired(machines: impl IntoIterator<Item = DesiredMachine>) -> Desired {
+    Desired {
+        stack: stack(),
+        machines: machines.into_iter().map(|m| (Address::Machine(m.name.clone()), m)).collect(),
+        unsupported: Vec::new(),
+        paths: vec![PathBuf::from("/lab.yaml")],
+    }
+}
+
+fn live(number: u128, name: &str, state: PowerState) -> Machine {
+    let nic = Nic {
+        mode: Some(NicMode::Nat),
+        nat: Some(Nat { port_forwards: Some(BTreeMap::new()), ..Nat::default() }),
+        ..Nic::default()
+    };
+    Machine {
+        uuid: Uuid::from_u128(number),
+        name: Some(name.to_owned()),
+        access: Access::Settings,
+        settings_file: PathBuf::from(format!("/vms/{name}/{name}.vbox")),
+        state: Some(state),
+        settings: Settings {
+            memory: Some(Mebibytes(64)),
+            cpus: Some(1),
+            nics: Some(BTreeMap::from([(1, nic)])),
+            shared_folders: Some(BTreeMap::new()),
+            extra_data: Some(BTreeMap::new()),
+            guest_properties: Some(BTreeMap::new()),
+            controllers: Some(BTreeMap::new()),
+            ..Settings::default()
+        },
+        unknown: BTreeMap::new(),
+        attachments: Vec::new(),
+        snapshots: None,
+        current_snapshot: None,
+        mark: MarkState::None,
+        beyond: Vec::new(),
+    }
+}
+
+fn owned(mut machine: Machine) -> Machine {
+    let name = machine.name.clone().unwrap();
+    machine.mark = MarkState::Valid(Mark::new(stack(), Address::machine(name), machine.uuid));
+    machine
+}
+
+fn inventory(machines: impl IntoIterator<Item = Machine>) -> Inventory {
+    let mut inventory = Inventory::default();
+    inventory.host.machine_folder = PathBuf::from("/vms");
+    for machine in machines {
+        if let MarkState::Valid(mark) = &machine.mark {
+            let mut entry = Entry::pending(Identity::Uuid(machine.uuid));
+            entry.status = Status::Confirmed;
+            entry.applied = json!({"memory": 64, "name": machine.name});
+            inventory
+                .registers
+                .entry(mark.stack.clone())
+                .or_default()
+                .entries
+                .insert(mark.address.clone(), entry);
+        }
+        inventory.machines.insert(machine.uuid, machine);
+    }
+    inventory
+}
+
+fn plan_of(desired: &Desired, inventory: &Inventory, allow: &[Danger]) -> Plan {
+    let policy = Policy {
+        allow: allow.iter().copied().collect(),
+        limits: crate::model::Limits {
+            max_downtime: crate::model::Limit::Percent(100),
+            ..Default::default()
+        },
+        ..Policy::default()
+    };
+    plan(&diff::diff(desired, inventory), desired, inventory, &policy, &PlanOptions::default())
+}
+
+fn labels(plan: &Plan) -> Vec<&'static str> {
+    plan.steps.iter().map(|step| step.action.label()).collect()
+}
+
+#[test]
+fn a_machine_in_sync_needs_nothing() {
+    let plan =
+        plan_of(&desired([declared("a")]), &inventory([owned(live(1, "a", PowerState::PowerOff))]), &[]);
+    assert!(plan.is_empty(), "{plan:#?}");
+}
+
+#[test]
+fn memory_of_a_running_machine_is_blocked_and_names_the_permission() {
+    let mut machine = declared("a");
+    machine.settings.memory = Some(Mebibytes(128));
+    let inventory = inventory([owned(live(1, "a", PowerState::Running))]);
+    let blocked = plan_of(&desired([machine.clone()]), &inventory, &[]);
+    assert!(blocked.steps.is_empty());
+    assert_eq!(blocked.objects[0].blocked[0].missing, Dangers::from([Danger::Downtime]));
+    let allowed = plan_of(&desired([machine]), &inventory, &[Danger::Downtime, Danger::PowerCut]);
+    assert_eq!(labels(&allowed), ["shut down", "change settings", "start"]);
+    assert_eq!(allowed.objects[0].danger, Dangers::from([Danger::Downtime, Danger::PowerCut]));
+}
+
+#[test]
+fn a_paused_machine_goes_back_to_paused() {
+    let mut machine = declared("a");
+    machine.settings.memory = Some(Mebibytes(128));
+    let inventory = inventory([owned(live(1, "a", PowerState::Paused))]);
+    let plan = plan_of(&desired([machine]), &inventory, &[Danger::Downtime]);
+    assert_eq!(labels(&plan), ["resume", "shut down", "change settings", "start", "pause"]);
+}
+
+#[test]
+fn a_rule_changes_while_the_guest_runs() {
+    let mut machine = declared("a");
+    let rule = "2222:22".parse().unwrap();
+    let nat = Nat { port_forwards: Some(BTreeMap::from([("ssh".to_owned(), rule)])), ..Nat::default() };
+    machine.settings.nics =
+        Some(BTreeMap::from([(1, Nic { mode: Some(NicMode::Nat), nat: Some(nat), ..Nic::default() })]));
+    let plan = plan_of(&desired([machine]), &inventory([owned(live(1, "a", PowerState::Running))]), &[]);
+    assert_eq!(labels(&plan), ["change settings live"]);
+    assert!(plan.objects[0].danger.is_empty());
+}
+
+/// The design's table of declared and live state: what is planned with everything permitted, row by row.
+#[test]
+fn the_state_table() {
+    let all = Danger::ALL;
+    let rows: [(PowerState, DesiredState, &[&str]); 17] = [
+        (PowerState::PowerOff, DesiredState::Running, &["start"]),
+        (PowerState::Aborted, DesiredState::Running, &["start"]),
+        (PowerState::PowerOff, DesiredState::Saved, &[]),
+        (PowerState::PowerOff, DesiredState::Paused, &["start", "pause"]),
+        (PowerState::Saved, DesiredState::Running, &["start"]),
+        (PowerState::AbortedSaved, DesiredState::Running, &["start"]),
+        (PowerState::Saved, DesiredState::PowerOff, &["discard saved state"]),
+        (PowerState::Saved, DesiredState::Paused, &["start", "pause"]),
+        (PowerState::Running, DesiredState::PowerOff, &["shut down"]),
+        (PowerState::Running, DesiredState::Saved, &["save state"]),
+        (PowerState::Running, DesiredState::Paused, &["pause"]),
+        (PowerState::Paused, DesiredState::Running, &["resume"]),
+        (PowerState::Paused, DesiredState::PowerOff, &["resume", "shut down"]),
+        (PowerState::Paused, DesiredState::Saved, &["save state"]),
+        (PowerState::Stuck, DesiredState::Running, &["switch off", "start"]),
+        (PowerState::Stuck, DesiredState::PowerOff, &["switch off"]),
+        (PowerState::Stuck, DesiredState::Saved, &[]),
+    ];
+    for (state, wanted, expected) in rows {
+        let mut machine = declared("a");
+        machine.state = Some(wanted.clone());
+        let inventory = inventory([owned(live(1, "a", state.clone()))]);
+        let plan = plan_of(&desired([machine.clone()]), &inventory, &all);
+        assert_eq!(labels(&plan), expected, "{state} -> {wanted}");
+        assert_eq!(expected.is_empty(), plan.summary().blocked == 1, "{state} -> {wanted}");
+        let refused = plan_of(&desired([machine]), &inventory, &[]);
+        let dangerous = plan.steps.iter().any(|step| !step.danger.is_empty());
+        assert_eq!(
+            dangerous || expected.is_empty(),
+            refused.summary().blocked == 1,
+            "{state} -> {wanted} unpermitted"
+        );
+    }
+}
+
+#[test]
+fn a_saved_machine_that_may_only_stop_is_resumed_and_shut_down() {
+    let mut machine = declared("a");
+    machine.state = Some(DesiredState::PowerOff);
+    let inventory = inventory([owned(live(1, "a", PowerState::Saved))]);
+    let plan = plan_of(&desired([machine]), &inventory, &[Danger::Downtime]);
+    assert_eq!(labels(&plan), ["start", "shut down"]);
+}
+
+#[test]
+fn an_unowned_machine_of_the_name_is_a_conflict_with_three_ways_out() {
+    let plan =
+        plan_of(&desired([declared("a")]), &inventory([live(1, "a", PowerState::PowerOff)]), &Danger::ALL);
+    assert!(plan.steps.is_empty());
+    assert_eq!(plan.objects[0].operation, Operation::Blocked);
+    assert_eq!(plan.objects[0].blocked[0].hints.len(), 3);
+}
+
+#[test]
+fn drift_and_change_are_told_apart() {
+    let mut moved = owned(live(1, "a", PowerState::PowerOff));
+    moved.settings.memory = Some(Mebibytes(32));
+    let inventory = inventory([moved]);
+    let kind = |memory: u64| {
+        let mut machine = declared("a");
+        machine.settings.memory = Some(Mebibytes(memory));
+        let changes = diff::diff(&desired([machine]), &inventory);
+        changes.machines.values().next().unwrap().fields[0].kind
+    };
+    assert_eq!(kind(64), diff::DifferenceKind::Drift);
+    assert_eq!(kind(128), diff::DifferenceKind::DriftOverridden);
+}
+
+#[test]
+fn prune_needs_a_word_a_permission_and_the_same_paths() {
+    let mut inventory =
+        inventory([owned(live(1, "a", PowerState::PowerOff)), owned(live(2, "b", PowerState::PowerOff))]);
+    let register = inventory.registers.get_mut(&stack()).unwrap();
+    register.entries.get_mut(&Address::machine("b")).unwrap().on_remove = OnRemove::Delete;
+    let desired = desired([declared("a")]);
+    let run = |inventory: &Inventory, prune: bool, allow: &[Danger]| {
+        let policy = Policy {
+            allow: allow.iter().copied().collect(),
+            prune,
+            limits: crate::model::Limits { max_prune: crate::model::Limit::Count(9), ..Default::default() },
+            ..Policy::default()
+        };
+        plan(&diff::diff(&desired, inventory), &desired, inventory, &policy, &PlanOptions::default())
+    };
+    assert!(run(&inventory, false, &Danger::ALL).is_empty());
+    assert_eq!(run(&inventory, true, &[]).summary().blocked, 1);
+    assert_eq!(labels(&run(&inventory, true, &[Danger::DestroyData])), ["delete machine"]);
+    let register = inventory.registers.get_mut(&stack()).unwrap();
+    register.entries.get_mut(&Address::machine("b")).unwrap().protect = true;
+    assert!(run(&inventory, true, &[Danger::DestroyData]).is_empty());
+    let register = inventory.registers.get_mut(&stack()).unwrap();
+    register.entries.get_mut(&Address::machine("b")).unwrap().protect = false;
+    register.paths = vec![PathBuf::from("/other.yaml")];
+    assert_eq!(run(&inventory, true, &[Danger::DestroyData]).refusals.len(), 1);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let inventory = inventory([owned(live(1, "a", PowerState::Running))]);
+    let desired = desired([declared("a"), declared("b"), declared("c")]);
+    let one = plan_of(&desired, &inventory, &Danger::ALL);
+    let two = plan_of(&desired, &inventory, &Danger::ALL);
+    assert_eq!(serde_json::to_vec(&one).unwrap(), serde_json::to_vec(&two).unwrap());
+    assert_eq!(one.hash.len(), 64);
+}
+
+#[test]
+fn a_birth_writes_its_mark_first_and_names_no_uuid() {
+    let plan = plan_of(&desired([declared("new")]), &inventory([]), &[]);
+    assert_eq!(labels(&plan)[..3], ["create machine", "write mark", "change settings"]);
+    assert!(plan.steps.iter().all(|step| !matches!(step.action.machine(), Some(Target::Existing(_)))));
+    assert_eq!(shape::birth(&declared("new"), None)["nics"], json!({}));
+}
+
+#[derive(Clone, Debug)]
+enum Whose {
+    Ours,
+    OtherStack,
+    Nobody,
+    Clone,
+    Broken,
+    MarkRemoved,
+    Pending,
+}
+
+fn whose() -> impl Strategy<Value = Whose> {
+    prop_oneof![
+        Just(Whose::Ours),
+        Just(Whose::OtherStack),
+        Just(Whose::Nobody),
+        Just(Whose::Clone),
+        Just(Whose::Broken),
+        Just(Whose::MarkRemoved),
+        Just(Whose::Pending),
+    ]
+}
+
+fn state() -> impl Strategy<Value = PowerState> {
+    prop_oneof![
+        Just(PowerState::PowerOff),
+        Just(PowerState::Aborted),
+        Just(PowerState::Saved),
+        Just(PowerState::Running),
+        Just(PowerState::Paused),
+        Just(PowerState::Stuck),
+        Just(PowerState::Starting),
+    ]
+}
+
+/// A host with few names and every kind of owner, and a declaration over the same names.
+fn world() -> impl Strategy<Value = (Desired, Inventory)> {
+    let machines = prop::collection::vec((0..5_u8, whose(), state(), 32..40_u64, any::<bool>()), 0..8);
+    let declarations = prop::collection::btree_map(
+        0..5_u8,
+        (32..40_u64, any::<Option<bool>>(), any::<bool>(), prop::option::of(0..5_u8)),
+        0..5,
+    );
+    (machines, declarations).prop_map(|(machines, declarations)| {
+        let mut inventory = inventory([]);
+        for (number, (name, whose, state, memory, readable)) in machines.into_iter().enumerate() {
+            let mut machine = live(number as u128 + 1, &format!("m{name}"), state);
+            machine.settings.memory = Some(Mebibytes(memory));
+            let address = Address::machine(format!("m{name}"));
+            let other = StackName::new("other").unwrap();
+            let mut entry = Entry::pending(Identity::Uuid(machine.uuid));
+            entry.status = Status::Confirmed;
+            entry.on_remove = OnRemove::Delete;
+            let register = |stack: StackName, entry: Entry, inventory: &mut Inventory| {
+                inventory
+                    .registers
+                    .entry(stack)
+                    .or_insert_with(Register::default)
+                    .entries
+                    .insert(address.clone(), entry);
+            };
+            match whose {
+                Whose::Ours => {
+                    machine.mark = MarkState::Valid(Mark::new(stack(), address.clone(), machine.uuid));
+                    register(stack(), entry, &mut inventory);
+                }
+                Whose::OtherStack => {
+                    machine.mark = MarkState::Valid(Mark::new(other.clone(), address.clone(), machine.uuid));
+                    register(other, entry, &mut inventory);
+                }
+                Whose::Nobody => {}
+                Whose::Clone => {
+                    machine.mark =
+                        MarkState::Foreign(Mark::new(stack(), address.clone(), Uuid::from_u128(999)))
+                }
+                Whose::Broken => machine.mark = MarkState::Broken("not JSON".to_owned()),
+                Whose::MarkRemoved => register(stack(), entry, &mut inventory),
+                Whose::Pending => {
+                    entry.status = Status::Pending;
+                    register(stack(), entry, &mut inventory);
+                }
+            }
+            if !readable {
+                machine.access = Access::Inaccessible { reason: "broken".to_owned() };
+            }
+            inventory.machines.insert(machine.uuid, machine);
+        }
+        let machines = declarations.into_iter().map(|(name, (memory, running, protect, former))| {
+            let mut machine = declared(&format!("m{name}"));
+            machine.settings.memory = Some(Mebibytes(memory));
+            machine.state = running.map(|on| if on { DesiredState::Running } else { DesiredState::PowerOff });
+            machine.lifecycle.protect = protect;
+            machine.lifecycle.on_remove = OnRemove::Delete;
+            machine.lifecycle.renamed_from = former
+                .map(|name| (None, crate::model::MachineName::new(format!("m{name}"))))
+                .into_iter()
+                .collect();
+            machine
+        });
+        (desired(machines.collect::<Vec<_>>()), inventory)
+    })
+}
+
+fn touched(plan: &Plan) -> BTreeSet<Uuid> {
+    plan.steps
+        .iter()
+        .filter_map(|step| match step.action.machine() {
+            Some(Target::Existing(uuid)) => Some(*uuid),
+            _ => None,
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_unowned_is_ever_planned_on((desired, inventory) in world(), prune: bool, all: bool) {
+        let policy = Policy { allow: Danger::ALL.into_iter().collect(), prune, ..Policy::default() };
+        let changes = diff::diff(&desired, &inventory);
+        let apply = plan(&changes, &desired, &inventory, &policy, &PlanOptions { stack_typed: true });
+        let destroy = destroy(&desired, &inventory, &policy, DestroyOptions { all });
+        for plan in [&apply, &destroy] {
+            for uuid in touched(plan) {
+                let owner = inventory.owner_of(&inventory.machines[&uuid]);
+                let ours = matches!(&owner, crate::inventory::Ownership::Owned { stack, .. } if *stack == desired.stack);
+                prop_assert!(ours, "{uuid} is {owner:?} in {plan:#?}");
+            }
+        }
+        // Adoption writes marks, and nothing else.
+        let addresses: Vec<Address> = desired.machines.keys().cloned().collect();
+        let adopted = adopt(&addresses, &BTreeMap::new(), &desired, &inventory, &policy);
+        let only_marks = adopted.steps.iter().all(|step| matches!(step.action, Action::WriteMark { .. }));
+        prop_assert!(only_marks);
+    }
+
+    #[test]
+    fn steps_need_only_earlier_steps_and_every_danger_is_permitted((desired, inventory) in world(), allow in prop::collection::btree_set(0..5_usize, 0..5)) {
+        let allow: Dangers = allow.into_iter().map(|index| Danger::ALL[index]).collect();
+        let policy = Policy { allow: allow.clone(), prune: true, ..Policy::default() };
+        let plan = plan(&diff::diff(&desired, &inventory), &desired, &inventory, &policy, &PlanOptions { stack_typed: true });
+        for step in &plan.steps {
+            prop_assert!(step.needs.iter().all(|need| need < &step.id));
+            prop_assert!(step.danger.is_subset(&allow), "{step:?}");
+        }
+    }
+}
