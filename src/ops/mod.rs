@@ -8,7 +8,6 @@ mod declare;
 mod destroy;
 mod drift;
 mod get;
-mod host;
 mod plan;
 mod validate;
 
@@ -20,7 +19,6 @@ pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};
 pub use drift::{DriftReport, drift};
 pub use get::{DiskRow, GetResponse, MachineRow, get};
-pub use host::open;
 pub use plan::{PlanRequest, PlanResponse, plan};
 pub use validate::{ValidateResponse, validate};
 
