@@ -263,7 +263,7 @@ impl<'a> Checker<'a> {
                 let diagnostic =
                     Diagnostic::error("missing-key", named(path, &format!("`{}` is missing", field.name)))
                         .at(here, format!("here belongs `{}`", field.name))
-                        .help(field.doc);
+                        .help(format!("it is {}: {}", wanted(&field.shape), field.doc));
                 self.push(diagnostic, node.defaulted);
             }
         }
@@ -460,12 +460,40 @@ fn integer(resolved: &Resolved, min: i64, max: i64) -> Result<Json, Complaint> {
     }
 }
 
+/// What people and other programs call things, and the word of this language.
+const USUAL_NAMES: &[(&[&str], &str)] = &[
+    (&["e1000", "intel"], "82540EM"),
+    (&["pcnet"], "Am79C973"),
+    (&["virtio-net", "virtionet"], "virtio"),
+    (&["hdd", "hd", "harddisk", "hard-disk"], "disk"),
+    (&["cdrom", "cd", "cd-rom", "iso"], "dvd"),
+    (&["network", "pxe", "lan"], "net"),
+    (&["vga"], "vboxvga"),
+    (&["svga"], "vmsvga"),
+    (&["nvme"], "pcie"),
+    (&["virtio-scsi"], "virtio"),
+    (&["on", "started", "start", "up", "true"], "running"),
+    (&["off", "stopped", "stop", "halted", "down", "shutdown", "false"], "poweroff"),
+    (&["suspended"], "saved"),
+    (&["destroy", "remove"], "delete"),
+    (&["data-loss"], "destroy-data"),
+    (&["i440fx", "440fx"], "piix3"),
+    (&["q35"], "ich9"),
+    (&["uefi"], "efi"),
+    (&["legacy"], "bios"),
+];
+
 fn word(text: &str, words: &[&str]) -> Result<Json, Complaint> {
     if words.contains(&text) {
         return Ok(Json::from(text));
     }
     let complaint = Complaint::new("unknown-word", format!("`{text}` is not known here"));
-    Err(match nearest(text, words.iter().copied()) {
+    let lower = text.to_ascii_lowercase();
+    let usual = USUAL_NAMES
+        .iter()
+        .find(|(names, word)| names.contains(&lower.as_str()) && words.contains(word))
+        .map(|(_, word)| *word);
+    Err(match usual.or_else(|| nearest(text, words.iter().copied())) {
         Some(near) => complaint.help(format!("did you mean `{near}`?")),
         None => complaint.help(format!("there are {}", words.join(", "))),
     })

@@ -71,9 +71,9 @@ impl Diagnostic {
     /// Adds a place.
     #[must_use]
     pub fn at(mut self, span: Span, text: impl Into<String>) -> Self {
-        let label = Label { span, text: text.into() };
-        if !self.labels.contains(&label) {
-            self.labels.push(label);
+        // One text may make several machines: the same place is pointed at once.
+        if !self.labels.iter().any(|known| known.span == span) {
+            self.labels.push(Label { span, text: text.into() });
         }
         self
     }

@@ -187,9 +187,11 @@ impl Reader<'_> {
                     unquoted(self.text.get(self.span(key.defined).range()).unwrap_or_default()).to_owned()
                 }
                 Raw::Null | Raw::Sequence(_) | Raw::Mapping(_) => {
+                    let template = self.text.contains("{{").then(|| TEMPLATE_HELP.to_owned());
                     self.found.push(
                         Diagnostic::error("yaml-key", "a key must be a single value")
-                            .at(key_span, "this key"),
+                            .at(key_span, "this key")
+                            .maybe_help(template),
                     );
                     continue;
                 }
@@ -246,12 +248,17 @@ impl Reader<'_> {
             serde_saphyr::Error::RecursiveReferencesRequireWeakTypes { .. } => {
                 Diagnostic::error("yaml-too-complex", "an anchor may not contain its own alias")
             }
+            _ if message.contains("recursion limit") => {
+                Diagnostic::error("yaml-too-complex", format!("there are more than {MAX_DEPTH} levels"))
+            }
             _ => Diagnostic::error("yaml-syntax", format!("not valid YAML: {message}"))
                 .maybe_help(syntax_help(line_text, self.text)),
         };
         diagnostic.at(Span::new(self.source, start..end), "here")
     }
 }
+
+const TEMPLATE_HELP: &str = "this looks like a template: render it first, vboxmcp reads plain YAML";
 
 /// The commonest reasons for a syntax error in a manifest.
 fn syntax_help(line: &str, text: &str) -> Option<String> {
@@ -262,7 +269,7 @@ fn syntax_help(line: &str, text: &str) -> Option<String> {
         return Some("YAML is indented with spaces; there is a tab in this line".to_owned());
     }
     if text.contains("{{") {
-        return Some("this looks like a template: render it first, vboxmcp reads plain YAML".to_owned());
+        return Some(TEMPLATE_HELP.to_owned());
     }
     None
 }

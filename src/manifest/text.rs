@@ -346,8 +346,9 @@ fn data_key(text: &str) -> Result<(), Complaint> {
     one_line(text)?;
     not_empty(text, "a key")?;
     let bare = text.trim_start_matches('/').to_ascii_lowercase();
-    for (prefix, owner) in [("vboxmcp/", "vboxmcp's own records"), ("gui/", "VirtualBox's own windows")] {
-        if bare.starts_with(prefix) || bare == prefix.trim_end_matches('/') {
+    for (prefix, owner) in [("vboxmcp/", "vboxmcp's own records"), ("GUI/", "VirtualBox's own windows")] {
+        let lower = prefix.to_ascii_lowercase();
+        if bare.starts_with(&lower) || bare == lower.trim_end_matches('/') {
             return Err(Complaint::new(
                 "reserved-key",
                 format!("`{text}` cannot be declared: keys below `{prefix}` belong to {owner}"),

@@ -41,7 +41,7 @@ pub(super) fn rules(docs: &[Doc<'_>], checkup: &Checkup<'_>, sink: &mut Sink) {
         checkup,
         sink,
         "disk file",
-        "write `location` with `${index}`, or a bare name in the machine's own folder",
+        "write another `location`, or a bare name in the machine's own folder",
         |member| {
             let disks = member.spec.get("disks").map(Checked::members).unwrap_or_default();
             let absolute = |text: &str| std::path::Path::new(text).is_absolute();
@@ -146,9 +146,12 @@ fn host_ports(checkup: &Checkup<'_>, sink: &mut Sink) {
             other.engine != listener.engine && other.v6 == listener.v6 && other.rule.collides(&listener.rule)
         });
         if let Some(first) = first {
-            let message =
-                format!("port {port} of the host is used by `{}` and by `{}`", first.who, listener.who);
             let same = first.value.span() == listener.value.span();
+            let message = if same {
+                format!("port {port} of the host is used by every member of a replicated machine")
+            } else {
+                format!("port {port} of the host is used by `{}` and by `{}`", first.who, listener.who)
+            };
             let help = if same {
                 format!(
                     "members of a replicated machine need ports of their own: \"${{{} + index}}:{}\"",
@@ -202,7 +205,13 @@ fn once<'a>(
         for (text, value) in values(member) {
             match seen.get(text) {
                 Some((first, place)) => {
-                    let message = format!("`{first}` and `{}` have the same {noun} `{text}`", member.name);
+                    let message = if *first == member.name {
+                        format!("`{first}` has the {noun} `{text}` twice")
+                    } else if place.span() == value.span() {
+                        format!("every member of `{}` has the same {noun} `{text}`", member.doc.name)
+                    } else {
+                        format!("`{first}` and `{}` have the same {noun} `{text}`", member.name)
+                    };
                     conflict(sink, message, (value, "again here"), (place, "first here"), help);
                 }
                 None => drop(seen.insert(text.to_owned(), (&member.name, value))),
@@ -225,6 +234,9 @@ fn former_names(checkup: &Checkup<'_>, sink: &mut Sink) {
         else {
             continue;
         };
+        if former == member.doc.name {
+            continue;
+        }
         let Some(span) = value.span() else { continue };
         if let Some(first) = seen.get(former) {
             sink.push(

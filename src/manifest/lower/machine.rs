@@ -23,6 +23,14 @@ pub(super) fn conflict(
     second: (&Checked, &str),
     help: &str,
 ) {
+    if first.0.span() == second.0.span() {
+        sink.push(
+            Diagnostic::error("conflict", message)
+                .at_all(first.0.places("the same for every member"))
+                .help(format!("{help}; `${{index}}` tells members of a replicated machine apart")),
+        );
+        return;
+    }
     sink.push(
         Diagnostic::error("conflict", message)
             .at_all(first.0.places(first.1))

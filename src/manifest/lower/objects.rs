@@ -174,8 +174,11 @@ fn attached_twice(checkup: &Checkup<'_>, sink: &mut Sink) {
             let one = matches!(kind, "normal" | "writethrough") && !declared.doc.flag("external");
             match seen.get(name) {
                 Some((first, place)) if one => {
-                    let message =
-                        format!("the disk `{name}` is attached to `{first}` and to `{}`", member.name);
+                    let message = if place.span() == value.span() {
+                        format!("the disk `{name}` is attached to every member of `{}`", member.doc.name)
+                    } else {
+                        format!("the disk `{name}` is attached to `{first}` and to `{}`", member.name)
+                    };
                     let help = "two machines cannot run with it: give each its own, or `type: shareable` with `variant: fixed`";
                     conflict(sink, message, (value, "again here"), (place, "first here"), help);
                 }

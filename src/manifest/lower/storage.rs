@@ -80,9 +80,9 @@ fn controllers<'a>(spec: &'a Checked, sink: &mut Sink) -> Vec<Controller<'a>> {
             if number > limits.max_ports || (fixed && number != limits.max_ports) {
                 let all = limits.max_ports;
                 let message = if fixed {
-                    format!("a {bus} controller has {all} ports, no more and no fewer")
+                    format!("controllers of {bus} have {all} ports, no more and no fewer")
                 } else {
-                    format!("a {bus} controller has at most {all} ports")
+                    format!("controllers of {bus} have at most {all} ports")
                 };
                 sink.push(
                     Diagnostic::error("out-of-range", message)
@@ -96,7 +96,7 @@ fn controllers<'a>(spec: &'a Checked, sink: &mut Sink) -> Vec<Controller<'a>> {
         let single = matches!(bus, Bus::Ide | Bus::Floppy | Bus::Usb) || piix3;
         if let Some(label) = same.first().filter(|_| single).and_then(|first| first.declared.clone()) {
             let help = if matches!(bus, Bus::Ide | Bus::Floppy | Bus::Usb) {
-                format!("VirtualBox takes one {bus} controller a machine")
+                format!("a machine has one {bus} controller at most")
             } else {
                 "with chipset piix3 VirtualBox takes one controller of each bus; ich9 takes eight".to_owned()
             };
