@@ -4,6 +4,7 @@
 //! the executor calls them from threads of its own.
 
 mod error;
+pub mod sim;
 pub mod virtualbox;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The real VirtualBox: its settings files are read, VBoxManage changes it.
 
 mod argv;
-mod classify;
+pub(in crate::host) mod classify;
 mod command;
 mod files;
 mod headers;

@@ -1,0 +1,69 @@
+//! `controlvm`: changes of a running or paused machine, one after another; one that fails leaves those before it done.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::modify::{number, set_plain};
+use super::nics;
+use super::refusal::{self, No, no, unsupported};
+use super::world::World;
+use crate::model::PowerState;
+use crate::plan::Assignment;
+
+impl World {
+    /// Several `controlvm` calls.
+    pub fn modify_live(&mut self, uuid: Uuid, set: &[Assignment]) -> Result<(), No> {
+        for assignment in set {
+            self.control(uuid, assignment)?;
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, uuid: Uuid, assignment: &Assignment) -> Result<(), No> {
+        let machine = self.machine_mut(uuid)?;
+        if !machine.is_live() {
+            return Err(no(&refusal::NOT_RUNNING, &[&uuid]));
+        }
+        let path = assignment.path.parts();
+        let paused = machine.state == PowerState::Paused;
+        match path.as_slice() {
+            ["nics", ..] => {
+                nics::assign_live(machine, assignment)?;
+                machine.unsaved.clear();
+                Ok(())
+            }
+            ["cpuExecutionCap" | "clipboard" | "dragAndDrop", ..] if paused => {
+                Err(no(&refusal::INVALID_STATE, &[&machine.state_word()]))
+            }
+            ["cpuExecutionCap"] if !(1..=100).contains(&number(assignment)?) => {
+                Err(no(&refusal::LIVE_EXECUTION_CAP, &[&number(assignment)?]))
+            }
+            ["cpuExecutionCap" | "clipboard" | "dragAndDrop" | "vrde" | "autostart", ..]
+            | ["audio", "in" | "out"] => {
+                set_plain(&mut machine.hardware.settings, assignment)?;
+                machine.unsaved.clear();
+                Ok(())
+            }
+            // Kept in memory only: lost at power-off, unless something else is saved before.
+            ["memoryBalloon" | "processPriority"] | ["recording", ..] | ["serialPorts", _, "mode"] => {
+                let tree = serde_json::to_value(&machine.hardware.settings).unwrap_or_default();
+                let before = assignment.path.keys().iter().try_fold(&tree, |value, key| value.get(key));
+                let before = before.cloned().unwrap_or(Value::Null);
+                set_plain(&mut machine.hardware.settings, assignment)?;
+                machine.unsaved.entry(assignment.path.to_string()).or_insert(before);
+                Ok(())
+            }
+            _ => Err(unsupported(format!("changing {} of a running machine", assignment.path))),
+        }
+    }
+
+    /// The process of a machine has ended: what was never saved is as it was.
+    pub fn forget_unsaved(&mut self, uuid: Uuid) {
+        let Some(machine) = self.machines.get_mut(&uuid) else { return };
+        for (path, value) in std::mem::take(&mut machine.unsaved) {
+            let Ok(path) = path.parse();
+            // The value was read from the same place: it fits.
+            let _ = set_plain(&mut machine.hardware.settings, &Assignment { path, value: Some(value) });
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Disks: making, growing, deleting, forgetting.
+
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::refusal::{self, No, no};
+use super::tree::Content;
+use super::world::{SimMedium, World};
+use crate::inventory::{Medium, MediumHealth, MediumKind, Registry};
+use crate::model::Bytes;
+
+/// Formats that VirtualBox makes, with what may be asked of them.
+fn variants(format: &str) -> Option<&'static [&'static str]> {
+    match format {
+        "vdi" | "vhd" => Some(&["dynamic", "fixed"]),
+        "vmdk" => Some(&["dynamic", "fixed", "split2g", "split2g-fixed", "stream", "esx-fixed", "esx"]),
+        _ => None,
+    }
+}
+
+impl World {
+    /// `createmedium disk`.
+    pub fn create_disk(
+        &mut self,
+        machine: Uuid,
+        location: &Path,
+        format: &str,
+        variant: &str,
+        size: Bytes,
+    ) -> Result<Uuid, No> {
+        let mut file = if location.is_absolute() {
+            location.to_owned()
+        } else {
+            self.registered(machine)?.folder().join(location)
+        };
+        if file.extension().is_none() {
+            file = PathBuf::from(format!("{}.{format}", file.display()));
+        }
+        let shown = file.display();
+        if size.0 == 0 {
+            return Err(no(&refusal::MEDIUM_SIZE, &[]));
+        }
+        let Some(known) = variants(format) else {
+            return Err(no(&refusal::MEDIUM_FORMAT, &[&format.to_uppercase()]));
+        };
+        if !["dynamic", "fixed", "split2g", "split2g-fixed", "stream", "esx", "esx-fixed"].contains(&variant)
+        {
+            return Err(no(&refusal::MEDIUM_VARIANT, &[&variant]));
+        }
+        if !known.contains(&variant) || variant == "esx" {
+            return Err(no(&refusal::MEDIUM_VARIANT_FORMAT, &[&shown]));
+        }
+        if !size.0.is_multiple_of(512) {
+            return Err(no(&refusal::MEDIUM_SIZE_ODD, &[&shown, &size.0]));
+        }
+        if self.tree.exists(&file) {
+            return Err(no(&refusal::MEDIUM_EXISTS, &[&shown, &format.to_uppercase(), &shown]));
+        }
+        let uuid = self.fresh_uuid();
+        let content = Content::Disk { uuid, size, format: format.to_owned(), variant: variant.to_owned() };
+        self.tree.write(&file, content);
+        if let Some(there) = self.media.values().find(|row| row.medium.location == file) {
+            // The new file stays behind.
+            return Err(no(&refusal::MEDIUM_REGISTERED, &[&shown, &uuid, &shown, &there.medium.uuid]));
+        }
+        let medium = Medium {
+            uuid,
+            kind: MediumKind::Disk,
+            location: file,
+            format: format.to_owned(),
+            medium_type: "normal".to_owned(),
+            parent: None,
+            registry: Registry::Global,
+            size: Some(size),
+            variant: Some(variant.to_owned()),
+            health: MediumHealth::Good,
+            auto_reset: false,
+            description: String::new(),
+        };
+        self.media.insert(uuid, SimMedium { medium, registries: Vec::new() });
+        Ok(uuid)
+    }
+
+    /// `modifymedium --resizebyte`.
+    pub fn grow_disk(&mut self, uuid: Uuid, size: Bytes) -> Result<(), No> {
+        let medium = self.medium(uuid)?.clone();
+        let file = medium.location.display();
+        if self.in_use_live(uuid) {
+            return Err(no(&refusal::RESIZE_LOCKED, &[&file]));
+        }
+        if !self.is_readable(&medium) {
+            return Err(no(&refusal::MEDIUM_INACCESSIBLE, &[&file, &file]));
+        }
+        let now = medium.size.unwrap_or(Bytes(0));
+        if size == now {
+            return Ok(());
+        }
+        if size < now {
+            return Err(no(&refusal::SHRINK, &[&file]));
+        }
+        if medium.variant.as_deref() == Some("fixed") && medium.format != "vmdk" {
+            return Err(no(&refusal::RESIZE_FIXED, &[&size.0, &file]));
+        }
+        if let Some(row) = self.media.get_mut(&uuid) {
+            row.medium.size = Some(size);
+        }
+        let variant = medium.variant.unwrap_or_default();
+        self.tree.write(&medium.location, Content::Disk { uuid, size, format: medium.format, variant });
+        Ok(())
+    }
+
+    /// `closemedium`, with or without `--delete`.
+    pub fn close_disk(&mut self, uuid: Uuid, delete: bool) -> Result<(), No> {
+        let medium = self.medium(uuid)?.clone();
+        let file = medium.location.display();
+        if delete && self.in_use_live(uuid) {
+            return Err(no(&refusal::MEDIUM_LOCKED, &[&file]));
+        }
+        let users = self.users(uuid);
+        if !users.is_empty() {
+            if delete {
+                let list: Vec<String> = users.iter().map(ToString::to_string).collect();
+                return Err(no(&refusal::DELETE_ATTACHED, &[&file, &users.len(), &list.join(", ")]));
+            }
+            return Err(no(&refusal::MEDIUM_ATTACHED, &[&file, &users.len()]));
+        }
+        let children = self.children_of(uuid);
+        if !children.is_empty() {
+            return Err(no(&refusal::MEDIUM_CHILDREN, &[&file, &children.len()]));
+        }
+        self.forget_medium(uuid, delete);
+        Ok(())
+    }
+
+    /// Takes a medium out of the registries.
+    pub fn forget_medium(&mut self, uuid: Uuid, delete: bool) {
+        let Some(row) = self.media.remove(&uuid) else { return };
+        if delete {
+            self.tree.remove(&row.medium.location);
+        }
+    }
+}

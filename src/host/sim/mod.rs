@@ -1,0 +1,264 @@
+//! A strict simulated VirtualBox: for people without one, and for tests.
+//!
+//! It does what the real one was measured to do, its quirks included, and refuses what the real one refuses with the same
+//! code and text. Disks and machines exist only in its state; images and shared folders are looked up on the real file system.
+//! Each `VBoxManage` command is a method of [`world::World`]; [`SimHost`] maps actions to them and injects [`Fault`]s.
+
+mod birth;
+mod data;
+mod fault;
+mod live;
+mod media;
+mod modify;
+mod nics;
+mod power;
+mod refusal;
+mod removal;
+mod slot;
+mod snapshots;
+mod storage;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod view;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use uuid::Uuid;
+
+pub use fault::{Fault, FaultPlan};
+pub use power::IGNORES_ACPI;
+
+use self::refusal::{No, unsupported};
+use self::store::Store;
+use self::world::World;
+use super::virtualbox::CommandLine;
+use super::{Done, HostError, Inspect, Operate, Progress, Want};
+use crate::inventory::{Inventory, PathFact};
+use crate::plan::{Action, Target};
+
+/// A simulated VirtualBox.
+#[derive(Debug)]
+pub struct SimHost {
+    store: Store,
+    faults: FaultPlan,
+    asked: AtomicU64,
+    dead: AtomicBool,
+    cancelled: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl SimHost {
+    /// In memory, with nothing on it.
+    pub fn in_memory() -> Self {
+        Self::with(Store::memory(Path::new("/sim")))
+    }
+
+    /// In memory, with all its paths below `root`.
+    pub fn in_memory_below(root: &Path) -> Self {
+        Self::with(Store::memory(root))
+    }
+
+    /// Kept in a folder, which is made where it is missing; other processes may use it at the same time.
+    pub fn open(folder: &Path) -> Result<Self, HostError> {
+        Store::folder(folder).map(Self::with)
+    }
+
+    fn with(store: Store) -> Self {
+        Self {
+            store,
+            faults: FaultPlan::none(),
+            asked: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+            cancelled: Mutex::new(false),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// The same VirtualBox seen by another process, in which other things go wrong: how a test goes on after a death.
+    #[must_use]
+    pub fn with_faults(&self, faults: FaultPlan) -> Self {
+        Self { faults, ..Self::with(self.store.clone()) }
+    }
+
+    /// How many actions it was asked for.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn alive(&self) -> Result<(), HostError> {
+        if self.dead.load(Ordering::SeqCst) {
+            let program = PathBuf::from("VBoxManage");
+            return Err(HostError::Spawn {
+                program,
+                source: std::io::Error::other("the simulated process is dead"),
+            });
+        }
+        Ok(())
+    }
+
+    fn die(&self) -> HostError {
+        self.dead.store(true, Ordering::SeqCst);
+        HostError::Cancelled
+    }
+
+    /// Waits for [`Operate::cancel`].
+    fn hang(&self, command: &CommandLine) -> HostError {
+        let mut cancelled = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*cancelled {
+            cancelled = self.wake.wait(cancelled).unwrap_or_else(PoisonError::into_inner);
+        }
+        HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false }
+    }
+
+    fn act(&self, action: &Action, command: &CommandLine) -> Result<Done, HostError> {
+        self.store.change(|world| world.perform(action))?.map_err(|no| no.into_error(command))
+    }
+}
+
+impl Inspect for SimHost {
+    fn inventory(&self, _want: &Want) -> Result<Inventory, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.inventory(None))
+    }
+
+    fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
+        let facts = |world: &World| paths.iter().map(|path| (path.clone(), world.tree.fact(path))).collect();
+        self.store.look(facts).unwrap_or_default()
+    }
+
+    fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.inventory(Some(machine)))
+    }
+}
+
+impl Operate for SimHost {
+    fn prepare(&self) -> Result<(), HostError> {
+        self.alive()
+    }
+
+    fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        self.alive()?;
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        let command = CommandLine::of([action.label()]);
+        let unknown = || HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false };
+        progress(0);
+        let result = match self.faults.of(number) {
+            None => self.act(action, &command),
+            Some(Fault::NotExecuted) => Err(refusal::no(&refusal::NO_SERVER, &[]).into_error(&command)),
+            Some(Fault::Refused) => Err(refusal::no(&refusal::LOCKED, &[&"sim"]).into_error(&command)),
+            Some(Fault::FailedAfterwards) => {
+                self.act(action, &command)?;
+                Err(refusal::no(&refusal::ABORTED, &[]).into_error(&command))
+            }
+            Some(Fault::Twice) => {
+                let done = self.act(action, &command)?;
+                // The second one may be refused: nobody asks.
+                let _ = self.act(action, &command);
+                Ok(done)
+            }
+            Some(Fault::Hangs) => Err(self.hang(&command)),
+            Some(Fault::HangsAfterwards) => {
+                self.act(action, &command)?;
+                Err(self.hang(&command))
+            }
+            Some(Fault::ReplyLost) => {
+                self.act(action, &command)?;
+                Err(unknown())
+            }
+            Some(Fault::DiesBefore) => Err(self.die()),
+            Some(Fault::DiesAfterwards) => {
+                let result = self.act(action, &command);
+                let death = self.die();
+                result.and(Err(death))
+            }
+        };
+        if result.is_ok() {
+            progress(100);
+        }
+        result
+    }
+
+    fn width(&self, action: &Action) -> usize {
+        match action {
+            Action::Start { .. } | Action::Shutdown { .. } | Action::SaveState { .. } => 4,
+            _ => 1,
+        }
+    }
+
+    fn cancel(&self) {
+        *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.wake.notify_all();
+    }
+}
+
+fn bound(target: &Target) -> Result<Uuid, No> {
+    match target {
+        Target::Existing(uuid) => Ok(*uuid),
+        Target::Planned(address) => Err(unsupported(format!("{address} is not bound, and acting on it"))),
+    }
+}
+
+impl World {
+    fn perform(&mut self, action: &Action) -> Result<Done, No> {
+        let mut done = Done::default();
+        match action {
+            Action::CreateMachine { uuid, name, os_type, groups, folder } => {
+                done.made = Some(self.create_machine(*uuid, name, os_type, groups, folder)?);
+            }
+            Action::ModifyMachine { machine, set } => self.modify(bound(machine)?, set)?,
+            Action::ModifyLive { machine, set } => self.modify_live(bound(machine)?, set)?,
+            Action::SetExtraData { machine, key, value } => {
+                self.set_extra(bound(machine)?, key, value.as_deref())?
+            }
+            Action::SetGuestProperty { machine, key, value } => {
+                self.set_property(bound(machine)?, key, value.as_deref())?;
+            }
+            Action::WriteMark { machine, mark } => self.write_mark(bound(machine)?, mark.as_ref())?,
+            Action::WriteRegister { shard } => self.write_register(shard)?,
+            Action::AddController { machine, name, controller } => {
+                self.add_controller(bound(machine)?, name, controller)?;
+            }
+            Action::ChangeController { machine, name, controller } => {
+                self.change_controller(bound(machine)?, name, controller)?;
+            }
+            Action::RemoveController { machine, name } => self.remove_controller(bound(machine)?, name)?,
+            Action::CreateDisk { location, machine, format, variant, size, .. } => {
+                done.made = Some(self.create_disk(bound(machine)?, location, format, variant, *size)?);
+            }
+            Action::GrowDisk { medium, size } => self.grow_disk(bound(medium)?, *size)?,
+            Action::Attach { machine, at, kind, insert, options } => {
+                self.attach(bound(machine)?, at, *kind, insert, options)?;
+            }
+            Action::Detach { machine, at } => self.detach(bound(machine)?, at)?,
+            Action::DeleteDisk { medium } => self.close_disk(bound(medium)?, true)?,
+            Action::CloseDisk { medium } => self.close_disk(bound(medium)?, false)?,
+            Action::AddSharedFolder { machine, name, folder } => {
+                self.add_shared_folder(bound(machine)?, name, folder)?;
+            }
+            Action::RemoveSharedFolder { machine, name } => {
+                self.remove_shared_folder(bound(machine)?, name)?
+            }
+            Action::Start { machine } => self.start(bound(machine)?)?,
+            Action::Shutdown { machine, timeout, then_power_cut } => {
+                self.shut_down(bound(machine)?, *timeout, *then_power_cut)?;
+            }
+            Action::PowerCut { machine } => self.power_off(bound(machine)?)?,
+            Action::Pause { machine } => self.pause(bound(machine)?)?,
+            Action::Resume { machine } => self.resume(bound(machine)?)?,
+            Action::SaveState { machine } => self.save_state(bound(machine)?)?,
+            Action::DiscardState { machine } => self.discard_state(bound(machine)?)?,
+            Action::DeleteSnapshot { machine, snapshot } => {
+                self.delete_snapshot(bound(machine)?, *snapshot)?
+            }
+            Action::Unregister { machine, delete } => self.unregister(bound(machine)?, *delete)?,
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,96 @@
+//! `unregistervm`, and the way back.
+
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::refusal::{self, No, no};
+use super::tree::Content;
+use super::world::{Parked, SimMedium, World};
+use crate::inventory::MediumKind;
+
+impl World {
+    /// `unregistervm`, with or without `--delete`.
+    pub fn unregister(&mut self, uuid: Uuid, delete: bool) -> Result<(), No> {
+        let machine = self.registered(uuid)?;
+        if machine.is_live() {
+            return Err(no(&refusal::UNREGISTER_LOCKED, &[&machine.name]));
+        }
+        let Some(machine) = self.machines.remove(&uuid) else {
+            return Err(no(&refusal::NO_MACHINE, &[&uuid]));
+        };
+        let mut attached: Vec<Uuid> = machine.hardware.images().collect();
+        attached.extend(machine.all_snapshots().iter().flat_map(|snapshot| snapshot.hardware.images()));
+        // From the leaves down: a difference goes before what it is a difference to.
+        attached.sort_by_key(|image| std::cmp::Reverse(self.chain(*image).len()));
+        attached.dedup();
+        let own: Vec<Uuid> = attached
+            .into_iter()
+            .filter(|image| self.users(*image).is_empty())
+            .filter(|image| delete || self.media.get(image).is_some_and(|row| row.registries == [uuid]))
+            .collect();
+        if !delete {
+            let media: Vec<SimMedium> = own.iter().filter_map(|image| self.media.remove(image)).collect();
+            self.leave_registry(uuid);
+            let file = machine.settings_file.clone();
+            self.tree.write(&file, Content::Parked(Box::new(Parked { machine, media })));
+            return Ok(());
+        }
+        let disks = own
+            .iter()
+            .filter(|image| self.media.get(image).is_some_and(|row| row.medium.kind == MediumKind::Disk));
+        let mut failure = None;
+        for image in disks.copied().collect::<Vec<_>>() {
+            let children = self.children_of(image);
+            if let (false, Some(row)) = (children.is_empty(), self.media.get(&image)) {
+                failure = Some(no(
+                    &refusal::DELETE_HAS_CHILDREN,
+                    &[&row.medium.location.display(), &children.len()],
+                ));
+                break;
+            }
+            self.forget_medium(image, true);
+        }
+        self.leave_registry(uuid);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let folder = machine.folder();
+        self.tree.remove(&machine.settings_file);
+        self.tree.remove_folder_of_others(&folder.join("Logs"));
+        let snapshots = machine.hardware.settings.snapshot_folder.unwrap_or_default();
+        self.tree.remove_folder_of_others(&folder.join(if snapshots.is_empty() {
+            "Snapshots"
+        } else {
+            &snapshots
+        }));
+        self.tree.remove_empty_folder(&folder);
+        Ok(())
+    }
+
+    /// Media that only this machine's file named are in the global registry from now on.
+    fn leave_registry(&mut self, machine: Uuid) {
+        for row in self.media.values_mut() {
+            row.registries.retain(|registry| *registry != machine);
+        }
+    }
+
+    /// `registervm`.
+    pub fn register(&mut self, file: &Path) -> Result<Uuid, No> {
+        let Some(Content::Parked(parked)) = self.tree.file(file).cloned() else {
+            return Err(no(&refusal::FILE_MISSING, &[&file.display()]));
+        };
+        let Parked { mut machine, media } = *parked;
+        if let Some(there) = self.machines.get(&machine.uuid) {
+            return Err(no(&refusal::UUID_TAKEN, &[&machine.uuid, &there.settings_file.display()]));
+        }
+        for row in media {
+            self.media.entry(row.medium.uuid).or_insert(row).registries = vec![machine.uuid];
+        }
+        let uuid = machine.uuid;
+        machine.settings_file = file.to_owned();
+        self.tree.write(file, Content::Settings(uuid));
+        self.machines.insert(uuid, machine);
+        Ok(uuid)
+    }
+}

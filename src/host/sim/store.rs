@@ -1,0 +1,122 @@
+//! Where the simulated host's state is: in memory, or in one JSON file that several processes share.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::world::World;
+use crate::host::HostError;
+
+/// The state of one simulated host.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Lives as long as the program.
+    Memory(Arc<Mutex<World>>),
+    /// `DIR/simulated-host.json`
+    Folder(PathBuf),
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    world: &'a World,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    version: u32,
+    world: World,
+}
+
+impl Store {
+    const FILE: &'static str = "simulated-host.json";
+    const VERSION: u32 = 1;
+
+    /// A state in memory. Paths are below `root`, which need not exist.
+    pub fn memory(root: &Path) -> Self {
+        Self::Memory(Arc::new(Mutex::new(World::empty(root))))
+    }
+
+    /// A state in a folder, which is made where it is missing.
+    pub fn folder(folder: &Path) -> Result<Self, HostError> {
+        let folder = std::path::absolute(folder).map_err(|source| read_error(folder, source))?;
+        for path in [folder.join("home"), folder.join("machines")] {
+            std::fs::create_dir_all(&path).map_err(|source| read_error(&path, source))?;
+        }
+        Ok(Self::Folder(folder))
+    }
+
+    /// Looks at the state.
+    pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> Result<T, HostError> {
+        match self {
+            Self::Memory(world) => Ok(look(&locked(world))),
+            Self::Folder(folder) => {
+                let _lock = lock(folder)?;
+                load(folder).map(|world| look(&world))
+            }
+        }
+    }
+
+    /// Changes the state; it is written whatever the change says of itself.
+    pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> Result<T, HostError> {
+        match self {
+            Self::Memory(world) => Ok(change(&mut locked(world))),
+            Self::Folder(folder) => {
+                let _lock = lock(folder)?;
+                let mut world = load(folder)?;
+                let before = world.clone();
+                let result = change(&mut world);
+                if world != before {
+                    write(folder, &world)?;
+                }
+                Ok(result)
+            }
+        }
+    }
+}
+
+fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    // A test that panicked in the middle leaves a state that is as good as a killed VirtualBox's.
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock(folder: &Path) -> Result<File, HostError> {
+    let path = folder.join("simulated-host.lock");
+    let file = File::create(&path).map_err(|source| read_error(&path, source))?;
+    file.lock().map_err(|source| read_error(&path, source))?;
+    Ok(file)
+}
+
+fn load(folder: &Path) -> Result<World, HostError> {
+    let path = folder.join(Store::FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(World::empty(folder)),
+        Err(source) => return Err(read_error(&path, source)),
+    };
+    let malformed = |detail: String| HostError::Malformed { path: path.clone(), detail };
+    let read: Read = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+    if read.version != Store::VERSION {
+        return Err(malformed(format!("version {}, written by another vboxmcp", read.version)));
+    }
+    Ok(read.world)
+}
+
+/// Written beside it and renamed: a reader never sees half of it.
+fn write(folder: &Path, world: &World) -> Result<(), HostError> {
+    let path = folder.join(Store::FILE);
+    let temporary = folder.join("simulated-host.json-tmp");
+    let text = serde_json::to_string(&Written { version: Store::VERSION, world })
+        .map_err(|error| HostError::Malformed { path: path.clone(), detail: error.to_string() })?;
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&temporary, &path));
+    written.map_err(|source| read_error(&path, source))
+}
+
+fn read_error(path: &Path, source: std::io::Error) -> HostError {
+    HostError::Read { path: path.to_owned(), source }
+}

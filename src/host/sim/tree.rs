@@ -1,0 +1,176 @@
+//! The simulated file system: files and folders that exist only in the simulation's state.
+//!
+//! Images and shared folders are looked up on the real file system as well, so that a manifest's own files count.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::world::Parked;
+use crate::inventory::PathFact;
+use crate::model::Bytes;
+
+/// What a simulated file holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Content {
+    /// The settings of a registered machine.
+    Settings(Uuid),
+    /// The settings of a machine that is not registered any more.
+    Parked(Box<Parked>),
+    /// A disk.
+    Disk {
+        /// In its header.
+        uuid: Uuid,
+        /// Capacity.
+        size: Bytes,
+        /// `vdi`, ...
+        format: String,
+        /// `dynamic`, ...
+        variant: String,
+    },
+    /// Anything else.
+    Other,
+}
+
+/// All simulated files and folders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tree {
+    files: BTreeMap<PathBuf, Content>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Tree {
+    /// What is in a simulated file.
+    pub fn file(&self, path: &Path) -> Option<&Content> {
+        self.files.get(path)
+    }
+
+    /// Whether anything is there, simulated or real.
+    pub fn exists(&self, path: &Path) -> bool {
+        self.fact(path) != PathFact::Missing
+    }
+
+    /// Writes a file, and the folders above it.
+    pub fn write(&mut self, path: &Path, content: Content) {
+        if let Some(parent) = path.parent() {
+            self.make_folder(parent);
+        }
+        self.files.insert(path.to_owned(), content);
+    }
+
+    /// Makes a folder and those above it.
+    pub fn make_folder(&mut self, path: &Path) {
+        for folder in path.ancestors().filter(|folder| folder.parent().is_some()) {
+            if folder.is_dir() || !self.folders.insert(folder.to_owned()) {
+                break;
+            }
+        }
+    }
+
+    /// Deletes a file.
+    pub fn remove(&mut self, path: &Path) -> Option<Content> {
+        self.files.remove(path)
+    }
+
+    /// Deletes a folder where it is empty.
+    pub fn remove_empty_folder(&mut self, path: &Path) {
+        if self.fact(path) == PathFact::EmptyDirectory {
+            self.folders.remove(path);
+        }
+    }
+
+    /// Deletes a folder and the logs and other nameless files in it.
+    pub fn remove_folder_of_others(&mut self, path: &Path) {
+        self.files.retain(|file, content| !(file.starts_with(path) && *content == Content::Other));
+        self.remove_empty_folder(path);
+    }
+
+    /// Moves a folder with all that is in it.
+    pub fn rename(&mut self, from: &Path, to: &Path) {
+        self.files = std::mem::take(&mut self.files)
+            .into_iter()
+            .map(|(path, c)| (moved(&path, from, to), c))
+            .collect();
+        self.folders =
+            std::mem::take(&mut self.folders).into_iter().map(|path| moved(&path, from, to)).collect();
+        if let Some(parent) = to.parent() {
+            self.make_folder(parent);
+        }
+    }
+
+    /// All simulated files.
+    pub fn files(&self) -> impl Iterator<Item = (&PathBuf, &Content)> {
+        self.files.iter()
+    }
+
+    /// What lies at a path.
+    pub fn fact(&self, path: &Path) -> PathFact {
+        if self.files.contains_key(path) {
+            return PathFact::File;
+        }
+        let below = |candidate: &Path| candidate != path && candidate.starts_with(path);
+        let filled =
+            self.files.keys().any(|file| below(file)) || self.folders.iter().any(|folder| below(folder));
+        if filled {
+            return PathFact::Directory;
+        }
+        match real(path) {
+            PathFact::Missing if self.folders.contains(path) => PathFact::EmptyDirectory,
+            fact => fact,
+        }
+    }
+}
+
+/// A path below `from`, put below `to`.
+pub fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    match path.strip_prefix(from) {
+        Ok(rest) if rest.as_os_str().is_empty() => to.to_owned(),
+        Ok(rest) => to.join(rest),
+        Err(_) => path.to_owned(),
+    }
+}
+
+fn real(path: &Path) -> PathFact {
+    match std::fs::metadata(path) {
+        Err(_) => PathFact::Missing,
+        Ok(found) if !found.is_dir() => PathFact::File,
+        Ok(_) => match std::fs::read_dir(path).map(|mut entries| entries.next().is_some()) {
+            Ok(false) => PathFact::EmptyDirectory,
+            _ => PathFact::Directory,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_moves_takes_its_files_along() {
+        let mut tree = Tree::default();
+        tree.write(Path::new("/sim/vms/a/a.vbox"), Content::Other);
+        tree.write(Path::new("/sim/vms/ab/ab.vbox"), Content::Other);
+        tree.rename(Path::new("/sim/vms/a"), Path::new("/sim/vms/g/a"));
+        assert_eq!(tree.fact(Path::new("/sim/vms/g/a/a.vbox")), PathFact::File);
+        assert_eq!(tree.fact(Path::new("/sim/vms/a")), PathFact::Missing);
+        assert_eq!(tree.fact(Path::new("/sim/vms/ab/ab.vbox")), PathFact::File);
+    }
+
+    #[test]
+    fn real_files_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree = Tree::default();
+        assert_eq!(tree.fact(folder.path()), PathFact::EmptyDirectory);
+        std::fs::write(folder.path().join("a.iso"), "x").unwrap();
+        assert_eq!(tree.fact(&folder.path().join("a.iso")), PathFact::File);
+        assert_eq!(tree.fact(folder.path()), PathFact::Directory);
+        tree.write(&folder.path().join("b/c"), Content::Other);
+        assert_eq!(tree.fact(&folder.path().join("b")), PathFact::Directory);
+        tree.remove(&folder.path().join("b/c"));
+        tree.remove_empty_folder(&folder.path().join("b"));
+        assert_eq!(tree.fact(&folder.path().join("b")), PathFact::Missing);
+    }
+}

@@ -1,0 +1,113 @@
+//! The simulated host as an inventory.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::world::{SimMachine, SimSnapshot, World};
+use crate::inventory::{
+    Access, HostFacts, Inventory, Machine, Mark, MarkState, Medium, MediumHealth, Register, Registry, Shard,
+    Snapshot,
+};
+use crate::model::{Settings, StackName};
+
+impl World {
+    /// Everything, or one machine and all media.
+    pub fn inventory(&self, only: Option<Uuid>) -> Inventory {
+        let machines = self.machines.values().filter(|machine| only.is_none_or(|uuid| uuid == machine.uuid));
+        Inventory {
+            host: HostFacts {
+                kind: "sim".to_owned(),
+                home: self.home.clone(),
+                machine_folder: self.machine_folder.clone(),
+                owner_home: self.owner_home.clone(),
+                server_running: Some(self.machines.values().any(SimMachine::is_live)),
+            },
+            machines: machines.map(|machine| (machine.uuid, self.view(machine))).collect(),
+            media: self.media.keys().filter_map(|uuid| Some((*uuid, self.medium_view(*uuid)?))).collect(),
+            nat_networks: self.nat_networks.clone(),
+            registers: self.registers(),
+            ..Inventory::default()
+        }
+    }
+
+    fn registers(&self) -> BTreeMap<StackName, Register> {
+        let mut shards: BTreeMap<StackName, BTreeMap<u32, String>> = BTreeMap::new();
+        for (key, value) in &self.extra {
+            if let Some((stack, number)) = Shard::parse_key(key) {
+                shards.entry(stack).or_default().insert(number, value.clone());
+            }
+        }
+        shards.into_iter().map(|(stack, shards)| (stack, Register::read(shards))).collect()
+    }
+
+    fn medium_view(&self, uuid: Uuid) -> Option<Medium> {
+        let row = self.media.get(&uuid)?;
+        let mut medium = row.medium.clone();
+        medium.registry =
+            row.registries.first().map_or(Registry::Global, |machine| Registry::Machine(*machine));
+        medium.health = if self.is_readable(&medium) {
+            MediumHealth::Good
+        } else {
+            medium.size = None;
+            medium.variant = None;
+            MediumHealth::Inaccessible(format!("{} is not there", medium.location.display()))
+        };
+        Some(medium)
+    }
+
+    fn view(&self, machine: &SimMachine) -> Machine {
+        if let Some(reason) = &machine.broken {
+            return Machine {
+                uuid: machine.uuid,
+                name: None,
+                access: Access::Inaccessible { reason: reason.clone() },
+                settings_file: machine.settings_file.clone(),
+                state: None,
+                settings: Settings::default(),
+                unknown: BTreeMap::new(),
+                attachments: Vec::new(),
+                snapshots: None,
+                current_snapshot: None,
+                mark: MarkState::None,
+                beyond: Vec::new(),
+            };
+        }
+        let mut settings = machine.hardware.settings.clone();
+        let slots = machine.hardware.slots.iter().filter(|(_, slot)| slot.enabled);
+        settings.nics = Some(slots.map(|(number, slot)| (*number, slot.view())).collect());
+        let extra = machine.extra.iter().filter(|(key, _)| !key.starts_with("vboxmcp/"));
+        settings.extra_data = Some(extra.map(|(key, value)| (key.clone(), Some(value.clone()))).collect());
+        let mut attachments = machine.hardware.attachments.clone();
+        attachments.sort_by(|a, b| (&a.controller, a.port, a.device).cmp(&(&b.controller, b.port, b.device)));
+        Machine {
+            uuid: machine.uuid,
+            name: Some(machine.name.clone()),
+            access: Access::Settings,
+            settings_file: machine.settings_file.clone(),
+            state: Some(machine.state.clone()),
+            settings,
+            unknown: BTreeMap::new(),
+            attachments,
+            snapshots: machine.snapshots.as_ref().map(snapshot_view),
+            current_snapshot: machine.current_snapshot,
+            mark: machine
+                .extra
+                .get(Mark::KEY)
+                .map_or(MarkState::None, |text| MarkState::read(text, machine.uuid)),
+            beyond: Vec::new(),
+        }
+    }
+}
+
+fn snapshot_view(snapshot: &SimSnapshot) -> Snapshot {
+    Snapshot {
+        uuid: snapshot.uuid,
+        name: snapshot.name.clone(),
+        description: snapshot.description.clone(),
+        taken: snapshot.taken.clone(),
+        online: snapshot.online,
+        media: snapshot.hardware.images().collect(),
+        children: snapshot.children.iter().map(snapshot_view).collect(),
+    }
+}
