@@ -26,6 +26,7 @@ mod home;
 mod lab;
 mod smoke;
 mod transcripts;
+mod walk;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use crate::lab::Lab;
 type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
-const TESTS: &[(&str, &[Test])] = &[("smoke", smoke::TESTS), ("transcripts", transcripts::TESTS)];
+const TESTS: &[(&str, &[Test])] = &[("smoke", smoke::TESTS), ("transcripts", transcripts::TESTS), ("walk", walk::TESTS)];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
