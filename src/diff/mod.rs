@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use presence::{Owner, Presence, birth_folder};
+pub use presence::{Owner, Presence, birth_folder, settings_file};
 
 use crate::inventory::{Entry, Identity, Inventory, MarkState, Ownership, PathFact, Status};
 use crate::model::{

@@ -5,6 +5,7 @@
 mod machine;
 mod medium;
 mod ownership;
+mod read_set;
 mod register;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use uuid::Uuid;
 pub use machine::{Access, AttachedMedium, Attachment, DeviceKind, Machine, Snapshot};
 pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
 pub use ownership::{Mark, MarkState, Ownership};
+pub use read_set::{Moved, Read, ReadSet};
 pub use register::{Entry, Identity, Register, RegisterError, Shard, Status};
 
 use crate::model::StackName;

@@ -69,7 +69,7 @@ fn stale(now: &Plan, consent: &Consent) -> Failure {
     .hint(format!("look at it again with `vboxmcp {verb}`"))
 }
 
-fn locked(error: LockError) -> Failure {
+pub(super) fn locked(error: LockError) -> Failure {
     match error {
         LockError::Held { .. } => Failure::new(Kind::Locked, error)
             .hint("wait for it with --lock-timeout SECONDS, or try again later"),
@@ -77,7 +77,7 @@ fn locked(error: LockError) -> Failure {
     }
 }
 
-fn ended(error: ApplyError) -> Failure {
+pub(super) fn ended(error: ApplyError) -> Failure {
     let (kind, hint) = match &error {
         ApplyError::Host { source, .. } if source.class() == ErrorClass::Unreachable => {
             (Kind::Unreachable, source.hint())

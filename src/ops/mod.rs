@@ -9,6 +9,7 @@ mod destroy;
 mod drift;
 mod get;
 mod plan;
+pub mod saved;
 mod validate;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::reads;
 use super::register::RegisterPlan;
 use super::types::{HostId, ObjectPlan, Plan, Step, Verb};
 use crate::diff::machine as shape;
@@ -27,6 +28,7 @@ pub fn assemble(
         desired_digest: digest(desired),
         policy: policy.clone(),
         objects,
+        reads: reads::read_set(desired, inventory, &steps),
         steps,
         register,
         refusals: Vec::new(),
@@ -47,17 +49,23 @@ fn digest(desired: &Desired) -> String {
     hex(&hasher.finalize())
 }
 
-/// The plan with its hash: SHA-256 over its canonical JSON without hash and notes.
-///
-/// Canonical: the fields in the order of the type, maps sorted by key, no white space.
+/// The plan with its hash.
 pub fn seal(mut plan: Plan) -> Plan {
-    let notes = std::mem::take(&mut plan.notes);
-    plan.hash = String::new();
-    // Strings, numbers, and maps with string keys: serialisation has no way to fail.
-    let bytes = serde_json::to_vec(&plan).unwrap_or_default();
-    plan.hash = hex(&Sha256::digest(bytes));
-    plan.notes = notes;
+    plan.hash = plan.sealed_hash();
     plan
+}
+
+impl Plan {
+    /// SHA-256 over the plan's canonical JSON without hash and notes, in hexadecimal.
+    ///
+    /// Canonical: the fields in the order of the type, maps sorted by key, no white space.
+    pub fn sealed_hash(&self) -> String {
+        let mut content = self.clone();
+        content.notes.clear();
+        content.hash.clear();
+        // Strings, numbers, and maps with string keys: serialisation has no way to fail.
+        hex(&Sha256::digest(serde_json::to_vec(&content).unwrap_or_default()))
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

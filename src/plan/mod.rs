@@ -11,6 +11,7 @@ mod limits;
 mod machine;
 mod ports;
 mod power;
+pub mod reads;
 mod register;
 mod remove;
 mod storage;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::action::Action;
 use super::register::RegisterPlan;
 use crate::diff::{FieldDifference, Finding};
+use crate::inventory::ReadSet;
 use crate::model::{Address, Danger, Dangers, FieldPath, Policy, StackName};
 
 /// The number of a step in its plan, from 1, in an order in which the steps could run one after another.
@@ -194,6 +195,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Objects that something happens to, or that something is left undone for.
     pub objects: Vec<ObjectPlan>,
+    /// What it was made from.
+    pub reads: ReadSet,
     /// The steps.
     pub steps: Vec<Step>,
     /// What becomes of the stack's register.

@@ -39,7 +39,8 @@ use crate::lab::Lab;
 type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
-const TESTS: &[(&str, &[Test])] = &[("smoke", smoke::TESTS), ("transcripts", transcripts::TESTS), ("walk", walk::TESTS)];
+const TESTS: &[(&str, &[Test])] =
+    &[("smoke", smoke::TESTS), ("transcripts", transcripts::TESTS), ("walk", walk::TESTS)];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

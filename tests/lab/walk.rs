@@ -55,7 +55,8 @@ spec:
 
 /// Ports that nobody listens on now.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = std::array::from_fn::<_, N, _>(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let listeners =
+        std::array::from_fn::<_, N, _>(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("its address").port())
 }
 
@@ -95,7 +96,9 @@ fn two_machines_run_drift_and_are_put_right(lab: &Lab) {
     let home = lab.home();
     let [one, two, three] = free_ports();
     let manifest = |text: &str| {
-        text.replace("PORT1", &one.to_string()).replace("PORT2", &two.to_string()).replace("PORT3", &three.to_string())
+        text.replace("PORT1", &one.to_string())
+            .replace("PORT2", &two.to_string())
+            .replace("PORT3", &three.to_string())
     };
     let lab_yaml = write(&home, "pair.yaml", &manifest(PAIR));
     let file = path(&lab_yaml);
@@ -136,12 +139,17 @@ fn two_machines_run_drift_and_are_put_right(lab: &Lab) {
     expect(home.vboxmcp(&["destroy", file, "--all", "--confirm", "pair"]), 11);
     let allow = "downtime,power-cut,destroy-data";
     expect(home.vboxmcp(&["destroy", file, "--all", "--allow", allow]), 64);
-    let slow = fs::read_to_string(&lab_yaml).expect("the manifest").replace("  state: running", "  stopTimeout: 1s\n  state: running");
+    let slow = fs::read_to_string(&lab_yaml)
+        .expect("the manifest")
+        .replace("  state: running", "  stopTimeout: 1s\n  state: running");
     fs::write(&lab_yaml, slow).expect("the manifest");
     expect(home.vboxmcp(&["destroy", file, "--all", "--allow", allow, "--confirm", "pair"]), 0);
     assert_eq!(home.vbox(&["list", "vms"]).ok(), machines_before);
     assert_eq!(tree(&home.machines()), files_before);
-    assert!(!home.vbox(&["getextradata", "global", "enumerate"]).ok().contains("vboxmcp/"), "the register stays behind");
+    assert!(
+        !home.vbox(&["getextradata", "global", "enumerate"]).ok().contains("vboxmcp/"),
+        "the register stays behind"
+    );
 }
 
 fn a_guest_that_obeys_needs_no_power_cut(lab: &Lab) {
@@ -163,7 +171,10 @@ spec:
     guest.wait_up();
     fs::write(file, text.replace("32MiB", "40MiB")).expect("the manifest");
     let blocked = expect(home.vboxmcp(&["apply", file, "--yes"]), 11);
-    assert!(blocked.stdout.contains("--allow downtime") || blocked.stderr.contains("--allow downtime"), "{blocked:?}");
+    assert!(
+        blocked.stdout.contains("--allow downtime") || blocked.stderr.contains("--allow downtime"),
+        "{blocked:?}"
+    );
     expect(home.vboxmcp(&["apply", file, "--yes", "--allow", "downtime"]), 0);
     assert_eq!(home.info(&guest.uuid, "memory").as_deref(), Some("40"));
     assert_eq!(home.state(&guest.uuid), "running");
@@ -177,7 +188,11 @@ fn a_hundred_machines(lab: &Lab) {
     expect(home.vboxmcp(&["apply", file, "--yes"]), 0);
     assert_eq!(home.vbox(&["list", "vms"]).ok().lines().count(), 100);
     expect(home.vboxmcp(&["plan", file, "--detailed-exitcode"]), 0);
-    assert!(home.vbox(&["showvminfo", "node-100", "--machinereadable"]).ok().contains("ssh,tcp,127.0.0.1,20100,,22"));
+    assert!(
+        home.vbox(&["showvminfo", "node-100", "--machinereadable"])
+            .ok()
+            .contains("ssh,tcp,127.0.0.1,20100,,22")
+    );
 }
 
 /// A VBoxManage that writes down that it was called.
@@ -186,7 +201,11 @@ fn counting(home: &Home, lab: &Lab) -> (PathBuf, PathBuf) {
     let folder = home.scratch().join("counting");
     fs::create_dir_all(&folder).expect("a folder");
     let (program, log) = (folder.join("VBoxManage"), folder.join("log"));
-    let text = format!("#!/bin/sh\necho \"$*\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), lab.vboxmanage().display());
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >> '{}'\nexec '{}' \"$@\"\n",
+        log.display(),
+        lab.vboxmanage().display()
+    );
     fs::write(&program, text).expect("a script");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its permissions");
     let server = lab.vboxmanage().with_file_name("VBoxSVC");
@@ -241,7 +260,8 @@ spec: {osType: Other, memory: 32MiB}
     let plan = expect(home.vboxmcp(&["plan", file, "--detailed-exitcode"]), 0);
     assert!(plan.stdout.contains("clone") || plan.stderr.contains("clone"), "{plan:?}");
     // A declaration of the clone's name is a conflict, and destroying the stack leaves it alone.
-    let both = format!("{text}---\n{}", text.split("---\n").nth(1).expect("a machine").replace("original", "copy"));
+    let both =
+        format!("{text}---\n{}", text.split("---\n").nth(1).expect("a machine").replace("original", "copy"));
     fs::write(&manifest, both).expect("the manifest");
     let conflict = expect(home.vboxmcp(&["apply", file, "--yes"]), 11);
     assert!(conflict.stdout.contains("vboxmcp adopt vm/copy"), "{conflict:?}");
@@ -272,13 +292,19 @@ fn only_what_touches_the_broken_fails(lab: &Lab) {
     fs::remove_file(home.machines().join("diskless/root.vdi")).expect("the disk");
     // A machine of the name of a declared one, made by hand.
     home.vbox(&["createvm", "--name=taken", "--ostype=Other", "--register"]).ok();
-    let mut text = fs::read_to_string(&manifest).expect("the manifest").replace("memory: 32MiB", "memory: 36MiB");
-    text += "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {name: taken}\nspec: {memory: 36MiB}\n";
+    let mut text =
+        fs::read_to_string(&manifest).expect("the manifest").replace("memory: 32MiB", "memory: 36MiB");
+    text +=
+        "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {name: taken}\nspec: {memory: 36MiB}\n";
     fs::write(&manifest, text).expect("the manifest");
     let plan = json(&expect(home.vboxmcp(&["plan", file, "-o", "json"]), 0));
     let of = |address: &str| {
         let objects = plan["objects"].as_array().expect("objects");
-        objects.iter().find(|object| object["address"] == address).unwrap_or_else(|| panic!("{address}: {plan}")).clone()
+        objects
+            .iter()
+            .find(|object| object["address"] == address)
+            .unwrap_or_else(|| panic!("{address}: {plan}"))
+            .clone()
     };
     assert_eq!(of("vm/bad")["operation"], "blocked");
     assert_eq!(of("vm/taken")["operation"], "blocked");
@@ -287,7 +313,11 @@ fn only_what_touches_the_broken_fails(lab: &Lab) {
     assert_eq!(home.info("good", "memory").as_deref(), Some("36"));
     assert_eq!(home.info("diskless", "memory").as_deref(), Some("36"));
     assert_ne!(home.info("taken", "memory").as_deref(), Some("36"));
-    assert_eq!(fs::read(&bad).expect("the settings file").len(), whole.len() / 2, "the broken file was written");
+    assert_eq!(
+        fs::read(&bad).expect("the settings file").len(),
+        whole.len() / 2,
+        "the broken file was written"
+    );
     let rows = expect(home.vboxmcp(&["get", "machines"]), 0);
     assert!(rows.stdout.contains("good") && rows.stdout.to_lowercase().contains("inaccessible"), "{rows:?}");
 }
@@ -305,17 +335,26 @@ fn an_unknown_version_is_read_by_showvminfo(lab: &Lab) {
         let settings = home.settings(name);
         let text = fs::read_to_string(&settings).expect("the settings file");
         assert!(text.contains(&format!("version=\"{from}")), "{name} is not {from}");
-        fs::write(&settings, text.replace(&format!("version=\"{from}"), "version=\"1.30-")).expect("the settings file");
+        fs::write(&settings, text.replace(&format!("version=\"{from}"), "version=\"1.30-"))
+            .expect("the settings file");
     }
     let with_unknown = fs::read_to_string(&manifest)
         .expect("the manifest")
         .replace("memory: 32MiB", "memory: 36MiB")
-        .replacen("  acpi: true\n", "  acpi: true\n  sharedFolders:\n    src: {hostPath: /tmp, readOnly: true}\n", 1);
+        .replacen(
+            "  acpi: true\n",
+            "  acpi: true\n  sharedFolders:\n    src: {hostPath: /tmp, readOnly: true}\n",
+            1,
+        );
     fs::write(&manifest, with_unknown).expect("the manifest");
     let plan = json(&expect(home.vboxmcp(&["plan", file, "-o", "json"]), 0));
     let of = |address: &str| {
         let objects = plan["objects"].as_array().expect("objects");
-        objects.iter().find(|object| object["address"] == address).unwrap_or_else(|| panic!("{address}: {plan}")).clone()
+        objects
+            .iter()
+            .find(|object| object["address"] == address)
+            .unwrap_or_else(|| panic!("{address}: {plan}"))
+            .clone()
     };
     assert_eq!(of("vm/bad")["operation"], "blocked");
     // Memory is what showvminfo tells; a shared folder's flags are not.
