@@ -349,9 +349,11 @@ impl Action {
     /// Whether doing it again after an unknown outcome ends the same.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::ModifyMachine { .. }
-            | Self::ModifyLive { .. }
-            | Self::SetExtraData { .. }
+            // A rule that is there already is refused, and so is the removal of one that is not.
+            Self::ModifyMachine { set, .. } | Self::ModifyLive { set, .. } => !set.iter().any(|assignment| {
+                matches!(assignment.path.parts().as_slice(), ["nics", _, "nat", "portForwards", ..])
+            }),
+            Self::SetExtraData { .. }
             | Self::SetGuestProperty { .. }
             | Self::WriteMark { .. }
             | Self::WriteRegister { .. }

@@ -51,7 +51,7 @@ const CODES: &[(u32, &str, ErrorClass)] = &[
 
 /// Texts that decide also where the exit status is 0: nothing else was to be done by the same command.
 const TEXTS: &[(&str, ErrorClass)] = &[
-    ("RTR3Init: VERR_NO_TRANSLATION", ErrorClass::NotExecuted),
+    ("RTR3Init: VERR_NO_TRANSLATION", ErrorClass::Unreachable),
     ("The object functionality is limited", ErrorClass::WrongState),
     ("is not currently running", ErrorClass::WrongState),
     ("as the machine is not in the Saved or Aborted-Saved state", ErrorClass::WrongState),
@@ -140,6 +140,15 @@ fn message(stderr: &str) -> Option<String> {
         .take_while(|line| !line.starts_with("Details: ") && !line.starts_with("Context: "));
     let reasons: Vec<&str> = reasons.filter(is_reason).collect();
     if reasons.is_empty() { lines.first().map(|line| (*line).to_owned()) } else { Some(reasons.join(" ")) }
+}
+
+/// Whether another client holds the machine for a moment, or it runs: the caller looks which.
+pub fn is_locked(error: &HostError) -> bool {
+    let HostError::Refused { stderr, .. } = error else { return false };
+    result_code(stderr) == Some(0x80bb_0007)
+        && ["is already locked", "already has a lock request pending"]
+            .iter()
+            .any(|text| stderr.contains(text))
 }
 
 /// Text of an error line: `VBoxManage: error: TEXT`, on Windows `VBoxManage.exe: error: TEXT`; progress may stand before it.

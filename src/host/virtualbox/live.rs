@@ -74,6 +74,12 @@ pub fn state(machine: &Machine, running: &BTreeSet<Uuid>) -> Option<PowerState> 
     }
 }
 
+/// The last state in a machine's log; `None` where there is none near its end.
+pub fn logged_state(machine: &Machine) -> Option<PowerState> {
+    const TAIL: u64 = 64 << 10;
+    last_state(&machine.folder().join("Logs").join("VBox.log"), TAIL).ok().flatten()
+}
+
 /// States of machines that `list runningvms` names.
 fn is_listed(state: &PowerState) -> bool {
     matches!(

@@ -10,6 +10,7 @@ mod inspect;
 mod live;
 pub mod locate;
 mod nvram;
+mod operate;
 mod registry;
 pub mod runner;
 pub mod settings;
@@ -19,6 +20,10 @@ pub use command::CommandLine;
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use runner::Server;
+
 use crate::host::HostError;
 
 /// A VirtualBox installation and one VirtualBox home.
@@ -27,18 +32,32 @@ pub struct VirtualBox {
     home: Home,
     runner: Result<Runner, Vec<String>>,
     cache: registry::Cache,
+    spellings: OnceLock<Spellings>,
+    /// The server that was started here.
+    server: Mutex<Option<Server>>,
 }
 
 impl VirtualBox {
     /// Takes what was found. Without VBoxManage files can still be read; instead of the runner then stands where it was
     /// looked for.
     pub fn new(home: Home, runner: Result<Runner, Vec<String>>) -> Self {
-        Self { home, runner, cache: registry::Cache::default() }
+        Self {
+            home,
+            runner,
+            cache: registry::Cache::default(),
+            spellings: OnceLock::new(),
+            server: Mutex::default(),
+        }
     }
 
     /// The home.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Keeps the handle of a server, which would be a zombie otherwise when it has ended.
+    fn keep(&self, server: Server) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
     }
 
     /// What runs VBoxManage.

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,7 @@ pub struct Runner {
     environment: Vec<(OsString, OsString)>,
     patience: Patience,
     spawned: AtomicU64,
+    locale: AtomicUsize,
     cancelled: Mutex<bool>,
     wake: Condvar,
     trace: Option<Trace>,
@@ -88,9 +89,17 @@ impl std::fmt::Debug for Runner {
 /// Longest output that is read: nothing that VirtualBox prints comes near it.
 const MAX_OUTPUT: u64 = 64 << 20;
 
-/// A locale in which VBoxManage speaks English and takes any text: without UTF-8 it ends with `RTR3Init:
-/// VERR_NO_TRANSLATION` on an argument that is not ASCII.
-const LOCALE: &str = if cfg!(target_os = "macos") { "en_US.UTF-8" } else { "C.UTF-8" };
+/// Locales in which VBoxManage speaks English and takes any text. The first one that the system has is used: without one
+/// VBoxManage ends with `RTR3Init: VERR_NO_TRANSLATION` on an argument that is not ASCII, before it does anything.
+const LOCALES: &[&str] = if cfg!(target_os = "macos") {
+    &["en_US.UTF-8", "C.UTF-8"]
+} else {
+    &["C.UTF-8", "en_US.UTF-8", "en_US.utf8"]
+};
+
+fn needs_another_locale(error: &HostError) -> bool {
+    matches!(error, HostError::Refused { stderr, .. } if stderr.contains("RTR3Init: VERR_NO_TRANSLATION"))
+}
 
 impl Runner {
     /// Runs this program. `environment` holds what the settings say of `VBOX_USER_HOME` and `VBOX_IPC_SOCKETID`.
@@ -100,6 +109,7 @@ impl Runner {
             environment,
             patience: Patience::default(),
             spawned: AtomicU64::new(0),
+            locale: AtomicUsize::new(0),
             cancelled: Mutex::new(false),
             wake: Condvar::new(),
             trace: None,
@@ -130,7 +140,12 @@ impl Runner {
         self.spawned.load(Ordering::Relaxed)
     }
 
-    /// Ends all waiting between attempts, now and later. Commands that run are left to their end.
+    fn is_cancelled(&self) -> bool {
+        *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends all waiting, now and later: between attempts, and for long commands, whose work VirtualBox goes on with. Short
+    /// commands are left to their end.
     pub fn cancel(&self) {
         *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.wake.notify_all();
@@ -163,7 +178,14 @@ impl Runner {
         fits(command)?;
         let mut pauses = self.patience.pauses.iter();
         loop {
-            let outcome = self.attempts(command, deadline, progress);
+            let outcome = self
+                .attempts(command, deadline, progress)
+                .and_then(|(status, output)| judge(command, status, output));
+            if outcome.as_ref().is_err_and(needs_another_locale)
+                && self.locale.fetch_add(1, Ordering::Relaxed) + 1 < LOCALES.len()
+            {
+                continue;
+            }
             let again = matches!(&outcome, Err(error @ HostError::Refused { .. }) if error.class() == ErrorClass::NotExecuted);
             match pauses.next() {
                 Some(pause) if again && !self.pause(*pause) => {}
@@ -172,13 +194,19 @@ impl Runner {
         }
     }
 
-    /// Runs a command until an attempt ends by itself.
+    /// The usage text of a verb, which VBoxManage prints when it gets nothing else.
+    pub fn usage(&self, verb: &str) -> Result<String, HostError> {
+        let (_, output) = self.attempts(&CommandLine::of([verb]), Deadline::Read, &|_| {})?;
+        Ok(output.stdout + &output.stderr)
+    }
+
+    /// Runs a command until an attempt ends by itself; the status is `None` where a signal ended it.
     fn attempts(
         &self,
         command: &CommandLine,
         deadline: Deadline,
         progress: Progress<'_>,
-    ) -> Result<Output, HostError> {
+    ) -> Result<(Option<i32>, Output), HostError> {
         let limits: &[Duration] = match deadline {
             Deadline::Read => &self.patience.read,
             Deadline::Repeatable => &self.patience.repeatable,
@@ -187,13 +215,18 @@ impl Runner {
         };
         for limit in limits {
             let mut process = self.spawn(command)?;
-            let end = process.wait(*limit, deadline == Deadline::Long, progress);
+            let cancelled = || deadline == Deadline::Long && self.is_cancelled();
+            let end = process.wait(*limit, deadline == Deadline::Long, &cancelled, progress);
             match end.map_err(|source| self.failure(source))? {
                 End::Status(status) => {
                     let output = process.output().map_err(|source| self.failure(source))?;
-                    return judge(command, status.code(), output);
+                    return Ok((status.code(), output));
                 }
                 End::Limit => process.end(self.patience.grace),
+                End::Cancelled => {
+                    process.end(self.patience.grace);
+                    return Err(HostError::Cancelled);
+                }
                 End::Flood => {
                     process.end(self.patience.grace);
                     let detail = format!("more than {} MiB", MAX_OUTPUT >> 20);
@@ -236,7 +269,7 @@ impl Runner {
         let mut process = Command::new(program);
         process
             .stdin(Stdio::null())
-            .env("LC_ALL", LOCALE)
+            .env("LC_ALL", LOCALES[self.locale.load(Ordering::Relaxed).min(LOCALES.len() - 1)])
             .env_remove("LANGUAGE")
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         detach(&mut process);
@@ -305,6 +338,7 @@ fn fits(command: &CommandLine) -> Result<(), HostError> {
 enum End {
     Status(ExitStatus),
     Limit,
+    Cancelled,
     Flood,
 }
 
@@ -317,7 +351,13 @@ struct Process {
 
 impl Process {
     /// Waits for the end or the limit. With `renewed` every sign of life moves the limit.
-    fn wait(&mut self, limit: Duration, renewed: bool, progress: Progress<'_>) -> io::Result<End> {
+    fn wait(
+        &mut self,
+        limit: Duration,
+        renewed: bool,
+        cancelled: &dyn Fn() -> bool,
+        progress: Progress<'_>,
+    ) -> io::Result<End> {
         let started = Instant::now();
         let mut since = started;
         let mut seen = 0;
@@ -344,6 +384,9 @@ impl Process {
             }
             if since.elapsed() >= limit {
                 return Ok(End::Limit);
+            }
+            if cancelled() {
+                return Ok(End::Cancelled);
             }
             // Most commands end after 30 ms: those are looked at often, the others seldom.
             let pause = if started.elapsed() < Duration::from_millis(200) { 1 } else { 10 };
@@ -420,5 +463,6 @@ fn last_percent(bytes: &[u8]) -> Option<u8> {
     before[start..].parse().ok().filter(|percent| *percent <= 100)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -48,6 +48,16 @@ fn it_gets_its_own_locale_and_home_and_no_input() {
 }
 
 #[test]
+fn a_system_without_the_locale_has_another() {
+    let picky = "if [ $LC_ALL = en_US.UTF-8 ]; then echo done; else \
+                 echo 'VBoxManage: fatal error: RTR3Init: VERR_NO_TRANSLATION' >&2; exit 3; fi";
+    let runner = runner();
+    assert_eq!(runner.run(&script(picky), Deadline::Once).unwrap().stdout, "done\n");
+    let none = "echo 'VBoxManage: fatal error: RTR3Init: VERR_NO_TRANSLATION' >&2; exit 3";
+    assert_eq!(runner.run(&script(none), Deadline::Once).unwrap_err().class(), ErrorClass::Unreachable);
+}
+
+#[test]
 fn lines_end_alike_everywhere() {
     let output = runner().run(&script("printf 'a\\r\\nb\\r\\n'"), Deadline::Read).unwrap();
     assert_eq!(output.stdout, "a\nb\n");
@@ -66,11 +76,14 @@ fn a_command_that_hangs_is_ended_in_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let pid = folder.path().join("pid");
     let hang = script(&format!("echo $$ > {}; trap '' TERM; while :; do sleep 0.05; done", pid.display()));
-    let (runner, started) = (runner(), Instant::now());
+    let mut patience = runner().patience;
+    patience.once = Duration::from_millis(400);
+    patience.read = vec![Duration::from_millis(100); 2];
+    let (runner, started) = (runner().with_patience(patience), Instant::now());
     let error = runner.run(&hang, Deadline::Once).unwrap_err();
     assert!(matches!(error, HostError::Timeout { harmless: false, .. }), "{error}");
     assert_eq!((error.class(), runner.spawned()), (ErrorClass::Unknown, 1));
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(10));
     let pid = std::fs::read_to_string(pid).unwrap();
     assert!(!PathBuf::from("/proc").join(pid.trim()).join("exe").exists());
     let error = runner.run(&hang, Deadline::Read).unwrap_err();
@@ -123,6 +136,9 @@ fn cancelling_ends_the_waiting_and_not_the_command() {
     runner.cancel();
     assert_eq!(thread.join().unwrap(), ErrorClass::NotExecuted);
     assert!(runner.run(&script("sleep 0.1; echo done"), Deadline::Once).is_ok());
+    let started = Instant::now();
+    let long = runner.run(&script("exec sleep 5"), Deadline::Long).unwrap_err();
+    assert!(matches!(long, HostError::Cancelled) && started.elapsed() < Duration::from_secs(2));
 }
 
 #[test]

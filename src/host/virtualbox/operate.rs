@@ -1,0 +1,281 @@
+//! [`Operate`] for the real VirtualBox: VBoxManage performs actions, and what one call cannot do is done around it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::argv::{Spellings, command_lines};
+use super::classify::is_locked;
+use super::command::CommandLine;
+use super::runner::{Deadline, Output, Runner};
+use super::{VirtualBox, live, locate};
+use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
+use crate::inventory::Machine;
+use crate::model::state::StateClass;
+use crate::plan::{Action, Target};
+
+/// How long VirtualBox's server stays after its last client. It is never signalled: machines would die with it.
+const SERVER_ARGUMENTS: [&str; 3] = ["--auto-shutdown", "--shutdown-delay", "20000"];
+
+/// How long a server may take until its socket is there.
+const SERVER_START: Duration = Duration::from_secs(15);
+
+/// How long a machine that just stopped may be locked by the process that ran it.
+const UNLOCK: Duration = Duration::from_secs(10);
+
+impl Operate for VirtualBox {
+    /// A client that starts the server gets one that may leave while other clients are at work (`vbox-semantics` 7). One that is
+    /// started here, with a delay, does not.
+    fn prepare(&self) -> Result<(), HostError> {
+        let runner = self.runner()?;
+        let socket = self.home().socket.as_deref();
+        let is_alone = live::server_runs(socket) == Some(false);
+        if let Some(program) = locate::server(runner.program()).filter(|_| is_alone) {
+            let mut server = runner.start_server(&program, &SERVER_ARGUMENTS)?;
+            let end = Instant::now() + SERVER_START;
+            while live::server_runs(socket) != Some(true) && !server.has_ended() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            self.keep(server);
+        }
+        live::running(runner).map(|_| ())
+    }
+
+    fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        let runner = self.runner()?;
+        match action {
+            Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
+            Action::CreateDisk { .. } => self.create_disk(action, progress),
+            Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
+                self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
+            }
+            _ => {
+                let mut done = Done::default();
+                let commands = command_lines(action, &self.spellings_for(action, runner))?;
+                for (index, command) in commands.iter().enumerate() {
+                    let output = self.run_unlocked(action, command, progress);
+                    let output = output.map_err(|error| if index > 0 { partial(error) } else { error })?;
+                    done.warnings.extend(output.warnings());
+                }
+                Ok(done)
+            }
+        }
+    }
+
+    /// Short commands one after another: overlapping ones stall more often (`vbox-semantics` 7).
+    fn width(&self, action: &Action) -> usize {
+        match action {
+            // It waits for its guest and does nothing itself.
+            Action::Shutdown { .. } => 16,
+            _ if is_long(action) => std::thread::available_parallelism().map_or(4, |n| n.get().clamp(4, 8)),
+            _ => 1,
+        }
+    }
+
+    fn cancel(&self) {
+        if let Ok(runner) = self.runner() {
+            runner.cancel();
+        }
+    }
+}
+
+/// Work that takes as long as it takes.
+fn is_long(action: &Action) -> bool {
+    match action {
+        Action::Start { .. }
+        | Action::SaveState { .. }
+        | Action::GrowDisk { .. }
+        | Action::DeleteSnapshot { .. }
+        | Action::Unregister { delete: true, .. } => true,
+        Action::CreateDisk { variant, .. } => variant != "dynamic",
+        _ => false,
+    }
+}
+
+fn deadline(action: &Action) -> Deadline {
+    match action {
+        _ if is_long(action) => Deadline::Long,
+        _ if action.is_repeatable() => Deadline::Repeatable,
+        _ => Deadline::Once,
+    }
+}
+
+/// An earlier part was done: to do all of it again is no longer the same.
+fn partial(error: HostError) -> HostError {
+    match error {
+        HostError::Refused { command, message, code, status, stderr, class: ErrorClass::NotExecuted } => {
+            HostError::Refused { command, message, code, status, stderr, class: ErrorClass::Unknown }
+        }
+        HostError::Timeout { command, seconds, .. } => {
+            HostError::Timeout { command, seconds, harmless: false }
+        }
+        other => other,
+    }
+}
+
+impl VirtualBox {
+    /// The flags that this VirtualBox has, asked for once and only where there is a choice.
+    fn spellings_for(&self, action: &Action, runner: &Runner) -> Spellings {
+        if !matches!(action, Action::ModifyMachine { .. }) {
+            return Spellings::default();
+        }
+        // Without an answer the newest spellings are tried.
+        self.spellings
+            .get_or_init(|| Spellings::of_usage(&runner.usage("modifyvm").unwrap_or_default()))
+            .clone()
+    }
+
+    /// Runs a command of an action; once more, for a while, where the machine's last process still has to let go of it.
+    fn run_unlocked(
+        &self,
+        action: &Action,
+        command: &CommandLine,
+        progress: Progress<'_>,
+    ) -> Result<Output, HostError> {
+        let runner = self.runner()?;
+        let end = Instant::now() + UNLOCK;
+        loop {
+            let outcome = runner.run_with_progress(command, deadline(action), progress);
+            let Err(error) = &outcome else { return outcome };
+            let Some(Target::Existing(machine)) = action.machine() else { return outcome };
+            let is_over = Instant::now() >= end || !is_locked(error);
+            if is_over || live::running(runner)?.contains(machine) || runner.pause(Duration::from_millis(100))
+            {
+                return outcome;
+            }
+        }
+    }
+
+    fn create_machine(&self, uuid: Option<Uuid>, action: &Action) -> Result<Done, HostError> {
+        let runner = self.runner()?;
+        let mut warnings = Vec::new();
+        let mut made = uuid;
+        for command in command_lines(action, &Spellings::default())? {
+            let output = runner.run(&command, Deadline::Once)?;
+            warnings.extend(output.warnings());
+            made = made.or_else(|| uuid_in(&output.stdout));
+        }
+        Ok(Done { made, warnings })
+    }
+
+    fn create_disk(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        let Action::CreateDisk { location, machine: Target::Existing(machine), .. } = action else {
+            return Err(HostError::Unsupported {
+                what: "making a disk of a machine without a UUID".to_owned(),
+            });
+        };
+        let file =
+            if location.is_absolute() { location.clone() } else { self.folder(*machine)?.join(location) };
+        let mut action = action.clone();
+        if let Action::CreateDisk { location, .. } = &mut action {
+            location.clone_from(&file);
+        }
+        let was_there = file.symlink_metadata().is_ok();
+        let mut done = Done::default();
+        for command in command_lines(&action, &Spellings::default())? {
+            let outcome = self.runner()?.run_with_progress(&command, deadline(&action), progress);
+            let output = outcome.inspect_err(|error| forget(&file, was_there, error))?;
+            done.warnings.extend(output.warnings());
+            done.made = uuid_in(&output.stdout);
+            if done.made.is_none() {
+                return Err(HostError::Garbage {
+                    command: command.to_string(),
+                    detail: "no UUID of the new disk".to_owned(),
+                });
+            }
+        }
+        Ok(done)
+    }
+
+    /// The folder of a registered machine.
+    fn folder(&self, machine: Uuid) -> Result<PathBuf, HostError> {
+        self.registered(machine).map(|machine| machine.folder())
+    }
+
+    fn registered(&self, machine: Uuid) -> Result<Machine, HostError> {
+        use crate::host::Inspect as _;
+        let found = self.reread(machine, false)?.machines.remove(&machine);
+        found.ok_or_else(|| HostError::Refused {
+            command: format!("VBoxManage showvminfo {machine}"),
+            message: format!("no machine {{{machine}}} is registered"),
+            code: None,
+            status: None,
+            stderr: String::new(),
+            class: ErrorClass::WrongState,
+        })
+    }
+
+    /// Presses the power button and waits for the guest.
+    fn shut_down(
+        &self,
+        uuid: Uuid,
+        timeout: Duration,
+        then_power_cut: bool,
+        action: &Action,
+    ) -> Result<Done, HostError> {
+        let runner = self.runner()?;
+        let machine = self.registered(uuid)?;
+        for command in command_lines(action, &Spellings::default())? {
+            runner.run(&command, Deadline::Once)?;
+        }
+        let end = Instant::now() + timeout;
+        // The log tells without a process; VirtualBox itself is asked when the log says so, and now and then in any case.
+        let mut ask_at = Instant::now() + ASK_EVERY;
+        loop {
+            let class = live::logged_state(&machine).map(|state| state.class());
+            let says_so = matches!(class, Some(StateClass::Off | StateClass::Saved));
+            if says_so || Instant::now() >= ask_at {
+                // One that is on its way down is in no list and is not down.
+                if class != Some(StateClass::Moving) && !live::running(runner)?.contains(&uuid) {
+                    return Ok(Done::default());
+                }
+                ask_at = Instant::now() + ASK_EVERY;
+            }
+            if Instant::now() >= end {
+                break;
+            }
+            if runner.pause(Duration::from_millis(100)) {
+                return Err(HostError::Cancelled);
+            }
+        }
+        if !then_power_cut {
+            return Err(HostError::GuestStaysOn { seconds: timeout.as_secs() });
+        }
+        let cut = Action::PowerCut { machine: Target::Existing(uuid) };
+        for command in command_lines(&cut, &Spellings::default())? {
+            match runner.run(&command, Deadline::Once) {
+                // It went off at the last moment.
+                Err(error)
+                    if error.class() == ErrorClass::WrongState && !live::running(runner)?.contains(&uuid) => {
+                }
+                outcome => drop(outcome?),
+            }
+        }
+        Ok(Done::default())
+    }
+}
+
+/// How often VirtualBox is asked while a guest shuts down.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+/// Removes the file that a refused `createmedium` leaves behind (`vbox-semantics` 3.4).
+fn forget(file: &Path, was_there: bool, error: &HostError) {
+    let is_certain =
+        matches!(error.class(), ErrorClass::WrongState | ErrorClass::WrongInput | ErrorClass::HostBroken);
+    let is_someone_elses =
+        matches!(error, HostError::Refused { stderr, .. } if stderr.contains("VERR_ALREADY_EXISTS"));
+    if !was_there && is_certain && !is_someone_elses {
+        // It may not be there at all.
+        let _ = std::fs::remove_file(file);
+    }
+}
+
+/// The UUID in `Medium created. UUID: ...` and `UUID: ...`.
+fn uuid_in(stdout: &str) -> Option<Uuid> {
+    stdout.lines().find_map(|line| Uuid::try_parse(line.rsplit_once("UUID: ")?.1.trim()).ok())
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Performing actions with a VBoxManage that behaves as badly as the real one can.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::host::virtualbox::{Home, Patience, Runner, VirtualBox};
+use crate::host::{ErrorClass, HostError, Operate};
+use crate::model::{Address, Bytes, FieldPath};
+use crate::plan::{Action, Assignment, Target};
+
+const VM: &str = "00000000-0000-4000-8000-0000000000a1";
+
+/// A VirtualBox home and a VBoxManage that does what a shell script says.
+struct Fake {
+    folder: TempDir,
+    host: VirtualBox,
+}
+
+impl Fake {
+    fn new(behaviour: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("VBoxManage");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/VBoxManage");
+        std::os::unix::fs::symlink(script, &program).unwrap();
+        fs::write(folder.path().join("behaviour"), behaviour).unwrap();
+        let registry = format!(
+            "<VirtualBox xmlns=\"http://www.virtualbox.org/\" version=\"1.12-linux\"><Global><MachineRegistry>\
+             <MachineEntry uuid=\"{{{VM}}}\" src=\"{}/vm/vm.vbox\"/></MachineRegistry></Global></VirtualBox>",
+            folder.path().display()
+        );
+        fs::write(folder.path().join("VirtualBox.xml"), registry).unwrap();
+        let home = Home { folder: folder.path().into(), owner_home: folder.path().into(), socket: None };
+        let milliseconds = Duration::from_millis;
+        let runner = Runner::new(program, Vec::new()).with_patience(Patience {
+            read: vec![milliseconds(10_000)],
+            repeatable: vec![milliseconds(1500), milliseconds(10_000)],
+            once: milliseconds(1500),
+            silence: milliseconds(10_000),
+            pauses: vec![milliseconds(1); 2],
+            grace: milliseconds(100),
+        });
+        Self { host: VirtualBox::new(home, Ok(runner)), folder }
+    }
+
+    fn perform(&self, action: &Action) -> Result<crate::host::Done, HostError> {
+        self.host.perform(action, &|_| {})
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let calls = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
+        calls.lines().map(|line| line.replace(VM, "VM")).collect()
+    }
+
+    /// Writes the machine's log.
+    fn log(&self, state: &str) {
+        let logs = self.folder.path().join("vm/Logs");
+        fs::create_dir_all(&logs).unwrap();
+        let text = format!("00:00:01.516967 Console: Machine state changed to '{state}'\n");
+        fs::write(logs.join("VBox.log"), text).unwrap();
+    }
+}
+
+fn vm() -> Target {
+    Target::Existing(VM.parse().unwrap())
+}
+
+fn power_cut() -> Action {
+    Action::PowerCut { machine: vm() }
+}
+
+fn extra_data() -> Action {
+    Action::SetExtraData { machine: vm(), key: "k".into(), value: Some("v".into()) }
+}
+
+fn modify(path: &str, value: serde_json::Value) -> Action {
+    Action::ModifyMachine { machine: vm(), set: vec![Assignment::set(path.parse().unwrap(), value)] }
+}
+
+fn disk(location: impl Into<std::path::PathBuf>) -> Action {
+    Action::CreateDisk {
+        address: Address::InlineDisk(crate::model::MachineName::new("vm"), "root".into()),
+        location: location.into(),
+        machine: vm(),
+        format: "vdi".into(),
+        variant: "dynamic".into(),
+        size: Bytes(1 << 20),
+    }
+}
+
+fn shutdown(timeout: u64, then_power_cut: bool) -> Action {
+    Action::Shutdown { machine: vm(), timeout, then_power_cut }
+}
+
+/// Fails as a locked machine does.
+const LOCKED: &str =
+    "echo \"VBoxManage: error: The machine 'vm' is already locked for a session (or being unlocked)\" >&2
+echo 'VBoxManage: error: Details: code VBOX_E_INVALID_OBJECT_STATE (0x80bb0007), component MachineWrap' >&2
+exit 1";
+
+#[test]
+fn without_vboxmanage_nothing_can_be_done() {
+    let fake = Fake::new("");
+    let host = VirtualBox::new(fake.host.home().clone(), Err(vec!["PATH".into()]));
+    assert_eq!(host.prepare().unwrap_err().class(), ErrorClass::Unreachable);
+    assert_eq!(host.perform(&power_cut(), &|_| {}).unwrap_err().class(), ErrorClass::Unreachable);
+}
+
+#[test]
+fn a_hanging_one_leaves_the_outcome_open() {
+    let fake = Fake::new("exec sleep 20");
+    let error = fake.perform(&power_cut()).unwrap_err();
+    assert!(matches!(error, HostError::Timeout { harmless: false, .. }), "{error}");
+    assert_eq!(error.class(), ErrorClass::Unknown);
+    assert_eq!(fake.calls(), ["controlvm VM poweroff"]);
+}
+
+#[test]
+fn a_false_success_and_a_signal_leave_the_outcome_open() {
+    let lies = Fake::new("echo 'VBoxManage: error: Invalid NIC number 9' >&2");
+    let error = lies.perform(&extra_data()).unwrap_err();
+    assert!(error.to_string().ends_with("failed: Invalid NIC number 9"), "{error}");
+    assert_eq!(error.class(), ErrorClass::Unknown);
+    let dies = Fake::new("kill -TRAP $$");
+    assert_eq!(dies.perform(&extra_data()).unwrap_err().class(), ErrorClass::Unknown);
+}
+
+#[test]
+fn what_may_be_done_twice_is_done_again_after_a_stall() {
+    let stalls = "[ -e \"$folder/once\" ] && exit 0; touch \"$folder/once\"; exec sleep 20";
+    let fake = Fake::new(stalls);
+    fake.perform(&extra_data()).unwrap();
+    assert_eq!(fake.calls(), ["setextradata VM k v"; 2]);
+    // A rule that is there would be refused the second time.
+    let fake = Fake::new(&format!("[ $# = 1 ] && exit 1; {stalls}"));
+    let rule = modify("nics.1.nat.portForwards.ssh", json!("2222:22"));
+    assert_eq!(fake.perform(&rule).unwrap_err().class(), ErrorClass::Unknown);
+    assert_eq!(fake.calls(), ["modifyvm", "modifyvm VM --nat-pf1=ssh,tcp,127.0.0.1,2222,,22"]);
+}
+
+#[test]
+fn the_usage_text_is_asked_once() {
+    let fake = Fake::new("[ $# = 1 ] && echo 'VBoxManage modifyvm [--pae= on | off]' && exit 1; exit 0");
+    fake.perform(&modify("pae", json!(true))).unwrap();
+    fake.perform(&modify("hpet", json!(true))).unwrap();
+    assert_eq!(fake.calls(), ["modifyvm", "modifyvm VM --pae=on", "modifyvm VM --x86-hpet=on"]);
+}
+
+#[test]
+fn a_lock_that_goes_is_waited_for() {
+    let fake = Fake::new(&format!(
+        "[ $1 = list ] && exit 0; n=$(grep -c setextradata \"$folder/calls\"); [ $n -gt 2 ] && exit 0\n{LOCKED}"
+    ));
+    fake.perform(&extra_data()).unwrap();
+    let calls = fake.calls();
+    assert_eq!(calls.iter().filter(|call| *call == "setextradata VM k v").count(), 3, "{calls:?}");
+}
+
+#[test]
+fn a_lock_of_a_running_machine_is_not_waited_for() {
+    let fake = Fake::new(&format!("[ $1 = list ] && echo '\"vm\" {{{VM}}}' && exit 0\n{LOCKED}"));
+    let started = Instant::now();
+    assert_eq!(fake.perform(&extra_data()).unwrap_err().class(), ErrorClass::WrongState);
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(fake.calls(), ["setextradata VM k v", "list runningvms"]);
+}
+
+#[test]
+fn a_live_change_that_was_half_done_is_not_said_to_be_undone() {
+    let fake = Fake::new(
+        "case $3 in cpuexecutioncap) exit 0;; esac\n\
+         echo 'VBoxManage: error: Failed to create the VirtualBox object!' >&2; exit 1",
+    );
+    let set = vec![
+        Assignment::set(FieldPath::of(["cpuExecutionCap"]), 50),
+        Assignment::set(FieldPath::of(["nics", "1", "cable"]), false),
+    ];
+    let error = fake.perform(&Action::ModifyLive { machine: vm(), set }).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Unknown, "{error}");
+    let alone = Action::ModifyLive {
+        machine: vm(),
+        set: vec![Assignment::set(FieldPath::of(["nics", "1", "cable"]), false)],
+    };
+    assert_eq!(fake.perform(&alone).unwrap_err().class(), ErrorClass::NotExecuted);
+}
+
+#[test]
+fn a_new_disk_has_the_uuid_that_virtualbox_says() {
+    let fake = Fake::new("echo 'Medium created. UUID: 00000000-0000-4000-8000-0000000000d1'");
+    let done = fake.perform(&disk("root.vdi")).unwrap();
+    assert_eq!(done.made, Uuid::try_parse("00000000-0000-4000-8000-0000000000d1").ok());
+    let file = fake.folder.path().join("vm/root.vdi");
+    let expected = format!(
+        "createmedium disk --filename={} --format=VDI --variant=Standard --sizebyte=1048576",
+        file.display()
+    );
+    assert_eq!(fake.calls(), [expected]);
+    let garbage = Fake::new("echo Segmentation fault");
+    let error = garbage.perform(&disk("root.vdi")).unwrap_err();
+    assert!(matches!(error, HostError::Garbage { .. }), "{error}");
+}
+
+#[test]
+fn a_refused_disk_leaves_no_file_and_nobody_elses_is_touched() {
+    let refuses = |text: &str| {
+        format!("f=${{3#--filename=}}; [ -e $f ] || touch $f; echo 'VBoxManage: error: {text}' >&2; exit 1")
+    };
+    let fake = Fake::new(&refuses("Cannot register the hard disk, it already exists"));
+    let file = fake.folder.path().join("new.vdi");
+    assert_eq!(fake.perform(&disk(&file)).unwrap_err().class(), ErrorClass::WrongState);
+    assert!(!file.exists());
+    fs::write(&file, "somebody's").unwrap();
+    fake.perform(&disk(&file)).unwrap_err();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "somebody's");
+    let fake = Fake::new(&refuses("VDI: cannot create image (VERR_ALREADY_EXISTS)"));
+    let file = fake.folder.path().join("new.vdi");
+    fake.perform(&disk(&file)).unwrap_err();
+    assert!(file.exists());
+}
+
+#[test]
+fn a_guest_that_obeys_is_off() {
+    let fake = Fake::new("exit 0");
+    fake.log("Running");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| fake.perform(&shutdown(20, false)));
+        std::thread::sleep(Duration::from_millis(300));
+        fake.log("PoweredOff");
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(fake.calls(), ["controlvm VM acpipowerbutton", "list runningvms"]);
+}
+
+#[test]
+fn a_guest_that_does_not_obey_stays_on_or_is_switched_off() {
+    let fake = Fake::new(&format!("[ $1 = list ] && echo '\"vm\" {{{VM}}}'; exit 0"));
+    fake.log("Running");
+    let error = fake.perform(&shutdown(0, false)).unwrap_err();
+    assert!(matches!(error, HostError::GuestStaysOn { seconds: 0 }), "{error}");
+    assert_eq!(fake.calls(), ["controlvm VM acpipowerbutton"]);
+    fake.perform(&shutdown(0, true)).unwrap();
+    assert_eq!(fake.calls()[1..], ["controlvm VM acpipowerbutton", "controlvm VM poweroff"]);
+}
+
+#[test]
+fn cancelling_ends_the_waiting_for_a_guest() {
+    let fake = Fake::new(&format!("[ $1 = list ] && echo '\"vm\" {{{VM}}}'; exit 0"));
+    fake.log("Running");
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| fake.perform(&shutdown(60, true)));
+        std::thread::sleep(Duration::from_millis(200));
+        fake.host.cancel();
+        assert!(matches!(waiting.join().unwrap(), Err(HostError::Cancelled)));
+    });
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(fake.calls(), ["controlvm VM acpipowerbutton"]);
+}
+
+#[test]
+fn a_machine_that_is_gone_is_said_to_be_gone() {
+    let fake = Fake::new("exit 0");
+    let gone = Action::Shutdown { machine: Target::Existing(Uuid::nil()), timeout: 1, then_power_cut: false };
+    let error = fake.perform(&gone).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::WrongState, "{error}");
+    assert!(fake.calls().is_empty());
+}
+
+#[test]
+fn starts_and_copies_run_side_by_side_and_nothing_else() {
+    let fake = Fake::new("");
+    assert_eq!(fake.host.width(&power_cut()), 1);
+    assert_eq!(fake.host.width(&disk("a")), 1);
+    assert!(fake.host.width(&Action::Start { machine: vm() }) >= 4);
+}
