@@ -196,6 +196,7 @@ pub struct Plan {
     /// Objects that something happens to, or that something is left undone for.
     pub objects: Vec<ObjectPlan>,
     /// What it was made from.
+    #[serde(default)]
     pub reads: ReadSet,
     /// The steps.
     pub steps: Vec<Step>,
