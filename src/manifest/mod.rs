@@ -1,6 +1,6 @@
 //! The YAML as written, until it is lowered to `model::Desired`.
 //!
-//! May hold: spans, loading, the vocabulary, variables, lowering, diagnostics, the JSON Schema. It imports `model` only. The walk: [`load`]
+//! May hold: spans, loading, the vocabulary, variables, lowering, diagnostics, the JSON Schema, and writing (`emit`). It imports `model` only. The walk: [`load`]
 //! finds documents and reads them into [`node`]s that know their bytes; [`lower`] walks them along the table in
 //! `vocabulary`, fills in variables and defaults, unfolds replicas, applies the rules that look at more than one value, and
 //! gives `Desired`, or every mistake of the run at once as [`Diagnostics`].
@@ -8,6 +8,7 @@
 mod check;
 mod checked;
 pub mod diagnostic;
+pub mod emit;
 mod expr;
 pub mod load;
 pub mod lower;
