@@ -8,6 +8,7 @@ mod declare;
 mod destroy;
 mod drift;
 mod get;
+mod host;
 mod plan;
 pub mod saved;
 mod validate;
@@ -20,7 +21,8 @@ pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};
 pub use drift::{DriftReport, drift};
 pub use get::{DiskRow, GetResponse, MachineRow, get};
-pub use plan::{PlanRequest, PlanResponse, plan};
+pub use host::open;
+pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use validate::{ValidateResponse, validate};
 
 use crate::config::{Environment, Settings};

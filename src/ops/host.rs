@@ -1,0 +1,48 @@
+//! Opens the host that the settings choose.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{Environment, HostChoice, Settings};
+use crate::failure::Failure;
+use crate::host::sim::SimHost;
+use crate::host::{Host, HostError, virtualbox};
+
+/// Opens a host. Nothing is started; VBoxManage may be missing as long as nothing needs it.
+pub fn open(settings: &Settings, environment: &Environment) -> Result<Arc<dyn Host>, Failure> {
+    match &settings.host {
+        HostChoice::Local => Ok(Arc::new(local(settings, environment))),
+        HostChoice::Sim(None) => Ok(Arc::new(SimHost::in_memory())),
+        HostChoice::Sim(Some(directory)) => Ok(Arc::new(SimHost::open(directory).map_err(Failure::from)?)),
+    }
+}
+
+fn local(settings: &Settings, environment: &Environment) -> virtualbox::VirtualBox {
+    let path = |name: &str| environment.var_os(name).map(PathBuf::from);
+    let home = virtualbox::Home::locate(&virtualbox::Environment {
+        working_directory: environment.directory.clone(),
+        vbox_user_home: path("VBOX_USER_HOME"),
+        vbox_ipc_socketid: environment.var("VBOX_IPC_SOCKETID").map(str::to_owned),
+        xdg_config_home: path("XDG_CONFIG_HOME"),
+        home: path("HOME"),
+        user_profile: path("USERPROFILE"),
+    });
+    let search = virtualbox::locate::Search {
+        option: settings.vboxmanage.clone(),
+        variable: path("VBOXMCP_VBOXMANAGE").map(|path| environment.directory.join(path)),
+        path: environment.var_os("PATH").map(OsString::from),
+        install_path: path("VBOX_MSI_INSTALL_PATH"),
+    };
+    let runner = match virtualbox::locate::vboxmanage(&search) {
+        Ok(program) => {
+            let named = ["VBOX_USER_HOME", "VBOX_IPC_SOCKETID"]
+                .into_iter()
+                .filter_map(|name| Some((OsString::from(name), environment.var_os(name)?.to_owned())));
+            Ok(virtualbox::Runner::new(program, named.collect()))
+        }
+        Err(HostError::NoVBoxManage { searched }) => Err(searched),
+        Err(other) => Err(vec![other.to_string()]),
+    };
+    virtualbox::VirtualBox::new(home, runner)
+}
