@@ -1,4 +1,5 @@
 //! All tests that need no VirtualBox.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
-#[path = "suite/manifests.rs"]
+#[path = "suite/manifests/mod.rs"]
 mod manifests;

@@ -56,11 +56,11 @@ pub struct Loaded {
 
 /// Reads all documents under the paths of a request. Never stops at a mistake.
 pub fn load(request: &LoadRequest) -> Loaded {
-    let mut loader = Loader { request, loaded: Loaded::default(), seen: BTreeSet::new() };
+    let mut reader = Reader { request, loaded: Loaded::default(), seen: BTreeSet::new() };
     for path in &request.paths {
-        loader.path(path);
+        reader.path(path);
     }
-    let mut loaded = loader.loaded;
+    let mut loaded = reader.loaded;
     loaded.paths = request.paths.iter().map(|path| absolute(&request.cwd, path)).collect();
     loaded.paths.sort();
     loaded.paths.dedup();
@@ -81,14 +81,14 @@ fn absolute(cwd: &Path, path: &Path) -> PathBuf {
     if path.as_os_str() == STDIN { path.to_owned() } else { super::paths::lexical(&cwd.join(path)) }
 }
 
-struct Loader<'a> {
+struct Reader<'a> {
     request: &'a LoadRequest,
     loaded: Loaded,
     /// Canonical paths of the files that were read, so that a file that is named twice is read once.
     seen: BTreeSet<PathBuf>,
 }
 
-impl Loader<'_> {
+impl Reader<'_> {
     fn path(&mut self, shown: &Path) {
         if shown.as_os_str() == STDIN {
             if self.seen.insert(PathBuf::from(STDIN)) {
@@ -146,9 +146,8 @@ impl Loader<'_> {
             match path.metadata() {
                 Ok(metadata) if metadata.is_dir() => self.directory(&shown, &path, above),
                 Ok(metadata) if metadata.is_file() && is_yaml(&path) => self.file(&shown, &path, false),
-                Ok(_) => {}
                 Err(error) if is_yaml(&path) => self.unreadable(&shown, &error),
-                Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
         above.pop();
@@ -209,7 +208,7 @@ impl Loader<'_> {
         }
         // What is wrong with a document of another program is not ours to say.
         let foreign: Vec<Span> =
-            nodes.iter().filter(|node| !named && !self.is_ours(node)).map(|node| node.span).collect();
+            nodes.iter().filter(|node| !named && !is_ours(node)).map(|node| node.span).collect();
         let ours_to_say = |d: &Diagnostic| {
             !d.labels
                 .iter()
@@ -228,60 +227,43 @@ impl Loader<'_> {
         self.loaded.notes.push(Diagnostic::note("skipped", message).at(span, ""));
     }
 
-    /// Whether a document of a directory claims to be of this language.
-    fn is_ours(&self, node: &Node) -> bool {
-        let version = node.get("apiVersion").and_then(|entry| entry.value.text()).unwrap_or_default();
-        version.starts_with("vboxmcp") || nearest(version, [API_VERSION]).is_some()
-    }
-
     fn document(&mut self, node: Node, source: SourceId, named: bool) {
-        let version =
-            node.get("apiVersion").map(|entry| (entry.value.span, entry.value.text().map(str::to_owned)));
-        let problem = match version {
-            Some((_, Some(version))) if version == API_VERSION => None,
-            Some((span, Some(version))) if named || self.is_ours(&node) => {
-                let diagnostic = Diagnostic::error(
-                    "api-version",
-                    format!("`{version}` is not a version that is read here"),
-                )
-                .at(span, "this must be `vboxmcp/v1`");
-                Some(Some(diagnostic))
+        let ours = named || is_ours(&node) || looks_like_ours(&node);
+        let span = first_line(&self.loaded.sources, node.span);
+        let diagnostic = match node.get("apiVersion") {
+            Some(entry) if entry.value.text() == Some(API_VERSION) => {
+                return self.loaded.documents.push(Document { node, source });
             }
-            Some((span, None)) if named => {
-                Some(Some(Diagnostic::error("api-version", "apiVersion must be `vboxmcp/v1`").at(span, "")))
-            }
-            Some(_) => Some(None),
-            None if named || looks_like_ours(&node) => {
-                let span = first_line(&self.loaded.sources, node.span);
-                let slip = match &node.value {
-                    Value::Mapping(entries) => nearest("apiVersion", entries.iter().map(|e| e.key.as_str()))
-                        .and_then(|key| node.get(key)),
-                    _ => None,
+            Some(entry) if ours => {
+                let message = match entry.value.text() {
+                    Some(version) => format!("`{version}` is not a version that is read here"),
+                    None => "this is not a version".to_owned(),
                 };
-                let help = match slip {
-                    Some(slip) => format!("did you mean `apiVersion` instead of `{}`?", slip.key),
-                    None => format!("begin every document with `apiVersion: {API_VERSION}`"),
-                };
-                let diagnostic = Diagnostic::error("api-version", "this document has no apiVersion")
-                    .at(slip.map_or(span, |slip| slip.key_span), "")
-                    .help(help);
-                Some(Some(diagnostic))
+                Diagnostic::error("api-version", message).at(entry.value.span, "this must be `vboxmcp/v1`")
             }
-            None => Some(None),
+            None if ours => without_version(&node, span),
+            Some(_) | None => {
+                let message = format!("this document is left out: its apiVersion is not `{API_VERSION}`");
+                return self.note(source, span, message);
+            }
         };
-        match problem {
-            None => self.loaded.documents.push(Document { node, source }),
-            Some(Some(diagnostic)) => self.loaded.diagnostics.push(diagnostic),
-            Some(None) => {
-                let span = first_line(&self.loaded.sources, node.span);
-                self.note(
-                    source,
-                    span,
-                    format!("this document is left out: its apiVersion is not `{API_VERSION}`"),
-                );
-            }
-        }
+        self.loaded.diagnostics.push(diagnostic);
     }
+}
+
+fn without_version(node: &Node, span: Span) -> Diagnostic {
+    let slip = match &node.value {
+        Value::Mapping(entries) => nearest("apiVersion", entries.iter().map(|entry| entry.key.as_str()))
+            .and_then(|key| node.get(key)),
+        _ => None,
+    };
+    let help = match slip {
+        Some(slip) => format!("did you mean `apiVersion` instead of `{}`?", slip.key),
+        None => format!("begin every document with `apiVersion: {API_VERSION}`"),
+    };
+    Diagnostic::error("api-version", "this document has no apiVersion")
+        .at(slip.map_or(span, |slip| slip.key_span), "")
+        .help(help)
 }
 
 impl Loaded {
@@ -293,6 +275,12 @@ impl Loaded {
 
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Whether a document of a directory claims to be of this language.
+fn is_ours(node: &Node) -> bool {
+    let version = node.get("apiVersion").and_then(|entry| entry.value.text()).unwrap_or_default();
+    version.starts_with("vboxmcp") || nearest(version, [API_VERSION]).is_some()
 }
 
 /// A document without apiVersion that has the rest of ours: the key was forgotten or misspelt.

@@ -444,8 +444,8 @@ mod tests {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let alias = format!("*a{}", level - 1);
-            let items = vec![alias.as_str(); 10].join(", ");
-            text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+            let items = [alias.as_str(); 10].join(", ");
+            text = format!("{text}a{level}: &a{level} [{items}]\n");
         }
         let (_, nodes, found) = read_text(&text);
         assert!(nodes.is_empty());

@@ -27,10 +27,7 @@ pub fn lexical(path: &Path) -> PathBuf {
 /// # Errors
 /// A sentence, where `~` is written and no home is known, or another user's home is meant.
 pub fn resolve(written: &str, base: &Path, home: Option<&Path>) -> Result<PathBuf, String> {
-    let rest = match written.strip_prefix('~') {
-        None => return Ok(lexical(&base.join(written))),
-        Some(rest) => rest,
-    };
+    let Some(rest) = written.strip_prefix('~') else { return Ok(lexical(&base.join(written))) };
     let rest = if rest.is_empty() {
         rest
     } else {

@@ -118,8 +118,8 @@ impl Quantity {
     }
 }
 
-/// Reads a quantity into base units. `bare` is the unit that a number without one most likely meant.
-pub(super) fn parse(quantity: Quantity, text: &str, bare: &str) -> Result<i128, Complaint> {
+/// Reads a quantity into base units. `likely` is the unit that a number without one meant.
+pub(super) fn parse(quantity: Quantity, text: &str, likely: &str) -> Result<i128, Complaint> {
     let trimmed = text.trim();
     let (negative, unsigned) = match trimmed.strip_prefix('-') {
         Some(rest) if quantity == Quantity::Duration => (true, rest),
@@ -138,14 +138,14 @@ pub(super) fn parse(quantity: Quantity, text: &str, bare: &str) -> Result<i128, 
     }
     if unit.is_empty() {
         return Err(Complaint::new("missing-unit", format!("`{text}` has no unit"))
-            .help(format!("write `{trimmed}{bare}`, if that is what it means")));
+            .help(format!("write `{trimmed}{likely}`, if that is what it means")));
     }
     let Some((_, factor)) = quantity.units().iter().find(|(name, _)| *name == unit) else {
         let names = quantity.units().iter().map(|(name, _)| *name);
-        let likely = likely_unit(quantity, unit).or_else(|| super::suggest::nearest(unit, names));
+        let meant = likely_unit(quantity, unit).or_else(|| super::suggest::nearest(unit, names));
         let complaint =
             Complaint::new("wrong-unit", format!("`{unit}` is not a unit of {}", quantity.noun()));
-        return Err(match likely {
+        return Err(match meant {
             Some(unit) => complaint.help(format!("did you mean `{number}{unit}`?")),
             None => complaint.help(format!("write {}", quantity.example())),
         });

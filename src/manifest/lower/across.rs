@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::checked::Checked;
+use super::super::checked::{Checked, Member as Entry};
 use super::super::diagnostic::{Diagnostic, Label, Sink};
 use super::super::source::Span;
 use super::document::Doc;
@@ -263,7 +263,9 @@ fn former_names(checkup: &Checkup<'_>, sink: &mut Sink) {
 /// What an external machine's `spec` says is not done.
 fn external(checkup: &Checkup<'_>, sink: &mut Sink) {
     for member in checkup.members.iter().filter(|member| member.doc.flag("external")) {
-        if let Some(written) = member.spec.members().iter().find(|written| !written.value.labels.is_empty()) {
+        // What the stack fills in was not written for this one.
+        let own = |entry: &&Entry| member.doc.spec.is_some_and(|spec| spec.get(&entry.key).is_some());
+        if let Some(written) = member.spec.members().iter().find(own) {
             sink.push(
                 Diagnostic::warning(
                     "disabled",

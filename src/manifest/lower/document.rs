@@ -150,8 +150,8 @@ fn metadata(
         );
         return nothing(start);
     };
-    let mut checker = Checker::new(scope, sink);
-    let checked = checker.check(&field.shape, &entry.value, &FieldPath::of(["metadata"]), false);
+    let checked =
+        Checker::new(scope, sink).check(&field.shape, &entry.value, &FieldPath::of(["metadata"]), false);
     let labels = checked
         .get("labels")
         .map(|labels| {

@@ -54,47 +54,34 @@ pub(super) fn rules(doc: &Doc<'_>, sink: &mut Sink) {
 /// `lifecycle.ignore` names fields as plans and messages do.
 fn ignored(doc: &Doc<'_>, text: &str, item: &Checked, sink: &mut Sink) {
     let Ok(path) = text.parse::<FieldPath>();
-    let mut shape = &Shape::Object(doc.kind.spec);
-    for key in path.keys() {
-        let next = match shape {
-            Shape::Object(object) | Shape::Either(_, object) => match object.field(key) {
-                Some(field) => Some(&field.shape),
-                None => {
-                    let near = nearest(key, object.fields.iter().map(|field| field.name));
-                    let diagnostic = Diagnostic::error(
-                        "unknown-field",
-                        format!("lifecycle.ignore: there is no field `{text}`"),
-                    )
-                    .at_all(item.places("no such field"));
-                    sink.push(match near {
-                        Some(near) => diagnostic.help(format!("did you mean `{near}` instead of `{key}`?")),
-                        None => diagnostic.help("write the path as plans show it: `memory`, `nics.1.mac`"),
-                    });
-                    return;
-                }
-            },
-            Shape::Map(rule) => Some(&rule.value),
-            Shape::List(rule) if rule.by_position && key.parse::<u32>().is_ok_and(|n| n > 0) => {
-                Some(&rule.item)
+    if let Err(help) = follow(&Shape::Object(doc.kind.spec), path.keys()) {
+        sink.push(
+            Diagnostic::error("unknown-field", format!("lifecycle.ignore: there is no field `{text}`"))
+                .at_all(item.places("no such field"))
+                .help(help),
+        );
+    }
+}
+
+/// Follows a path through the vocabulary; where it leaves it, says what to write.
+fn follow(shape: &Shape, keys: &[String]) -> Result<(), String> {
+    let Some((key, rest)) = keys.split_first() else { return Ok(()) };
+    match shape {
+        Shape::Object(object) | Shape::Either(_, object) => {
+            if let Some(field) = object.field(key) {
+                return follow(&field.shape, rest);
             }
-            _ => None,
-        };
-        match next {
-            Some(next) => shape = next,
-            None => {
-                sink.push(
-                    Diagnostic::error(
-                        "unknown-field",
-                        format!("lifecycle.ignore: there is no field `{text}`"),
-                    )
-                    .at_all(item.places("no such field"))
-                    .help(format!(
-                        "`{key}` has nothing above it that could hold it; positions are counted from 1"
-                    )),
-                );
-                return;
-            }
+            Err(match nearest(key, object.fields.iter().map(|field| field.name)) {
+                Some(near) => format!("did you mean `{near}` instead of `{key}`?"),
+                None => "write the path as plans show it: `memory`, `nics.1.mac`".to_owned(),
+            })
         }
+        Shape::Map(rule) => follow(&rule.value, rest),
+        Shape::List(rule) if rule.by_position && key.parse::<u32>().is_ok_and(|n| n > 0) => {
+            follow(&rule.item, rest)
+        }
+        Shape::List(rule) if rule.by_position => Err("positions are counted from 1".to_owned()),
+        _ => Err(format!("nothing is below it, so `{key}` names nothing")),
     }
 }
 

@@ -61,29 +61,29 @@ pub(super) fn unfold<'a>(
         sink.in_member(of_several.then(|| name.clone()));
         let mut checker = Checker::new(Scope { index, ..scope }, sink);
         checker.filled_into = Some((name.clone(), doc.name_span));
-        let mut checked = checker.object(doc.kind.spec, &spec, entries, &FieldPath::root());
+        let mut values = checker.object(doc.kind.spec, &spec, entries, &FieldPath::root());
         for (path, span) in std::mem::take(&mut checker.unsupported) {
             note_unsupported(unsupported, format!("{path} of {}", doc.name), span);
         }
-        if let Data::Map(fields) = &mut checked.data {
+        if let Data::Map(fields) = &mut values.data {
             fields.retain(|field| field.key != "replicas");
         }
         sink.in_member(None);
         if count != Some(0) && !doc.name.is_empty() {
-            members.push(Member { doc, name, index, of_several, spec: checked });
+            members.push(Member { doc, name, index, of_several, spec: values });
         }
         if sink.len() > before + ENOUGH_MISTAKES {
             break;
         }
     }
-    if let (Some(replicas), Some(last)) = (&replicas, members.last()) {
-        if let Err(complaint) = super::super::text::machine_name(&last.name) {
-            sink.push(
-                Diagnostic::error(complaint.code, complaint.message)
-                    .at(doc.name_span, format!("gives `{}`", last.name))
-                    .at_all(replicas.places("with this many members")),
-            );
-        }
+    if let (Some(replicas), Some(last)) = (&replicas, members.last())
+        && let Err(complaint) = super::super::text::machine_name(&last.name)
+    {
+        sink.push(
+            Diagnostic::error(complaint.code, complaint.message)
+                .at(doc.name_span, format!("gives `{}`", last.name))
+                .at_all(replicas.places("with this many members")),
+        );
     }
     members
 }

@@ -99,10 +99,10 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
             }
             "Disk" => checkup.disks.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink)),
             "Network" => {
-                checkup.networks.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink))
+                checkup.networks.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink));
             }
             "Snapshot" => {
-                checkup.snapshots.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink))
+                checkup.snapshots.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::check::Checker;
-use super::super::checked::Checked;
+use super::super::checked::{Checked, Data};
 use super::super::diagnostic::{Diagnostic, Sink};
 use super::super::node::Value;
 use super::super::resolve::Scope;
@@ -54,14 +54,13 @@ pub(super) fn rules(checkup: &Checkup<'_>, sink: &mut Sink) {
         for item in snapshot.spec.get("machines").map(Checked::items).unwrap_or_default() {
             machine_reference(item, checkup, sink);
         }
-        if let Some(list) = snapshot.spec.get("machines").filter(|list| list.items().is_empty()) {
-            if list.text().is_none() && matches!(list.data, super::super::checked::Data::List(_)) {
-                sink.push(
-                    Diagnostic::error("missing-key", "a snapshot of no machine says nothing")
-                        .at_all(list.places("no machines"))
-                        .help("name at least one machine"),
-                );
-            }
+        let empty = |list: &&Checked| matches!(&list.data, Data::List(items) if items.is_empty());
+        if let Some(list) = snapshot.spec.get("machines").filter(empty) {
+            sink.push(
+                Diagnostic::error("missing-key", "a snapshot of no machine says nothing")
+                    .at_all(list.places("no machines"))
+                    .help("name at least one machine"),
+            );
         }
     }
     for member in &checkup.members {

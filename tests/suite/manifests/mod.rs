@@ -2,6 +2,10 @@
 //!
 //! A manifest may begin with lines `# --var NAME=VALUE`, which are given to it. `VBOXMCP_UPDATE=1` rewrites what is committed.
 
+mod loading;
+mod lowering;
+mod schema;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,11 +13,11 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use vboxmcp::manifest::{self, Diagnostics, LoadRequest, LowerContext, VariableValue};
 use vboxmcp::model::Desired;
 
-pub fn root() -> PathBuf {
+fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-pub fn updating() -> bool {
+fn updating() -> bool {
     #[expect(clippy::disallowed_methods, reason = "a switch for tests, not part of the program")]
     std::env::var_os("VBOXMCP_UPDATE").is_some()
 }
@@ -97,7 +101,7 @@ fn broken_manifests_are_diagnosed() {
         match lower(&directory, &[name_of(path)], &context_of(path)) {
             Ok(_) => wrong.push(format!("{} is accepted", path.display())),
             Err(diagnostics) => {
-                wrong.extend(committed(&path.with_extension("txt"), &render(&diagnostics)).err())
+                wrong.extend(committed(&path.with_extension("txt"), &render(&diagnostics)).err());
             }
         }
     }
@@ -116,7 +120,7 @@ fn good_manifests_are_accepted() {
             match lower(&directory, &[name_of(&path)], &context_of(&path)) {
                 Ok((_, warnings)) if warnings.list.is_empty() && !path.with_extension("txt").exists() => {}
                 Ok((_, warnings)) => {
-                    wrong.extend(committed(&path.with_extension("txt"), &render(&warnings)).err())
+                    wrong.extend(committed(&path.with_extension("txt"), &render(&warnings)).err());
                 }
                 Err(diagnostics) => wrong.push(render(&diagnostics)),
             }
