@@ -20,6 +20,7 @@
 //! The planner decides everything; the executor has no choices left. Planning is pure: no clock, no I/O, no randomness.
 
 pub mod apply;
+pub mod cli;
 pub mod config;
 pub mod diff;
 pub mod event;

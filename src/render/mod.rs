@@ -6,11 +6,15 @@
 //! Text that somebody else chose (names, values, messages) goes through [`text::printable`]: no terminal obeys it.
 
 pub mod diagnostics;
+pub mod drift;
 pub mod failure;
+pub mod inventory;
 pub mod json;
+pub mod outcome;
 pub mod plan;
 pub mod progress;
 pub mod style;
+pub mod table;
 pub mod text;
 pub mod value;
 

@@ -1,0 +1,200 @@
+//! The arguments that all verbs share, the verbs, and the help that teaches.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use super::{adopt, apply, destroy, drift, get, plan, validate};
+use crate::config::{ColorChoice, HostChoice, Output, Overrides};
+use crate::model::{Danger, Limit, StackName};
+
+const ABOUT: &str = "Infrastructure as code for VirtualBox: declare machines in YAML, see a plan that tells the truth, apply it";
+
+const LONG_ABOUT: &str = "\
+Infrastructure as code for VirtualBox.
+
+Machines, disks and adapters are declared in YAML. `plan` compares them with what VirtualBox really has and shows what would be \
+done, and what that endangers; `apply` does it. Only what vboxmcp made or adopted is ever changed.";
+
+const AFTER_HELP: &str = "\
+Examples:
+  vboxmcp validate lab.yaml                     all mistakes at once, with their places
+  vboxmcp plan lab.yaml                         what would be done, and what it endangers
+  vboxmcp apply lab.yaml                        show the plan, ask, do it
+  vboxmcp apply lab.yaml --host sim:demo --yes  try it without VirtualBox
+
+Exit codes:
+  0  done, or nothing to do                      7  cancelled; what was running is finished
+  1  error                                       8  a guest did not become ready in time
+  2  changes pending (plan --detailed-exitcode)  9  another run holds the lock
+  3  drift (drift)                              10  VirtualBox missing, unsupported, unreachable
+  4  plan stale, or not the approved one        11  done, some steps blocked
+  5  refused by a limit, protection or policy   64  wrong usage, configuration or manifest
+  6  partly applied                             70  internal error";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "vboxmcp", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = false,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// What all verbs share.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Validate(validate::Arguments),
+    Plan(plan::Arguments),
+    Apply(apply::Arguments),
+    Drift(drift::Arguments),
+    Destroy(destroy::Arguments),
+    Adopt(adopt::Arguments),
+    Get(get::Arguments),
+    /// Print the JSON Schema of the manifests
+    #[command(
+        long_about = "Print the JSON Schema of the manifests, for editors and checks.",
+        after_help = "\
+Examples:
+  vboxmcp schema > vboxmcp.schema.json"
+    )]
+    Schema,
+}
+
+/// What all verbs share.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The host: `local`, or `sim[:DIR]`, a simulated VirtualBox kept in DIR
+    #[arg(long, global = true, value_name = "HOST")]
+    pub host: Option<HostChoice>,
+    /// VBoxManage, or the folder that it is in [default: PATH, then the usual places]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub vboxmanage: Option<PathBuf>,
+    /// The stack of manifests that name none
+    #[arg(long, global = true, value_name = "NAME", value_parser = stack)]
+    pub stack: Option<StackName>,
+    /// Set a variable of the stack; may be given more than once
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = pair)]
+    pub variables: Vec<(String, String)>,
+    /// The configuration file [default: vboxmcp.toml here or above, within the repository or home]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Form of the output: text, json
+    #[arg(short, long, global = true, value_name = "FORM")]
+    pub output: Option<Output>,
+    /// Show everything: defaults, UUIDs, every member of a group
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Show results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Colours: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<ColorChoice>,
+}
+
+impl Global {
+    /// Whether errors are documents, as far as the command line alone tells.
+    pub fn wants_json(&self) -> bool {
+        self.output == Some(Output::Json)
+    }
+
+    /// As the configuration wants it.
+    pub fn overrides(self) -> Overrides {
+        Overrides {
+            config: self.config,
+            host: self.host,
+            vboxmanage: self.vboxmanage,
+            stack: self.stack,
+            variables: self.variables,
+            output: self.output,
+            color: self.color,
+            verbose: self.verbose,
+            quiet: self.quiet,
+            ..Overrides::default()
+        }
+    }
+}
+
+/// What a plan may do.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Permissions and limits")]
+pub struct Permissions {
+    /// Dangers to permit: downtime, power-cut, discard-state, revert, destroy-data; `none` forgets those of the configuration
+    #[arg(long, value_name = "WORDS", value_delimiter = ',', value_parser = word, action = ArgAction::Append)]
+    pub allow: Vec<Option<Danger>>,
+    /// Refuse the whole plan where a step is blocked
+    #[arg(long)]
+    pub all_or_nothing: bool,
+    /// Most objects whose data may be deleted, a number or a share [default: 1]
+    #[arg(long, value_name = "N|N%", value_parser = limit)]
+    pub max_destroy_data: Option<Limit>,
+    /// Most machines whose guest may stop, a number or a share [default: 50%]
+    #[arg(long, value_name = "N|N%", value_parser = limit)]
+    pub max_downtime: Option<Limit>,
+}
+
+impl Permissions {
+    /// Puts them into what the configuration reads.
+    pub fn add_to(&self, overrides: &mut Overrides) {
+        overrides.allow = self.allow.iter().copied().flatten().collect();
+        overrides.allow_none = self.allow.contains(&None);
+        overrides.all_or_nothing = self.all_or_nothing;
+        overrides.max_destroy_data = self.max_destroy_data;
+        overrides.max_downtime = self.max_downtime;
+    }
+}
+
+/// Removal of what is no longer declared.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Permissions and limits")]
+pub struct Prune {
+    /// Remove owned objects that are no longer declared and say `onRemove: delete`
+    #[arg(long)]
+    pub prune: bool,
+    /// Most machines that may be pruned, a number or a share [default: 25%]
+    #[arg(long, value_name = "N|N%", value_parser = limit)]
+    pub max_prune: Option<Limit>,
+}
+
+impl Prune {
+    /// Puts it into what the configuration reads.
+    pub fn add_to(&self, overrides: &mut Overrides) {
+        overrides.prune = self.prune;
+        overrides.max_prune = self.max_prune;
+    }
+}
+
+fn stack(text: &str) -> Result<StackName, String> {
+    StackName::new(text).map_err(|error| error.to_string())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn word(text: &str) -> Result<Option<Danger>, String> {
+    match text {
+        "none" => Ok(None),
+        word => {
+            word.parse().map(Some).map_err(|error: crate::model::danger::UnknownDanger| error.to_string())
+        }
+    }
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    text.parse()
+}

@@ -1,0 +1,119 @@
+//! The command line: arguments in, text or JSON out, an exit code. One file per verb.
+//!
+//! May hold: arguments and their help, questions to a person, Ctrl-C, and the mapping of each verb onto its function in `ops`.
+//! What a verb does is in `ops`; what it looks like is in `render`.
+//!
+//! Standard output is data: plans, tables, documents. Standard error is status: progress, warnings, errors. With
+//! `-o json` every document is one line; `apply`, `destroy` and `adopt` write one line per event; a failure is the last
+//! line, `{"type":"error","version":1,…}`, and is told on standard error as well.
+
+mod adopt;
+mod apply;
+mod arguments;
+mod destroy;
+mod drift;
+mod foreign;
+mod get;
+mod plan;
+mod run;
+mod schema;
+mod session;
+mod validate;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::config::Environment;
+use crate::failure::{Exit, Failure, Kind};
+use crate::render::View;
+use crate::render::failure::{write_failure, write_failure_json};
+use crate::render::json;
+use arguments::{Arguments, Verb};
+use session::Session;
+
+/// Runs the program.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let words: Vec<OsString> = arguments.collect();
+    ExitCode::from(start(&words).code())
+}
+
+fn start(words: &[OsString]) -> Exit {
+    let arguments = match Arguments::try_parse_from(words) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error, words),
+    };
+    let environment = match Environment::capture() {
+        Ok(environment) => environment,
+        Err(error) => return early(&Failure::new(Kind::Other, error), &arguments),
+    };
+    let Arguments { global, verb } = arguments;
+    let session = match Session::open(global.clone(), &verb, environment) {
+        Ok(session) => session,
+        Err(failure) => return early(&failure, &Arguments { global, verb }),
+    };
+    match run(&session, verb) {
+        Ok(exit) => exit,
+        Err(failure) => session.fail(&failure),
+    }
+}
+
+fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
+    session.warn_of_slips();
+    match verb {
+        Verb::Validate(arguments) => validate::run(session, &arguments),
+        Verb::Plan(arguments) => plan::run(session, &arguments),
+        Verb::Apply(arguments) => apply::run(session, &arguments),
+        Verb::Drift(arguments) => drift::run(session, &arguments),
+        Verb::Destroy(arguments) => destroy::run(session, &arguments),
+        Verb::Adopt(arguments) => adopt::run(session, &arguments),
+        Verb::Get(arguments) => get::run(session, &arguments),
+        Verb::Schema => schema::run(session),
+    }
+}
+
+/// A failure before it is known how to show things.
+fn early(failure: &Failure, arguments: &Arguments) -> Exit {
+    if arguments.global.wants_json() {
+        let _ = write_failure_json(&mut io::stdout(), failure);
+    }
+    let _ = write_failure(&mut io::stderr(), failure, &View::default());
+    failure.kind.exit()
+}
+
+/// What clap says of the command line: help and version are no failures.
+fn usage(error: &clap::Error, words: &[OsString]) -> Exit {
+    if !error.use_stderr() {
+        return match error.print() {
+            Ok(()) => Exit::Done,
+            Err(_) => Exit::Error,
+        };
+    }
+    if json_is_asked_for(words) {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let _ = write_failure_json(&mut io::stdout(), &Failure::new(Kind::Usage, message));
+    }
+    let _ = error.print();
+    if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
+        for hint in foreign::hints(words) {
+            let _ = writeln!(io::stderr(), "hint: {hint}");
+        }
+    }
+    Exit::Usage
+}
+
+/// Whether the words that clap refused ask for JSON.
+fn json_is_asked_for(words: &[OsString]) -> bool {
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]))
+        || words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
+}
+
+/// Writes one document on standard output.
+fn print_json(document: &impl serde::Serialize) -> Result<(), Failure> {
+    Ok(json::write_line(&mut io::stdout().lock(), document)?)
+}

@@ -1,0 +1,62 @@
+//! `vboxmcp plan`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::arguments::{Permissions, Prune};
+use super::session::{Session, manifests};
+use crate::config::Overrides;
+use crate::failure::{Exit, Failure};
+use crate::ops::{self, PlanRequest};
+use crate::render::plan::{write_plan, write_plan_json};
+
+/// Show what apply would do.
+///
+/// Compares the manifests with what VirtualBox really has and changes nothing. Each difference says whether the declaration moved or the
+/// host did (drift), each object what is endangered; what is not permitted is blocked, with the flag that
+/// would permit it. The same host and manifests give the same plan and the same hash.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  vboxmcp plan lab.yaml                          what would be done
+  vboxmcp plan --allow downtime,power-cut        with more permitted
+  vboxmcp plan --detailed-exitcode               exit code 2 where there is something to do
+  vboxmcp plan -o json | jq .hash                the hash that `apply --plan-hash` takes")]
+pub struct Arguments {
+    /// Files, directories, `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Exit with 2 where there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub permissions: Permissions,
+    #[command(flatten)]
+    pub prune: Prune,
+}
+
+impl Arguments {
+    /// Puts permissions into what the configuration reads.
+    pub fn add_to(&self, overrides: &mut Overrides) {
+        self.permissions.add_to(overrides);
+        self.prune.add_to(overrides);
+    }
+}
+
+pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
+    let context = session.context()?;
+    let request = PlanRequest { manifests: manifests(&arguments.paths)? };
+    let response = ops::plan(&context, &request)?;
+    session.findings(&response.findings)?;
+    let plan = &response.plan;
+    session.print(|out, view| {
+        if session.is_json() { write_plan_json(out, plan) } else { write_plan(out, plan, view) }
+    })?;
+    Ok(match plan.is_empty() {
+        // A plan that may not run is shown all the same, and scripts must not take it for an empty one.
+        _ if !plan.refusals.is_empty() => Exit::Refused,
+        false if arguments.detailed_exitcode => Exit::Changes,
+        _ => Exit::Done,
+    })
+}

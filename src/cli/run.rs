@@ -1,0 +1,246 @@
+//! From a plan to its end: show it, get consent, run it, say how it went.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressDrawTarget;
+use serde::Serialize;
+
+use super::print_json;
+use super::session::Session;
+use crate::apply::{Cancel, Outcome};
+use crate::event::Event;
+use crate::failure::{Exit, Failure, Kind};
+use crate::ops::{self, Consent, Context, PlanResponse};
+use crate::plan::Plan;
+use crate::render::outcome::write_outcome;
+use crate::render::plan::write_plan;
+use crate::render::progress::{JsonLines, Live, Plain, Progress, Quiet};
+
+/// Consent that is given beforehand.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Approval {
+    /// Do not ask
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+    /// Run only the plan with this hash, without asking; another plan is refused (4)
+    #[arg(long, value_name = "HASH")]
+    pub plan_hash: Option<String>,
+    /// How long to wait for another run, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub lock_timeout: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+enum Document<'a> {
+    #[serde(rename_all = "camelCase")]
+    Plan { version: u32, plan: &'a Plan },
+    #[serde(rename_all = "camelCase")]
+    Outcome { version: u32, exit_code: u8, outcome: &'a Outcome },
+}
+
+/// How consent is got.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<'a> {
+    /// Yes or no.
+    Plan,
+    /// The stack's name must be said, or was given.
+    Stack(Option<&'a str>),
+}
+
+/// Shows a plan and runs it with consent.
+pub fn consented(
+    session: &Session,
+    context: &Context,
+    approval: &Approval,
+    question: Question<'_>,
+    again: &dyn Fn() -> Result<PlanResponse, Failure>,
+) -> Result<Exit, Failure> {
+    let response = again()?;
+    session.findings(&response.findings)?;
+    let plan = &response.plan;
+    if session.is_json() {
+        print_json(&Document::Plan { version: 1, plan })?;
+    } else {
+        session.print(|out, view| write_plan(out, plan, view))?;
+    }
+    if let Some(hash) = &approval.plan_hash {
+        expect_hash(plan, hash)?;
+    }
+    if let Some(failure) = ops::refused(plan) {
+        return Err(failure);
+    }
+    // What only the register would show is no change, and needs no consent.
+    if plan.steps.is_empty() {
+        if !ops::has_pending_writes(&response)? {
+            let blocked = plan.objects.iter().filter(|object| !object.blocked.is_empty()).count();
+            return end(session, plan, &Outcome { plan: plan.hash.clone(), blocked, ..Outcome::default() });
+        }
+    } else {
+        match question {
+            Question::Stack(given) => confirm_stack(session, plan, given)?,
+            Question::Plan => approve(session, plan, approval)?,
+        }
+    }
+    let consent =
+        Consent { hash: plan.hash.clone(), lock_timeout: Duration::from_secs(approval.lock_timeout) };
+    let cancel = Cancel::default();
+    listen(&cancel)?;
+    let progress = progress(session, plan);
+    let sink = |event: Event| progress.event(&event);
+    let result = ops::apply(context, &consent, again, &cancel, &sink);
+    let written = progress.finish();
+    let outcome = result?;
+    written?;
+    end(session, plan, &outcome)
+}
+
+fn end(session: &Session, plan: &Plan, outcome: &Outcome) -> Result<Exit, Failure> {
+    let exit = exit(outcome);
+    if session.is_json() {
+        print_json(&Document::Outcome { version: 1, exit_code: exit.code(), outcome })?;
+    } else if !plan.steps.is_empty() {
+        session.print(|out, view| write_outcome(out, plan, outcome, view))?;
+    }
+    Ok(exit)
+}
+
+/// The code of a run that ended by itself.
+fn exit(outcome: &Outcome) -> Exit {
+    let unreachable = outcome.failed.iter().all(|step| step.unreachable);
+    match outcome {
+        Outcome { failed, done: 0, .. } if !failed.is_empty() && unreachable => Exit::Unreachable,
+        Outcome { failed, .. } if !failed.is_empty() => Exit::Partial,
+        Outcome { cancelled: true, .. } => Exit::Cancelled,
+        Outcome { blocked, .. } if *blocked > 0 => Exit::Blocked,
+        _ => Exit::Done,
+    }
+}
+
+fn expect_hash(plan: &Plan, hash: &str) -> Result<(), Failure> {
+    if plan.hash == hash {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Stale,
+        format!("the plan is not the approved one: its hash is {}, and --plan-hash says {hash}", plan.hash),
+    )
+    .hint("the host, the manifests, the permissions or the version of vboxmcp have changed since: look at the plan above"))
+}
+
+fn approve(session: &Session, plan: &Plan, approval: &Approval) -> Result<(), Failure> {
+    if approval.yes || approval.plan_hash.is_some() {
+        return Ok(());
+    }
+    if !session.can_ask() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "nothing was done: consent is needed, and there is no terminal to ask on",
+        )
+        .hint("--yes runs whatever the plan is")
+        .hint(format!("--plan-hash {} runs exactly this one", plan.hash)));
+    }
+    let answer = session.ask("Do this? Only `yes` does it:")?;
+    if answer == "yes" { Ok(()) } else { Err(declined()) }
+}
+
+fn confirm_stack(session: &Session, plan: &Plan, given: Option<&str>) -> Result<(), Failure> {
+    let stack = plan.stack.as_str();
+    match given {
+        Some(name) if name == stack => Ok(()),
+        Some(name) => {
+            Err(Failure::new(Kind::Usage, format!("--confirm says `{name}`, and the stack is `{stack}`")))
+        }
+        None if session.can_ask() => {
+            let answer = session.ask(&format!("Type the name of the stack ({stack}) to destroy it:"))?;
+            if answer == stack { Ok(()) } else { Err(declined()) }
+        }
+        None => Err(Failure::new(
+            Kind::Usage,
+            "nothing was done: the stack's name must be said, and there is no terminal to ask on",
+        )
+        .hint(format!("--confirm {stack}"))),
+    }
+}
+
+fn declined() -> Failure {
+    Failure::new(Kind::Cancelled, "nothing was done: it was not consented to")
+}
+
+fn progress(session: &Session, plan: &Plan) -> Box<dyn Progress> {
+    let styles = session.err.styles;
+    if session.is_json() {
+        Box::new(JsonLines::new(io::stdout()))
+    } else if session.settings.quiet || plan.steps.is_empty() {
+        Box::new(Quiet)
+    } else if session.environment.stderr_is_terminal {
+        Box::new(Live::new(ProgressDrawTarget::stderr(), styles))
+    } else {
+        Box::new(Plain::new(io::stderr(), styles))
+    }
+}
+
+/// Ctrl-C asks to stop, twice to stop now; so does a request to end (SIGTERM), which is how CI cancels a job.
+fn listen(cancel: &Cancel) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let cancel = cancel.clone();
+    // Signals are caught from here on, not from whenever the thread begins.
+    let signals = {
+        let _guard = runtime.enter();
+        Signals::catch()?
+    };
+    std::thread::spawn(move || runtime.block_on(signals.each(|| cancel.request())));
+    Ok(())
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn each(mut self, request: impl Fn() -> u8) {
+        loop {
+            let received = tokio::select! {
+                received = self.interrupt.recv() => received,
+                received = self.terminate.recv() => received,
+            };
+            if received.is_none() || request() > 2 {
+                leave();
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals {
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
+    }
+
+    async fn each(mut self, request: impl Fn() -> u8) {
+        while self.interrupt.recv().await.is_some() && request() <= 2 {}
+        leave();
+    }
+}
+
+/// Three times is somebody who does not want to wait for anything. The next run goes on from what is there.
+#[expect(clippy::disallowed_methods, reason = "everything else has been asked to stop, and has not")]
+fn leave() -> ! {
+    let _ = io::stderr().flush();
+    std::process::exit(Exit::Error.code().into())
+}

@@ -1,0 +1,142 @@
+//! One run of the program: its settings, its outputs, its questions.
+
+use std::io::{self, BufRead as _, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use super::arguments::{Global, Verb};
+use crate::config::{Environment, HostChoice, Output, Settings};
+use crate::failure::{Exit, Failure, Kind};
+use crate::manifest::diagnostic::{Diagnostics, Severity};
+use crate::ops::{self, Context, Manifests};
+use crate::render::View;
+use crate::render::diagnostics::write_diagnostics;
+use crate::render::failure::{write_failure, write_failure_json};
+use crate::render::style::Styles;
+use crate::render::text::printable;
+
+/// What every verb works with.
+pub struct Session {
+    /// How this run goes.
+    pub settings: Settings,
+    /// What the program was started in.
+    pub environment: Environment,
+    /// How standard output is written.
+    pub out: View,
+    /// How standard error is written.
+    pub err: View,
+}
+
+impl Session {
+    /// Settles the settings.
+    pub fn open(global: Global, verb: &Verb, environment: Environment) -> Result<Self, Failure> {
+        let mut overrides = global.overrides();
+        match verb {
+            Verb::Plan(arguments) => arguments.add_to(&mut overrides),
+            Verb::Apply(arguments) => arguments.add_to(&mut overrides),
+            Verb::Drift(_) | Verb::Validate(_) | Verb::Adopt(_) | Verb::Get(_) | Verb::Schema => {}
+            Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
+        }
+        let settings = Settings::resolve(overrides, &environment)?;
+        let columns = environment.var("COLUMNS").and_then(|columns| columns.parse().ok());
+        let view = |is_terminal: bool| View {
+            styles: Styles::new(settings.color.applies(is_terminal, &environment)),
+            verbose: settings.verbose,
+            drawn: is_terminal,
+            columns,
+        };
+        let (out, err) = (view(environment.stdout_is_terminal), view(environment.stderr_is_terminal));
+        Ok(Self { settings, environment, out, err })
+    }
+
+    /// Opens the host.
+    pub fn context(&self) -> Result<Context, Failure> {
+        let host = ops::open(&self.settings, &self.environment)?;
+        if let HostChoice::Sim(directory) = &self.settings.host {
+            let place =
+                directory.as_ref().map_or_else(|| "in memory".to_owned(), |path| path.display().to_string());
+            self.status(&format!(
+                "simulated VirtualBox ({}): nothing real is read or changed",
+                printable(&place)
+            ));
+        }
+        Ok(Context { host, settings: self.settings.clone(), environment: self.environment.clone() })
+    }
+
+    /// Whether programs read the output.
+    pub fn is_json(&self) -> bool {
+        self.settings.output == Output::Json
+    }
+
+    /// Says something about the run, unless only results are wanted.
+    pub fn status(&self, text: &str) {
+        if !self.settings.quiet {
+            let s = &self.err.styles;
+            let _ = writeln!(io::stderr(), "{}{text}{:#}", s.faint, s.faint);
+        }
+    }
+
+    /// Says what looks like a slip in the environment.
+    pub fn warn_of_slips(&self) {
+        let s = &self.err.styles;
+        for warning in &self.settings.warnings {
+            let _ = writeln!(io::stderr(), "{}warning:{:#} {}", s.change, s.change, printable(warning));
+        }
+    }
+
+    /// Shows warnings and notes of the manifests; notes only where everything is to be shown.
+    pub fn findings(&self, findings: &Diagnostics) -> Result<(), Failure> {
+        if self.settings.quiet {
+            return Ok(());
+        }
+        let mut shown = findings.clone();
+        if !self.settings.verbose {
+            shown.list.retain(|diagnostic| diagnostic.severity != Severity::Note);
+        }
+        Ok(write_diagnostics(&mut io::stderr().lock(), &shown, &self.err)?)
+    }
+
+    /// Writes on standard output, for people.
+    pub fn print(&self, write: impl FnOnce(&mut dyn Write, &View) -> io::Result<()>) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        write(&mut out, &self.out)?;
+        Ok(out.flush()?)
+    }
+
+    /// Whether a person can be asked: both ends of the question are a terminal.
+    pub fn can_ask(&self) -> bool {
+        self.environment.stdin_is_terminal && self.environment.stderr_is_terminal && !self.is_json()
+    }
+
+    /// Asks a person for one line.
+    pub fn ask(&self, question: &str) -> Result<String, Failure> {
+        let s = &self.err.styles;
+        let mut err = io::stderr().lock();
+        write!(err, "{}{question}{:#} ", s.strong, s.strong)?;
+        err.flush()?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Shows why the run ends, and says with which code.
+    pub fn fail(&self, failure: &Failure) -> Exit {
+        if self.is_json() && failure.kind != Kind::BrokenPipe {
+            let _ = write_failure_json(&mut io::stdout(), failure);
+        }
+        let _ = write_failure(&mut io::stderr().lock(), failure, &self.err);
+        failure.kind.exit()
+    }
+}
+
+/// The manifests that the command line names; `-` is read here.
+pub fn manifests(paths: &[PathBuf]) -> Result<Manifests, Failure> {
+    // One byte more than a manifest may have: the loader says what is wrong with it.
+    const MOST: u64 = crate::manifest::node::MAX_BYTES as u64 + 1;
+    let mut stdin = None;
+    if paths.iter().any(|path| path == Path::new("-")) {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(MOST).read_to_end(&mut bytes)?;
+        stdin = Some(bytes);
+    }
+    Ok(Manifests { paths: paths.to_vec(), stdin })
+}
