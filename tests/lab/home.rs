@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use vboxmcp::host::virtualbox::{Environment, Runner, VirtualBox};
 
 use crate::lab::Lab;
 
@@ -121,6 +122,20 @@ impl<'lab> Home<'lab> {
             .env("XDG_STATE_HOME", self.root.join("state"))
             .env("XDG_CACHE_HOME", self.root.join("cache"));
         command
+    }
+
+    /// This home as the library sees it.
+    pub fn host(&self) -> VirtualBox {
+        let home = vboxmcp::host::virtualbox::Home::locate(&Environment {
+            vbox_user_home: Some(self.virtualbox()),
+            vbox_ipc_socketid: Some(self.socket.clone()),
+            ..Environment::default()
+        });
+        let variables = [
+            ("VBOX_USER_HOME".into(), self.virtualbox().into_os_string()),
+            ("VBOX_IPC_SOCKETID".into(), self.socket.clone().into()),
+        ];
+        VirtualBox::new(home, Ok(Runner::new(self.lab.vboxmanage().to_owned(), variables.into())))
     }
 
     /// Runs vboxmcp.

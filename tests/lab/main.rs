@@ -24,6 +24,7 @@
 mod guest;
 mod home;
 mod lab;
+mod os_types;
 mod smoke;
 mod transcripts;
 mod walk;
@@ -40,7 +41,12 @@ type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] =
-    &[("smoke", smoke::TESTS), ("transcripts", transcripts::TESTS), ("walk", walk::TESTS)];
+    &[
+        ("os_types", os_types::TESTS),
+        ("smoke", smoke::TESTS),
+        ("transcripts", transcripts::TESTS),
+        ("walk", walk::TESTS),
+    ];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
