@@ -80,6 +80,11 @@ pub fn after(
                 }
             }
             Address::InlineDisk(name, key) => {
+                // What this run made is known by its UUID, wherever VirtualBox put the file.
+                if let Some(made) = bindings.get(address) {
+                    entry.identity = Identity::Uuid(*made);
+                    register.entries.insert(address.clone(), entry.clone());
+                }
                 let machine_address = Address::Machine(name.clone());
                 let machine = inventory.owned_machine(&plan.stack, &machine_address);
                 let attached = machine.and_then(|machine| {

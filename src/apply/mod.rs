@@ -141,7 +141,7 @@ pub fn apply(
         blocked: plan.objects.iter().filter(|object| !object.blocked.is_empty()).count(),
         ..Outcome::default()
     };
-    let bindings: BTreeMap<Address, Uuid> = plan
+    let mut bindings: BTreeMap<Address, Uuid> = plan
         .steps
         .iter()
         .filter_map(|step| match &step.action {
@@ -161,7 +161,7 @@ pub fn apply(
     if !plan.steps.is_empty() || !membership.is_empty() {
         host.prepare().map_err(|source| ApplyError::Host { doing: "VirtualBox does not answer", source })?;
         write_register(host, &membership)?;
-        walk::walk(plan, host, cancel, sink, bindings.clone(), &mut outcome);
+        walk::walk(plan, host, cancel, sink, &mut bindings, &mut outcome);
     }
     let want = Want { states: true, ask_server: false };
     let after = host

@@ -45,7 +45,7 @@ pub fn walk(
     host: &Arc<dyn Host>,
     cancel: &Cancel,
     sink: Sink<'_>,
-    mut bindings: BTreeMap<Address, Uuid>,
+    bindings: &mut BTreeMap<Address, Uuid>,
     outcome: &mut Outcome,
 ) {
     let begun = Instant::now();

@@ -70,6 +70,13 @@ impl RegisterPlan {
                 entry.status = Status::Pending;
                 entry.identity = identity(address, member);
                 entry.applied = Value::Null;
+            } else if let (Some(entry), Some(path @ Identity::Path(_))) =
+                (register.entries.get_mut(address), &member.identity)
+            {
+                // A disk that is gone and is made again.
+                if entry.identity != *path {
+                    *entry = Entry::pending(path.clone());
+                }
             }
         }
         register
@@ -127,6 +134,10 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             });
         let registered =
             register.and_then(|register| register.entries.get(&address)).map(|entry| &entry.identity);
+        let registered = registered.filter(|identity| match identity {
+            Identity::Uuid(uuid) => scene.inventory.media.contains_key(uuid),
+            Identity::Path(_) | Identity::Network(_) => true,
+        });
         let identity = match (live, registered) {
             (Some(base), _) => Some(Identity::Uuid(base)),
             (None, Some(identity)) => Some(identity.clone()),
