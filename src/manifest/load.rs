@@ -48,7 +48,7 @@ pub struct Loaded {
     pub documents: Vec<Document>,
     /// The paths as they were given, absolute and sorted.
     pub paths: Vec<PathBuf>,
-    /// What was left out, and why.
+    /// What was left out, and why. Lowering repeats it beside its warnings.
     pub notes: Vec<Diagnostic>,
     /// What could not be read. Lowering repeats it, so that all mistakes of a run are reported together.
     pub diagnostics: Vec<Diagnostic>,

@@ -25,8 +25,8 @@ impl Report {
         let mut report = Self {
             severity: diagnostic.severity,
             code: diagnostic.code.to_owned(),
-            message: diagnostic.full_message(),
-            help: diagnostic.help.clone(),
+            message: printable(&diagnostic.full_message()),
+            help: diagnostic.help.as_deref().map(printable),
             source: None,
             labels: Vec::new(),
             related: Vec::new(),
@@ -60,10 +60,10 @@ impl Report {
 
     fn draw(&mut self, source: SourceId, labels: &[Label], sources: &Sources) {
         let text = sources.get(source);
-        self.source = Some(miette::NamedSource::new(text.name(), text.text().to_owned()));
+        self.source = Some(miette::NamedSource::new(printable(text.name()), printable(text.text())));
         for (index, label) in labels.iter().filter(|label| label.span.source == source).enumerate() {
             let range = label.span.range();
-            let text = Some(label.text.clone()).filter(|text| !text.is_empty());
+            let text = Some(printable(&label.text)).filter(|text| !text.is_empty());
             self.labels.push(if index == 0 {
                 miette::LabeledSpan::new_primary_with_span(text, range)
             } else {
@@ -71,6 +71,20 @@ impl Report {
             });
         }
     }
+}
+
+/// A text that a terminal cannot take for commands, of the same length in bytes, so that spans still fit: control characters and
+/// those that turn the direction of writing are replaced.
+fn printable(text: &str) -> String {
+    let replaced = |c: char| match c {
+        '\n' | '\t' => c,
+        '\r' => ' ',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if !c.is_control() => c,
+        c if c.len_utf8() == 1 => '?',
+        _ => '\u{b7}',
+    };
+    text.chars().map(replaced).collect()
 }
 
 impl fmt::Display for Report {
@@ -115,5 +129,18 @@ impl Diagnostics {
     /// Every diagnostic, ready for a miette report handler.
     pub fn reports(&self) -> impl Iterator<Item = Report> {
         self.list.iter().map(|diagnostic| Report::new(diagnostic, &self.sources))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_replaced_in_place() {
+        let text = "a\u{1b}[31m\u{9b}b\u{202e}c\r\nä\t";
+        let shown = printable(text);
+        assert_eq!(shown, "a?[31m\u{b7}b\u{fffd}c \nä\t");
+        assert_eq!(shown.len(), text.len());
     }
 }

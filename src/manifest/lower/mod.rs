@@ -59,7 +59,7 @@ struct Checkup<'a> {
 /// Everything that is wrong in the documents, with the warnings beside it.
 pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagnostics), Diagnostics> {
     let mut sink = Sink::default();
-    for diagnostic in &loaded.diagnostics {
+    for diagnostic in loaded.diagnostics.iter().chain(&loaded.notes) {
         sink.push(diagnostic.clone());
     }
     let mut sources = loaded.sources.clone();

@@ -51,6 +51,8 @@ fn directories_are_read_in_order_and_without_what_is_not_ours() {
     let shown = |name: &str| PathBuf::from("lab").join(name).display().to_string();
     assert_eq!(left_out, [shown("chart.yaml"), shown("compose.yaml"), shown("pod.yaml")]);
     assert_eq!(loaded.paths, [at("lab")]);
+    let (_, findings) = manifest::lower(&loaded, &context()).unwrap();
+    assert!(findings.list.iter().all(|finding| finding.code == "skipped") && findings.list.len() == 3);
 }
 
 #[test]
