@@ -65,7 +65,7 @@ pub struct Machine {
     pub state: Option<PowerState>,
     /// Its settings, all of them that are not in `unknown`.
     pub settings: Settings,
-    /// Fields that could not be read, with the reason. A path covers what is below it.
+    /// Fields that could not be read, with the reason. A path covers what is below it; a key `*` in it stands for every key.
     pub unknown: BTreeMap<FieldPath, String>,
     /// What hangs on its controllers, in the order of controller, port, device.
     pub attachments: Vec<Attachment>,
@@ -87,7 +87,11 @@ impl Machine {
 
     /// Why a field is unknown; `None` where it is known.
     pub fn why_unknown(&self, path: &FieldPath) -> Option<&str> {
-        self.unknown.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, reason)| reason.as_str())
+        let covers = |prefix: &FieldPath| {
+            let (prefix, keys) = (prefix.keys(), path.keys());
+            prefix.len() <= keys.len() && prefix.iter().zip(keys).all(|(p, key)| p == "*" || p == key)
+        };
+        self.unknown.iter().find(|(prefix, _)| covers(prefix)).map(|(_, reason)| reason.as_str())
     }
 
     /// What hangs at one place.

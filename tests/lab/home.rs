@@ -1,5 +1,6 @@
 //! One test's own VirtualBox: home, machine folder, server.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -102,6 +103,14 @@ impl<'lab> Home<'lab> {
     /// The settings file of a machine that is in the machine folder.
     pub fn settings(&self, machine: &str) -> PathBuf {
         self.machines().join(machine).join(format!("{machine}.vbox"))
+    }
+
+    /// What VirtualBox's programs must find in their environment.
+    pub fn variables(&self) -> Vec<(OsString, OsString)> {
+        vec![
+            ("VBOX_USER_HOME".into(), self.virtualbox().into()),
+            ("VBOX_IPC_SOCKETID".into(), self.socket.clone().into()),
+        ]
     }
 
     /// A program that acts on this home: vboxmcp, or one of VirtualBox's.
@@ -352,4 +361,10 @@ fn socket_folder(socket: &str) -> PathBuf {
 
 fn folder_name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Ends a process the hard way.
+pub fn kill(id: u32) {
+    // There is no safe function for it in the standard library; the shell has it built in.
+    Command::new("sh").args(["-c", "kill -KILL \"$1\"", "sh", &id.to_string()]).status().ok();
 }

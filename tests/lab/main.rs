@@ -25,6 +25,7 @@ mod guest;
 mod home;
 mod lab;
 mod os_types;
+mod reader;
 mod smoke;
 mod transcripts;
 mod walk;
@@ -43,6 +44,7 @@ type Test = (&'static str, fn(&Lab));
 const TESTS: &[(&str, &[Test])] =
     &[
         ("os_types", os_types::TESTS),
+        ("reader", reader::TESTS),
         ("smoke", smoke::TESTS),
         ("transcripts", transcripts::TESTS),
         ("walk", walk::TESTS),

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -65,10 +65,10 @@ fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).share_mode(1 | 2 | 4).open(path)
 }
 
-/// Waits until the files are there that are only on their way. All of them together wait once.
-pub fn await_renames(missing: &[PathBuf]) {
+/// Tries again while something is missing that may be on its way. The answer says that nothing is.
+pub fn with_patience(mut attempt: impl FnMut() -> bool) {
     let mut waited = Duration::ZERO;
-    while waited < PATIENCE && missing.iter().any(|path| !path.exists()) {
+    while waited < PATIENCE && !attempt() {
         thread::sleep(PAUSE);
         waited += PAUSE;
     }

@@ -13,10 +13,8 @@ use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile};
 use super::{VirtualBox, headers, live, nvram};
 use crate::host::{HostError, Inspect, Want};
-use crate::inventory::{
-    Access, AttachedMedium, HostFacts, Inventory, Machine, MarkState, Medium, PathFact, Snapshot,
-};
-use crate::model::{FieldPath, PowerState, Settings};
+use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Snapshot};
+use crate::model::FieldPath;
 
 /// Rounds until several files are believed to belong together.
 const ROUNDS: usize = 3;
@@ -64,7 +62,7 @@ impl VirtualBox {
         let mut round = 1;
         let (reading, server, lives) = loop {
             let reading = Reading::new(home, &self.cache)?;
-            let server = live::server_runs(home.socket.as_deref());
+            let server = self.probe.ask(home.socket.as_deref());
             let lives = self.lives(want, server)?;
             if round == ROUNDS || reading.is_current(home) {
                 break (reading, server, lives);
@@ -91,8 +89,31 @@ impl VirtualBox {
         for medium in global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten()) {
             inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
         }
-        for row in reading.rows.iter().filter(|row| only.is_none_or(|only| only == row.entry.uuid)) {
-            let machine = self.machine(row, &lives, &inventory.media)?;
+        let wanted = |row: &&Row| only.is_none_or(|only| only == row.entry.uuid);
+        for row in reading.rows.iter().filter(wanted) {
+            if let Err(distrust) = row.file.as_ref() {
+                let (machine, media) = self.ask(&row.entry, distrust, server);
+                inventory.machines.insert(machine.uuid, machine);
+                for medium in media {
+                    inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium));
+                }
+            }
+        }
+        let all_registries_are_known = reading.rows.iter().all(|row| row.file.is_ok());
+        for row in reading.rows.iter().filter(wanted) {
+            let Ok(file) = row.file.as_ref() else { continue };
+            let machine = match unregistered(&file.machine, &inventory.media) {
+                None => self.trusted(file, &lives)?,
+                Some(medium) => {
+                    let reason = format!("it uses medium {medium}, which is registered nowhere");
+                    let distrust = if all_registries_are_known {
+                        Distrust::Broken(reason)
+                    } else {
+                        Distrust::Unknown(reason)
+                    };
+                    self.ask(&row.entry, &distrust, server).0
+                }
+            };
             inventory.machines.insert(machine.uuid, machine);
         }
         Ok(inventory)
@@ -108,27 +129,10 @@ impl VirtualBox {
         Ok(Lives::Known { running: live::running(self.runner()?)?, server: true })
     }
 
-    fn machine(
-        &self,
-        row: &Row,
-        lives: &Lives,
-        media: &BTreeMap<Uuid, Medium>,
-    ) -> Result<Machine, HostError> {
-        let file = match row.file.as_ref() {
-            Ok(file) => file,
-            Err(distrust) => return Ok(unreadable(row, distrust)),
-        };
+    /// A machine whose file is the answer.
+    fn trusted(&self, file: &MachineFile, lives: &Lives) -> Result<Machine, HostError> {
         let mut machine = file.machine.clone();
-        if let Some(store) = &file.nvram {
-            match nvram::secure_boot(store) {
-                Ok(enabled) => machine.settings.secure_boot = Some(enabled),
-                Err(reason) => drop(machine.unknown.insert(FieldPath::of(["secureBoot"]), reason)),
-            }
-        }
-        if let Some(medium) = unregistered(&machine, media) {
-            let reason = format!("it uses medium {medium}, which is registered nowhere");
-            return Ok(unreadable(row, &Distrust::Broken(reason)));
-        }
+        read_secure_boot(&mut machine, file.nvram.as_deref());
         machine.state = match lives {
             Lives::Unasked => None,
             Lives::Known { server: false, .. } => machine.state,
@@ -138,13 +142,6 @@ impl VirtualBox {
             },
         };
         Ok(machine)
-    }
-
-    /// The state that VirtualBox itself tells.
-    fn ask_state(&self, machine: Uuid) -> Result<Option<PowerState>, HostError> {
-        let output = self.runner()?.read(["showvminfo", &machine.to_string(), "--machinereadable"])?;
-        let word = output.stdout.lines().find_map(|line| line.strip_prefix("VMState=\"")?.strip_suffix('"'));
-        Ok(word.map(PowerState::parse_or_other))
     }
 }
 
@@ -160,6 +157,7 @@ fn with_header(mut medium: Medium) -> Medium {
     let header = headers::read(&medium.location, &medium.format, medium.kind, medium.uuid);
     medium.size = header.size;
     medium.variant = header.variant;
+    medium.parent = medium.parent.or(header.parent);
     medium.health = header.health;
     medium
 }
@@ -175,23 +173,11 @@ fn unregistered(machine: &Machine, media: &BTreeMap<Uuid, Medium>) -> Option<Uui
     attached.chain(kept).find(|uuid| !media.contains_key(uuid))
 }
 
-fn unreadable(row: &Row, distrust: &Distrust) -> Machine {
-    let reason = distrust.reason().to_owned();
-    Machine {
-        uuid: row.entry.uuid,
-        name: None,
-        access: match distrust {
-            Distrust::Broken(_) => Access::Inaccessible { reason },
-            Distrust::Unknown(_) => Access::Unreadable { reason },
-        },
-        settings_file: row.entry.file.clone(),
-        state: None,
-        settings: Settings::default(),
-        unknown: BTreeMap::new(),
-        attachments: Vec::new(),
-        snapshots: None,
-        current_snapshot: None,
-        mark: MarkState::None,
-        beyond: Vec::new(),
+/// Reads the secure boot switch, where the firmware has one.
+pub(super) fn read_secure_boot(machine: &mut Machine, store: Option<&Path>) {
+    match store.map(nvram::secure_boot) {
+        Some(Ok(enabled)) => machine.settings.secure_boot = Some(enabled),
+        Some(Err(reason)) => drop(machine.unknown.insert(FieldPath::of(["secureBoot"]), reason)),
+        None => {}
     }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -15,7 +17,29 @@ use crate::host::HostError;
 use crate::inventory::Machine;
 use crate::model::PowerState;
 
-/// Whether VirtualBox's server runs; `None` where the socket does not tell.
+/// The question whether VirtualBox's server runs.
+///
+/// Connecting to its socket answers it, but thousands of connections in a second break the server (measured: it ran out of
+/// file descriptors and hung). That it runs is therefore believed for a moment; that it does not is never remembered.
+#[derive(Debug, Default)]
+pub struct Probe(Mutex<Option<Instant>>);
+
+impl Probe {
+    const BELIEVED: Duration = Duration::from_millis(200);
+
+    /// Whether the server runs; `None` where the socket does not tell.
+    pub fn ask(&self, socket: Option<&Path>) -> Option<bool> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|seen| seen.elapsed() < Self::BELIEVED) {
+            return Some(true);
+        }
+        let answer = server_runs(socket);
+        *seen = (answer == Some(true)).then(Instant::now);
+        answer
+    }
+}
+
+/// Whether the server runs right now.
 #[cfg(unix)]
 pub fn server_runs(socket: Option<&Path>) -> Option<bool> {
     match std::os::unix::net::UnixStream::connect(socket?) {
@@ -27,7 +51,7 @@ pub fn server_runs(socket: Option<&Path>) -> Option<bool> {
     }
 }
 
-/// Whether VirtualBox's server runs: there is no socket to ask.
+/// Whether the server runs: there is no socket to ask.
 #[cfg(not(unix))]
 pub fn server_runs(_: Option<&Path>) -> Option<bool> {
     None

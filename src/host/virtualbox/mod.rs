@@ -1,11 +1,13 @@
 //! The real VirtualBox: its settings files are read, VBoxManage changes it.
 
 mod argv;
+mod ask;
 pub(in crate::host) mod classify;
 mod command;
 mod files;
 mod headers;
 pub mod home;
+mod info;
 mod inspect;
 mod live;
 pub mod locate;
@@ -32,6 +34,7 @@ pub struct VirtualBox {
     home: Home,
     runner: Result<Runner, Vec<String>>,
     cache: registry::Cache,
+    probe: live::Probe,
     spellings: OnceLock<Spellings>,
     /// The server that was started here.
     server: Mutex<Option<Server>>,
@@ -45,6 +48,7 @@ impl VirtualBox {
             home,
             runner,
             cache: registry::Cache::default(),
+            probe: live::Probe::default(),
             spellings: OnceLock::new(),
             server: Mutex::default(),
         }

@@ -43,19 +43,14 @@ impl Reading {
     pub fn new(home: &Home, cache: &Cache) -> Result<Self, HostError> {
         let (stamp, global) = read_registry(home, cache)?;
         let mut known = cache.machines.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut missing = Vec::new();
-        let mut rows = Vec::with_capacity(global.machines.len());
-        for entry in &global.machines {
-            let stamp = files::stamp(&entry.file);
-            if stamp.is_none() {
-                missing.push(entry.file.clone());
+        let mut rows: Vec<Row> = global.machines.iter().map(|entry| Row::read(entry, &known)).collect();
+        // A file that is being replaced is missing for a moment. All that are missing wait together.
+        files::with_patience(|| {
+            for row in rows.iter_mut().filter(|row| row.stamp.is_none()) {
+                *row = Row::read(&row.entry, &known);
             }
-            rows.push(Row { entry: entry.clone(), stamp, file: Arc::new(Err(gone())) });
-        }
-        files::await_renames(&missing);
-        for row in &mut rows {
-            (row.stamp, row.file) = read_row(&row.entry, row.stamp, &known);
-        }
+            rows.iter().all(|row| row.stamp.is_some())
+        });
         *known = rows
             .iter()
             .filter_map(|row| Some((row.entry.file.clone(), (row.stamp?, Arc::clone(&row.file)))))
@@ -70,22 +65,26 @@ impl Reading {
     }
 }
 
-fn gone() -> Distrust {
-    Distrust::Broken("its settings file does not exist".to_owned())
-}
-
 fn read_registry(home: &Home, cache: &Cache) -> Result<(Option<Stamp>, Arc<GlobalFile>), HostError> {
     let path = home.registry();
     let mut known = cache.global.lock().unwrap_or_else(PoisonError::into_inner);
-    if files::stamp(&path).is_none() && home.folder.is_dir() {
-        files::await_renames(std::slice::from_ref(&path));
-    }
     if let Some((stamp, file)) = &*known
         && files::stamp(&path) == Some(*stamp)
     {
         return Ok((Some(*stamp), Arc::clone(file)));
     }
-    let (stamp, text) = match files::read(&path) {
+    let is_missing = |read: &io::Result<(Stamp, String)>| {
+        read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let mut read = files::read(&path);
+    // Nobody replaces a registry in a home that is not there.
+    if is_missing(&read) && home.folder.is_dir() {
+        files::with_patience(|| {
+            read = files::read(&path);
+            !is_missing(&read)
+        });
+    }
+    let (stamp, text) = match read {
         Ok(read) => read,
         // A home that nobody has used yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, Arc::default())),
@@ -107,26 +106,28 @@ fn hint_at_previous(detail: &str, home: &Home) -> String {
     }
 }
 
-fn read_row(
-    entry: &MachineEntry,
-    stamp: Option<Stamp>,
-    known: &HashMap<PathBuf, (Stamp, Arc<MachineResult>)>,
-) -> (Option<Stamp>, Arc<MachineResult>) {
-    if let Some((known, file)) = known.get(&entry.file)
-        && Some(*known) == stamp
-        && file.as_ref().as_ref().map_or(true, |file| file.machine.uuid == entry.uuid)
-    {
-        return (stamp, Arc::clone(file));
-    }
-    match files::read(&entry.file) {
-        Ok((stamp, text)) => (Some(stamp), Arc::new(read_machine(&text, entry.uuid, &entry.file))),
-        Err(error) => {
-            let reason = match error.kind() {
-                io::ErrorKind::NotFound => gone(),
-                io::ErrorKind::InvalidData => Distrust::Broken("its settings file is no text".to_owned()),
-                _ => Distrust::Broken(format!("its settings file cannot be read: {error}")),
-            };
-            (None, Arc::new(Err(reason)))
+impl Row {
+    /// Reads one file, unless it is what it was. Without a stamp the file was missing.
+    fn read(entry: &MachineEntry, known: &HashMap<PathBuf, (Stamp, Arc<MachineResult>)>) -> Self {
+        let row = |stamp, file| Self { entry: entry.clone(), file, stamp };
+        if let Some((stamp, file)) = known.get(&entry.file)
+            && Some(*stamp) == files::stamp(&entry.file)
+            && file.as_ref().as_ref().is_ok_and(|file| file.machine.uuid == entry.uuid)
+        {
+            return row(Some(*stamp), Arc::clone(file));
+        }
+        match files::read(&entry.file) {
+            Ok((stamp, text)) => row(Some(stamp), Arc::new(read_machine(&text, entry.uuid, &entry.file))),
+            Err(error) => {
+                let (stamp, reason) = match error.kind() {
+                    io::ErrorKind::NotFound => (None, "its settings file does not exist".to_owned()),
+                    io::ErrorKind::InvalidData => {
+                        (files::stamp(&entry.file), "its settings file is no text".to_owned())
+                    }
+                    _ => (files::stamp(&entry.file), format!("its settings file cannot be read: {error}")),
+                };
+                row(stamp, Arc::new(Err(Distrust::Broken(reason))))
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use global::{GlobalFile, MachineEntry, read_global};
-pub use machine::{MachineFile, read_machine};
+pub use machine::{MachineFile, read_machine, without_screen_suffix};
 
 use document::Element;
 
