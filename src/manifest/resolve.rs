@@ -162,8 +162,9 @@ impl Scope<'_> {
         let diagnostic = match failure {
             EvalError::Overflow => error("the result does not fit 64 bits"),
             EvalError::DivisionByZero => error("this divides by zero"),
-            EvalError::NoIndex => error("only members of a replicated machine have an index")
-                .help("write `replicas: 1` (or more) in the machine's spec"),
+            EvalError::NoIndex => {
+                error("there is no index here").help("only the `spec` of a machine with `replicas` has one")
+            }
             EvalError::NotAnInteger(name) => error("arithmetic needs whole numbers").at_all(
                 resolved.origins.iter().filter(|label| label.text.contains(&format!("`{name}`"))).cloned(),
             ),

@@ -52,8 +52,31 @@ pub(super) fn rules(docs: &[Doc<'_>], checkup: &Checkup<'_>, sink: &mut Sink) {
                 .collect()
         },
     );
+    disk_files(checkup, sink);
     former_names(checkup, sink);
     external(checkup, sink);
+}
+
+/// The file of a `Disk` document is no other disk's.
+fn disk_files(checkup: &Checkup<'_>, sink: &mut Sink) {
+    let inline = checkup.members.iter().flat_map(|member| {
+        let disks = member.spec.get("disks").map(Checked::members).unwrap_or_default();
+        disks.iter().filter_map(|disk| text_of(&disk.value, "location"))
+    });
+    let mut seen: BTreeMap<&str, &Checked> = inline.collect();
+    for disk in &checkup.disks {
+        let Some((file, value)) = text_of(&disk.spec, "location") else { continue };
+        match seen.get(file) {
+            Some(first) => conflict(
+                sink,
+                format!("two disks are the file `{file}`"),
+                (value, "again here"),
+                (first, "first here"),
+                "write another `location`; a machine attaches the disk of another document by `disk: NAME`",
+            ),
+            None => drop(seen.insert(file, value)),
+        }
+    }
 }
 
 /// Names of documents of one kind.
@@ -149,6 +172,8 @@ fn host_ports(checkup: &Checkup<'_>, sink: &mut Sink) {
             let same = first.value.span() == listener.value.span();
             let message = if same {
                 format!("port {port} of the host is used by every member of a replicated machine")
+            } else if first.who == listener.who {
+                format!("port {port} of the host is used twice by `{}`", first.who)
             } else {
                 format!("port {port} of the host is used by `{}` and by `{}`", first.who, listener.who)
             };
@@ -159,7 +184,8 @@ fn host_ports(checkup: &Checkup<'_>, sink: &mut Sink) {
                     listener.rule.guest_port
                 )
             } else {
-                "both machines would start, and one of them would not be reached: give it another port, or `auto`".to_owned()
+                "VirtualBox would start both, and one would not be reached: give it another port, or `auto`"
+                    .to_owned()
             };
             let diagnostic = Diagnostic::error("port-in-use", message).help(help);
             sink.push(if same {
