@@ -1,4 +1,5 @@
-//! The table `src/model/os_types.json`: what `createvm --default` makes of each guest operating system beyond plain `createvm`.
+//! The table `src/model/os_types.json`: what plain `createvm` makes of each guest operating system, and `createvm --default`
+//! beyond it.
 //!
 //! `VBOXMCP_UPDATE=1` writes it anew from all types of the VirtualBox at hand; without, some types are compared with it.
 
@@ -10,6 +11,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use vboxmcp::host::{Inspect as _, Want};
 use vboxmcp::model::Settings;
+use vboxmcp::model::os_type::BASE;
 
 use crate::Test;
 use crate::home::{Home, is_set};
@@ -80,7 +82,9 @@ fn the_table_is_what_virtualbox_recommends(lab: &Lab) {
     };
     let row = |(&id, &description): (&&str, &&str)| {
         let (plain, recommended) = (settings("plain", id), settings("default", id));
-        (id.to_owned(), json!({"description": description, "settings": recommendation(&plain, &recommended)}))
+        let made = made(&plain, &settings("plain", BASE), id);
+        let settings = recommendation(&plain, &recommended);
+        (id.to_owned(), json!({"description": description, "plain": made, "settings": settings}))
     };
     let rows: BTreeMap<String, Value> = wanted.iter().map(row).collect();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/os_types.json");
@@ -91,7 +95,9 @@ fn the_table_is_what_virtualbox_recommends(lab: &Lab) {
         serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     for (id, row) in &rows {
         assert_eq!(committed.get(id), Some(row), "{id}: VBOXMCP_UPDATE=1 writes the table anew");
-        serde_json::from_value::<Settings>(row["settings"].clone()).expect("settings");
+        for part in ["plain", "settings"] {
+            serde_json::from_value::<Settings>(row[part].clone()).expect("settings");
+        }
     }
 }
 
@@ -110,6 +116,20 @@ fn os_types(home: &Home) -> BTreeMap<String, String> {
     }
     assert!(found.len() > 150, "{list}");
     found
+}
+
+/// What plain `createvm` makes, where it is not what it makes of [`BASE`].
+fn made(plain: &Value, base: &Value, id: &str) -> Value {
+    let of = |settings: &Value| {
+        let mut tree = settings.clone();
+        let Value::Object(map) = &mut tree else { panic!("settings are an object") };
+        map.retain(|key, _| !LEFT_OUT.contains(&key.as_str()));
+        let adapter = &settings["nics"]["1"]["type"];
+        assert!(adapter.is_string(), "{id}: {}", settings["nics"]);
+        map.insert("nics".to_owned(), json!({"1": {"type": adapter}}));
+        tree
+    };
+    if id == BASE { of(plain) } else { difference(&of(base), &of(plain)).unwrap_or_else(|| json!({})) }
 }
 
 /// What has to be set after plain `createvm`.
