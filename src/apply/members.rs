@@ -116,6 +116,10 @@ pub fn after(
     {
         register.paths.clone_from(paths);
     }
+    // The paths are kept for the next prune; a stack without members has nothing to prune, and leaves nothing behind.
+    if register.entries.is_empty() {
+        register.paths.clear();
+    }
     let mut writes = register.writes(&plan.stack)?;
     writes.extend(forget_elsewhere(plan, inventory)?);
     Ok(writes)

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::Context;
 use super::plan::read;
 use crate::failure::Failure;
-use crate::inventory::{AttachedMedium, Inventory, Machine, MediumHealth, MediumKind, Ownership};
+use crate::inventory::{Access, AttachedMedium, Inventory, Machine, MediumHealth, MediumKind, Ownership};
 use crate::model::Address;
 
 /// What is there.
@@ -105,7 +105,11 @@ fn row(machine: &Machine, inventory: &Inventory) -> MachineRow {
     MachineRow {
         uuid: machine.uuid,
         name: machine.name.clone(),
-        state: machine.state.as_ref().map(ToString::to_string),
+        state: match machine.access {
+            Access::Inaccessible { .. } => Some("inaccessible".to_owned()),
+            Access::Unreadable { .. } => Some("unreadable".to_owned()),
+            Access::Settings | Access::ShowVmInfo { .. } => machine.state.as_ref().map(ToString::to_string),
+        },
         cpus: machine.settings.cpus,
         memory: machine.settings.memory.map(|memory| memory.0),
         stack,
