@@ -8,7 +8,7 @@ use super::arguments::{Permissions, Prune};
 use super::run::{self, Approval, Question};
 use super::session::{Session, manifests};
 use crate::config::Overrides;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, PlanRequest};
 
 /// Make VirtualBox match the manifests.
@@ -23,11 +23,17 @@ Examples:
   vboxmcp apply lab.yaml                             show the plan, ask, do it
   vboxmcp apply lab.yaml --yes --allow downtime      in a script; guests may be restarted
   vboxmcp apply lab.yaml --plan-hash 8d0f…           only the plan that was shown
+  vboxmcp apply --plan lab.plan                      a plan that was kept with `plan --out`
   vboxmcp apply lab.yaml --host sim:demo --yes       on a simulated VirtualBox, kept in ./demo")]
 pub struct Arguments {
     /// Files, directories, `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Run a plan that `plan --out` kept, if nothing that it was made from has moved; does not ask
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "paths", "allow", "all_or_nothing", "max_destroy_data", "max_downtime", "prune", "max_prune",
+    ])]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub approval: Approval,
     #[command(flatten)]
@@ -46,6 +52,13 @@ impl Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
+    if let Some(path) = &arguments.plan {
+        let path = session.environment.directory.join(path);
+        let bytes = std::fs::read(&path).map_err(|error| {
+            Failure::new(Kind::Usage, format!("cannot read the plan {}: {error}", path.display()))
+        })?;
+        return run::saved(session, &context, &arguments.approval, &ops::saved::from_bytes(&bytes)?);
+    }
     let request = PlanRequest { manifests: manifests(&arguments.paths)? };
     let plan = || ops::plan(&context, &request);
     run::consented(session, &context, &arguments.approval, Question::Plan, &plan)

@@ -7,9 +7,10 @@ use clap::Args;
 use super::arguments::{Permissions, Prune};
 use super::session::{Session, manifests};
 use crate::config::Overrides;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, PlanRequest};
 use crate::render::plan::{write_plan, write_plan_json};
+use crate::render::text::printable;
 
 /// Show what apply would do.
 ///
@@ -22,7 +23,8 @@ Examples:
   vboxmcp plan lab.yaml                          what would be done
   vboxmcp plan --allow downtime,power-cut        with more permitted
   vboxmcp plan --detailed-exitcode               exit code 2 where there is something to do
-  vboxmcp plan -o json | jq .hash                the hash that `apply --plan-hash` takes")]
+  vboxmcp plan -o json | jq .hash                the hash that `apply --plan-hash` takes
+  vboxmcp plan --out lab.plan                    keep it; `vboxmcp apply --plan lab.plan` runs it")]
 pub struct Arguments {
     /// Files, directories, `-` for standard input
     #[arg(value_name = "PATH")]
@@ -30,6 +32,9 @@ pub struct Arguments {
     /// Exit with 2 where there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Keep the plan in a file for `apply --plan`; it holds no secrets
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub permissions: Permissions,
     #[command(flatten)]
@@ -53,6 +58,16 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     session.print(|out, view| {
         if session.is_json() { write_plan_json(out, plan) } else { write_plan(out, plan, view) }
     })?;
+    if let Some(path) = &arguments.out {
+        let path = session.environment.directory.join(path);
+        std::fs::write(&path, ops::saved::to_bytes(plan)).map_err(|error| {
+            Failure::new(Kind::Other, format!("cannot write the plan to {}: {error}", path.display()))
+        })?;
+        session.status(&format!(
+            "kept in {0}: `vboxmcp apply --plan {0}`",
+            printable(&path.display().to_string())
+        ));
+    }
     Ok(match plan.is_empty() {
         // A plan that may not run is shown all the same, and scripts must not take it for an empty one.
         _ if !plan.refusals.is_empty() => Exit::Refused,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::print_json;
 use super::session::Session;
-use crate::apply::{Cancel, Outcome};
+use crate::apply::{Cancel, Outcome, Sink};
 use crate::event::Event;
 use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, Consent, Context, PlanResponse};
@@ -30,6 +30,12 @@ pub struct Approval {
     /// How long to wait for another run, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub lock_timeout: u64,
+}
+
+impl Approval {
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.lock_timeout)
+    }
 }
 
 #[derive(Serialize)]
@@ -61,6 +67,42 @@ pub fn consented(
     let response = again()?;
     session.findings(&response.findings)?;
     let plan = &response.plan;
+    show(session, plan, approval)?;
+    // What only the register would show is no change, and needs no consent.
+    if plan.steps.is_empty() {
+        if !ops::has_pending_writes(&response)? {
+            return end(session, plan, &untouched(plan));
+        }
+    } else {
+        match question {
+            Question::Stack(given) => confirm_stack(session, plan, given)?,
+            Question::Plan => approve(session, plan, approval)?,
+        }
+    }
+    let consent = Consent { hash: plan.hash.clone(), lock_timeout: approval.patience() };
+    let outcome = follow(session, plan, |cancel, sink| ops::apply(context, &consent, again, cancel, sink))?;
+    end(session, plan, &outcome)
+}
+
+/// Shows a plan that was kept and runs it: naming its file is the consent.
+pub fn saved(
+    session: &Session,
+    context: &Context,
+    approval: &Approval,
+    plan: &Plan,
+) -> Result<Exit, Failure> {
+    show(session, plan, approval)?;
+    if plan.is_empty() {
+        return end(session, plan, &untouched(plan));
+    }
+    let outcome = follow(session, plan, |cancel, sink| {
+        ops::saved::apply_saved(context, plan, approval.patience(), cancel, sink)
+    })?;
+    end(session, plan, &outcome)
+}
+
+/// The plan for the eyes, and the refusals that need no host.
+fn show(session: &Session, plan: &Plan, approval: &Approval) -> Result<(), Failure> {
     if session.is_json() {
         print_json(&Document::Plan { version: 1, plan })?;
     } else {
@@ -69,32 +111,29 @@ pub fn consented(
     if let Some(hash) = &approval.plan_hash {
         expect_hash(plan, hash)?;
     }
-    if let Some(failure) = ops::refused(plan) {
-        return Err(failure);
-    }
-    // What only the register would show is no change, and needs no consent.
-    if plan.steps.is_empty() {
-        if !ops::has_pending_writes(&response)? {
-            let blocked = plan.objects.iter().filter(|object| !object.blocked.is_empty()).count();
-            return end(session, plan, &Outcome { plan: plan.hash.clone(), blocked, ..Outcome::default() });
-        }
-    } else {
-        match question {
-            Question::Stack(given) => confirm_stack(session, plan, given)?,
-            Question::Plan => approve(session, plan, approval)?,
-        }
-    }
-    let consent =
-        Consent { hash: plan.hash.clone(), lock_timeout: Duration::from_secs(approval.lock_timeout) };
+    ops::refused(plan).map_or(Ok(()), Err)
+}
+
+/// Runs something while a person or a program follows it, and Ctrl-C stops it.
+fn follow(
+    session: &Session,
+    plan: &Plan,
+    run: impl FnOnce(&Cancel, Sink<'_>) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
     let cancel = Cancel::default();
     listen(&cancel)?;
     let progress = progress(session, plan);
-    let sink = |event: Event| progress.event(&event);
-    let result = ops::apply(context, &consent, again, &cancel, &sink);
+    let result = run(&cancel, &|event: Event| progress.event(&event));
     let written = progress.finish();
     let outcome = result?;
     written?;
-    end(session, plan, &outcome)
+    Ok(outcome)
+}
+
+/// The end of a run that had nothing to do.
+fn untouched(plan: &Plan) -> Outcome {
+    let blocked = plan.objects.iter().filter(|object| !object.blocked.is_empty()).count();
+    Outcome { plan: plan.hash.clone(), blocked, ..Outcome::default() }
 }
 
 fn end(session: &Session, plan: &Plan, outcome: &Outcome) -> Result<Exit, Failure> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::View;
 use super::diagnostics::write_diagnostics;
-use super::text::printable;
+use super::text::{printable, printable_lines};
 use crate::failure::{Failure, Kind};
 use crate::manifest::diagnostic::Record;
 
@@ -20,11 +20,13 @@ pub fn write_failure(out: &mut dyn Write, failure: &Failure, view: &View) -> io:
         write_diagnostics(out, diagnostics, view)?;
     }
     let mut messages = failure.chain().into_iter();
+    // Further lines of a message are indented, so that none of them passes for a line of ours.
+    let indented = |message: &str| printable_lines(message).replace('\n', "\n  ");
     if let Some(message) = messages.next() {
-        writeln!(out, "{}error:{:#} {}", s.remove, s.remove, printable(&message))?;
+        writeln!(out, "{}error:{:#} {}", s.remove, s.remove, indented(&message))?;
     }
     for message in messages {
-        writeln!(out, "{}caused by:{:#} {}", s.remove, s.remove, printable(&message))?;
+        writeln!(out, "{}caused by:{:#} {}", s.remove, s.remove, indented(&message))?;
     }
     for hint in &failure.hints {
         writeln!(out, "{}hint:{:#} {}", s.hint, s.hint, printable(hint))?;

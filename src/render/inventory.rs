@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::View;
 use super::table::Table;
 use super::text::printable;
-use super::value::{lines, spelled};
+use super::value::{lines, place, spelled};
 use crate::diff::tree;
 use crate::inventory::{AttachedMedium, Inventory, Machine, Problem, Snapshot};
 use crate::model::{Bytes, FieldPath, Mebibytes};
@@ -141,12 +141,15 @@ fn write_settings(out: &mut dyn Write, machine: &Machine, view: &View) -> io::Re
     let of_interest = |path: &FieldPath| {
         view.verbose || path.keys().first().is_some_and(|key| OF_INTEREST.contains(&key.as_str()))
     };
-    let shown: Vec<_> = leaves
+    let mut shown: Vec<_> = leaves
         .into_iter()
         .filter(|(path, value)| {
-            of_interest(path) && !value.as_object().is_some_and(serde_json::Map::is_empty)
+            of_interest(path)
+                && !value.as_object().is_some_and(serde_json::Map::is_empty)
+                && (view.verbose || !says_nothing(path, value))
         })
         .collect();
+    shown.sort_by_key(|(path, _)| place(path));
     let widest = shown.iter().map(|(path, _)| path.to_string().chars().count()).max().unwrap_or(0).min(44);
     for (path, value) in shown {
         let name = printable(&path.to_string());
@@ -161,6 +164,14 @@ fn write_settings(out: &mut dyn Write, machine: &Machine, view: &View) -> io::Re
         }
     }
     Ok(())
+}
+
+/// Values of adapters, controllers and texts that are what everybody has who set nothing.
+fn says_nothing(path: &FieldPath, value: &serde_json::Value) -> bool {
+    let detail = path.keys().len() > 1;
+    value == ""
+        || value.as_array().is_some_and(Vec::is_empty)
+        || (detail && (value == &serde_json::Value::Bool(false) || value == 0))
 }
 
 fn write_snapshot(

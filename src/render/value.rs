@@ -76,6 +76,18 @@ fn scalar(text: &str) -> String {
     }
 }
 
+/// Where a field stands in a manifest as people write them: what the machine is, what hangs on it, what it does.
+pub fn place(path: &FieldPath) -> usize {
+    const FIRST: &[&str] =
+        &["name", "groups", "osType", "description", "firmware", "chipset", "cpus", "memory"];
+    const LAST: &[&str] =
+        &["controllers", "disks", "dvds", "nics", "sharedFolders", "extraData", "guestProperties", "state"];
+    let key = path.keys().first().map_or("", String::as_str);
+    let first = FIRST.iter().position(|name| *name == key);
+    let last = || LAST.iter().position(|name| *name == key).map(|at| FIRST.len() + 1 + at);
+    first.or_else(last).unwrap_or(FIRST.len())
+}
+
 /// Whether a value is a text of several lines, which is shown line by line.
 pub fn lines(value: Option<&Value>) -> Option<&str> {
     value.and_then(Value::as_str).filter(|text| text.trim_end().contains('\n'))

@@ -12,7 +12,7 @@ use crate::model::{Danger, FieldPath};
 use crate::plan::{ObjectPlan, Operation, PlannedField};
 use crate::render::View;
 use crate::render::text::{count, printable, printable_lines};
-use crate::render::value::{lines, spelled};
+use crate::render::value::{lines, place, spelled};
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,10 +60,12 @@ pub struct Row {
     pub source: Option<String>,
 }
 
-/// All rows of an object that are to be shown.
+/// All rows of an object that are to be shown, in the order in which people write manifests.
 pub fn rows(object: &ObjectPlan, view: &View) -> Vec<Row> {
-    let shown = object.fields.iter().filter(|field| view.verbose || !field.recommended);
-    shown.flat_map(|field| field_rows(object.operation, field)).collect()
+    let mut shown: Vec<&PlannedField> =
+        object.fields.iter().filter(|field| view.verbose || !field.recommended).collect();
+    shown.sort_by_key(|field| place(&field.difference.path));
+    shown.into_iter().flat_map(|field| field_rows(object.operation, field)).collect()
 }
 
 fn field_rows(operation: Operation, field: &PlannedField) -> Vec<Row> {

@@ -52,17 +52,17 @@ fn fields_show_before_after_and_why() {
         shown(&plan(&objects, &more), false),
         "\
 ~ vm/db (downtime)
-    ~ memory                       2GiB -> 4GiB  lab.yaml:12
-    ~ cpus                         1 -> 2  (drift: as declared at the last apply)  lab.yaml:11
-    ~ nics.1.nat.portForwards.ssh  2223:22 -> 2222:22  (drift overridden: 2200:22 at the last apply)  lab.yaml:14
-    - nics.1.nat.portForwards.old  8080:80
-    + sharedFolders.src.hostPath   /srv  lab.yaml:20
-    + sharedFolders.src.readOnly   true  lab.yaml:20
     ~ description  lab.yaml:9
             one
           - 2
           + two
+    ~ cpus                         1 -> 2  (drift: as declared at the last apply)  lab.yaml:11
+    ~ memory                       2GiB -> 4GiB  lab.yaml:12
     ! cpuHotplug                   unknown (showvminfo omits it) -> true  lab.yaml:10
+    ~ nics.1.nat.portForwards.ssh  2223:22 -> 2222:22  (drift overridden: 2200:22 at the last apply)  lab.yaml:14
+    - nics.1.nat.portForwards.old  8080:80
+    + sharedFolders.src.hostPath   /srv  lab.yaml:20
+    + sharedFolders.src.readOnly   true  lab.yaml:20
     > restarts the guest
     blocked: cpuHotplug is declared and its live value is not known
 
