@@ -8,8 +8,7 @@ use super::arguments::Permissions;
 use super::run::{self, Approval, Question};
 use super::session::{Session, manifests};
 use crate::failure::{Exit, Failure};
-use crate::ops::{self, DestroyRequest};
-use crate::plan::DestroyOptions;
+use crate::ops::{self, DestroyOptions, DestroyRequest};
 
 /// Remove what the manifests declare.
 ///

@@ -3,15 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
-use super::print_json;
 use super::session::{Session, manifests};
-use crate::diff::{FieldDifference, Finding};
 use crate::failure::{Exit, Failure};
-use crate::model::Address;
 use crate::ops::{self, PlanRequest};
-use crate::render::drift::write_drift;
+use crate::render::drift::{write_drift, write_drift_json};
 
 /// Show what somebody else changed since the last apply.
 ///
@@ -28,42 +24,13 @@ pub struct Arguments {
     pub paths: Vec<PathBuf>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    r#type: &'static str,
-    version: u32,
-    drift: bool,
-    objects: Vec<Drifted<'a>>,
-    lost: &'a [Address],
-    pending: usize,
-    notes: &'a [Finding],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Drifted<'a> {
-    address: &'a Address,
-    fields: &'a [FieldDifference],
-}
-
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     let request = PlanRequest { manifests: manifests(&arguments.paths)? };
     let report = ops::drift(&context, &request)?;
     session.findings(&report.response.findings)?;
-    if session.is_json() {
-        print_json(&Document {
-            r#type: "drift",
-            version: 1,
-            drift: report.has_drift(),
-            objects: report.drifted.iter().map(|(address, fields)| Drifted { address, fields }).collect(),
-            lost: &report.lost,
-            pending: report.pending,
-            notes: report.notes(),
-        })?;
-    } else {
-        session.print(|out, view| write_drift(out, &report, view))?;
-    }
+    session.print(|out, view| {
+        if session.is_json() { write_drift_json(out, &report) } else { write_drift(out, &report, view) }
+    })?;
     Ok(if report.has_drift() { Exit::Drift } else { Exit::Done })
 }

@@ -1,16 +1,16 @@
 //! `vboxmcp get`
 
 use clap::Args;
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::print_json;
 use super::session::Session;
 use crate::failure::{Exit, Failure, Kind};
-use crate::inventory::{Machine, Problem};
 use crate::model::Address;
-use crate::ops::{self, DiskRow, GetResponse, MachineRow};
-use crate::render::inventory::{write_disks, write_machine, write_machines, write_problems};
+use crate::ops::{self, GetResponse, MachineRow};
+use crate::render::inventory::{
+    write_disks, write_disks_json, write_machine, write_machine_json, write_machines, write_machines_json,
+    write_problems,
+};
 
 /// List what VirtualBox has.
 ///
@@ -28,47 +28,39 @@ pub struct Arguments {
     pub what: String,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
-enum Document<'a> {
-    #[serde(rename_all = "camelCase")]
-    Machines { version: u32, machines: &'a [MachineRow], problems: &'a [Problem] },
-    #[serde(rename_all = "camelCase")]
-    Disks { version: u32, disks: &'a [DiskRow], problems: &'a [Problem] },
-    #[serde(rename_all = "camelCase")]
-    Machine { version: u32, row: &'a MachineRow, machine: &'a Machine },
-}
-
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     let response = ops::get(&context)?;
-    let (machines, disks) = (response.machines.as_slice(), response.disks.as_slice());
-    let problems = response.inventory.problems.as_slice();
     match arguments.what.as_str() {
-        "machines" | "machine" | "vms" | "vm" if session.is_json() => {
-            print_json(&Document::Machines { version: 1, machines, problems })?;
-        }
-        "machines" | "machine" | "vms" | "vm" => {
-            session.print(|out, view| write_machines(out, machines, view))?;
-            write_problems(&mut std::io::stderr().lock(), problems, &session.err)?;
-        }
-        "disks" | "disk" if session.is_json() => {
-            print_json(&Document::Disks { version: 1, disks, problems })?;
-        }
-        "disks" | "disk" => {
-            session.print(|out, view| write_disks(out, disks, view))?;
-            write_problems(&mut std::io::stderr().lock(), problems, &session.err)?;
-        }
-        what => {
-            for row in chosen(&response, what)? {
-                let Some(machine) = response.inventory.machines.get(&row.uuid) else { continue };
-                if session.is_json() {
-                    print_json(&Document::Machine { version: 1, row, machine })?;
-                } else {
-                    session.print(|out, view| write_machine(out, row, machine, &response.inventory, view))?;
-                }
+        "machines" | "machine" | "vms" | "vm" => session.print(|out, view| {
+            if session.is_json() {
+                write_machines_json(out, &response)
+            } else {
+                write_machines(out, &response.machines, view)
             }
+        })?,
+        "disks" | "disk" => session.print(|out, view| {
+            if session.is_json() {
+                write_disks_json(out, &response)
+            } else {
+                write_disks(out, &response.disks, view)
+            }
+        })?,
+        what => {
+            let rows = chosen(&response, what)?;
+            session.print(|out, view| {
+                rows.iter().try_for_each(|row| {
+                    if session.is_json() {
+                        write_machine_json(out, row, &response.inventory)
+                    } else {
+                        write_machine(out, row, &response.inventory, view)
+                    }
+                })
+            })?;
         }
+    }
+    if !session.is_json() {
+        write_problems(&mut std::io::stderr().lock(), &response.inventory.problems, &session.err)?;
     }
     Ok(Exit::Done)
 }

@@ -31,7 +31,6 @@ use crate::config::Environment;
 use crate::failure::{Exit, Failure, Kind};
 use crate::render::View;
 use crate::render::failure::{write_failure, write_failure_json};
-use crate::render::json;
 use arguments::{Arguments, Verb};
 use session::Session;
 
@@ -111,9 +110,4 @@ fn json_is_asked_for(words: &[OsString]) -> bool {
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]))
         || words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"))
-}
-
-/// Writes one document on standard output.
-fn print_json(document: &impl serde::Serialize) -> Result<(), Failure> {
-    Ok(json::write_line(&mut io::stdout().lock(), document)?)
 }

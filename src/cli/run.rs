@@ -5,17 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::ProgressDrawTarget;
-use serde::Serialize;
 
-use super::print_json;
 use super::session::Session;
-use crate::apply::{Cancel, Outcome, Sink};
-use crate::event::Event;
 use crate::failure::{Exit, Failure, Kind};
-use crate::ops::{self, Consent, Context, PlanResponse};
-use crate::plan::Plan;
-use crate::render::outcome::write_outcome;
-use crate::render::plan::write_plan;
+use crate::ops::{self, Cancel, Consent, Context, Event, Outcome, Plan, PlanResponse, Sink};
+use crate::render::outcome::{write_outcome, write_outcome_json};
+use crate::render::plan::{write_plan, write_plan_event};
 use crate::render::progress::{JsonLines, Live, Plain, Progress, Quiet};
 
 /// Consent that is given beforehand.
@@ -36,15 +31,6 @@ impl Approval {
     fn patience(&self) -> Duration {
         Duration::from_secs(self.lock_timeout)
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
-enum Document<'a> {
-    #[serde(rename_all = "camelCase")]
-    Plan { version: u32, plan: &'a Plan },
-    #[serde(rename_all = "camelCase")]
-    Outcome { version: u32, exit_code: u8, outcome: &'a Outcome },
 }
 
 /// How consent is got.
@@ -103,11 +89,9 @@ pub fn saved(
 
 /// The plan for the eyes, and the refusals that need no host.
 fn show(session: &Session, plan: &Plan, approval: &Approval) -> Result<(), Failure> {
-    if session.is_json() {
-        print_json(&Document::Plan { version: 1, plan })?;
-    } else {
-        session.print(|out, view| write_plan(out, plan, view))?;
-    }
+    session.print(|out, view| {
+        if session.is_json() { write_plan_event(out, plan) } else { write_plan(out, plan, view) }
+    })?;
     if let Some(hash) = &approval.plan_hash {
         expect_hash(plan, hash)?;
     }
@@ -139,7 +123,7 @@ fn untouched(plan: &Plan) -> Outcome {
 fn end(session: &Session, plan: &Plan, outcome: &Outcome) -> Result<Exit, Failure> {
     let exit = exit(outcome);
     if session.is_json() {
-        print_json(&Document::Outcome { version: 1, exit_code: exit.code(), outcome })?;
+        session.print(|out, _| write_outcome_json(out, outcome, exit))?;
     } else if !plan.steps.is_empty() {
         session.print(|out, view| write_outcome(out, plan, outcome, view))?;
     }

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use super::arguments::{Global, Verb};
 use crate::config::{Environment, HostChoice, Output, Settings};
 use crate::failure::{Exit, Failure, Kind};
-use crate::manifest::diagnostic::{Diagnostics, Severity};
-use crate::ops::{self, Context, Manifests};
+use crate::ops::{self, Context, Diagnostics, Manifests};
 use crate::render::View;
-use crate::render::diagnostics::write_diagnostics;
+use crate::render::diagnostics::write_findings;
 use crate::render::failure::{write_failure, write_failure_json};
 use crate::render::style::Styles;
 use crate::render::text::printable;
@@ -88,11 +87,7 @@ impl Session {
         if self.settings.quiet {
             return Ok(());
         }
-        let mut shown = findings.clone();
-        if !self.settings.verbose {
-            shown.list.retain(|diagnostic| diagnostic.severity != Severity::Note);
-        }
-        Ok(write_diagnostics(&mut io::stderr().lock(), &shown, &self.err)?)
+        Ok(write_findings(&mut io::stderr().lock(), findings, &self.err)?)
     }
 
     /// Writes on standard output, for people.
@@ -131,7 +126,7 @@ impl Session {
 /// The manifests that the command line names; `-` is read here.
 pub fn manifests(paths: &[PathBuf]) -> Result<Manifests, Failure> {
     // One byte more than a manifest may have: the loader says what is wrong with it.
-    const MOST: u64 = crate::manifest::node::MAX_BYTES as u64 + 1;
+    const MOST: u64 = ops::MOST_MANIFEST_BYTES as u64 + 1;
     let mut stdin = None;
     if paths.iter().any(|path| path == Path::new("-")) {
         let mut bytes = Vec::new();

@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
-use super::print_json;
 use super::session::{Session, manifests};
 use crate::failure::{Exit, Failure};
-use crate::manifest::diagnostic::Record;
 use crate::ops;
-use crate::render::text::{count, printable};
+use crate::render::validation::{write_validation, write_validation_json};
 
 /// Check manifests without a host.
 ///
@@ -30,38 +27,15 @@ pub struct Arguments {
     pub paths: Vec<PathBuf>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    r#type: &'static str,
-    version: u32,
-    stack: String,
-    objects: Vec<String>,
-    unsupported: Vec<String>,
-    diagnostics: Vec<Record>,
-}
-
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let response = ops::validate(&manifests(&arguments.paths)?, &session.settings, &session.environment)?;
     session.findings(&response.findings)?;
-    if session.is_json() {
-        print_json(&Document {
-            r#type: "validation",
-            version: 1,
-            stack: response.stack,
-            objects: response.objects.iter().map(ToString::to_string).collect(),
-            unsupported: response.unsupported,
-            diagnostics: response.findings.records(),
-        })?;
-        return Ok(Exit::Done);
-    }
     session.print(|out, view| {
-        let s = &view.styles;
-        for word in &response.unsupported {
-            writeln!(out, "{}not supported yet:{:#} {}", s.note, s.note, printable(word))?;
+        if session.is_json() {
+            write_validation_json(out, &response)
+        } else {
+            write_validation(out, &response, view)
         }
-        let objects = count(response.objects.len(), "machine");
-        writeln!(out, "{}valid:{:#} stack {}, {objects}", s.add, s.add, printable(&response.stack))
     })?;
     Ok(Exit::Done)
 }

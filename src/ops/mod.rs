@@ -1,6 +1,7 @@
 //! The facade: one function per verb, which every door uses. Requests and responses are plain types.
 //!
-//! `declare` reads manifests, `host` opens a host; the rest is one file per verb.
+//! `declare` reads manifests, `host` opens a host; the rest is one file per verb. What doors need of the rooms below is
+//! named here once more, so that they import nothing else.
 
 mod adopt;
 mod apply;
@@ -24,6 +25,12 @@ pub use get::{DiskRow, GetResponse, MachineRow, get};
 pub use host::open;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use validate::{ValidateResponse, validate};
+
+pub use crate::apply::{Cancel, Outcome, Sink};
+pub use crate::event::Event;
+pub use crate::manifest::diagnostic::Diagnostics;
+pub use crate::manifest::node::MAX_BYTES as MOST_MANIFEST_BYTES;
+pub use crate::plan::{DestroyOptions, Plan};
 
 use crate::config::{Environment, Settings};
 use crate::host::Host;

@@ -55,6 +55,15 @@ pub fn write_diagnostics(out: &mut dyn Write, diagnostics: &Diagnostics, view: &
     Ok(())
 }
 
+/// Writes warnings and, where everything is to be shown, notes.
+pub fn write_findings(out: &mut dyn Write, findings: &Diagnostics, view: &View) -> io::Result<()> {
+    let mut shown = findings.clone();
+    if !view.verbose {
+        shown.list.retain(|diagnostic| diagnostic.severity != Severity::Note);
+    }
+    write_diagnostics(out, &shown, view)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

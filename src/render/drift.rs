@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::View;
 use super::text::{count, printable};
 use super::value::{lines, spelled};
-use crate::diff::FieldDifference;
+use crate::diff::{FieldDifference, Finding};
+use crate::model::Address;
 use crate::ops::DriftReport;
 
 /// Writes drift for a person: what was applied, and what is there now.
@@ -80,4 +83,37 @@ fn moved(field: &FieldDifference) -> String {
         (None, Some(is)) => format!("{is} (added)"),
         (None, None) => "changed".to_owned(),
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    r#type: &'static str,
+    version: u32,
+    drift: bool,
+    objects: Vec<Drifted<'a>>,
+    lost: &'a [Address],
+    pending: usize,
+    notes: &'a [Finding],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Drifted<'a> {
+    address: &'a Address,
+    fields: &'a [FieldDifference],
+}
+
+/// Writes drift for a program: `{"type":"drift","version":1,…}`.
+pub fn write_drift_json(out: &mut dyn Write, report: &DriftReport) -> io::Result<()> {
+    let document = Document {
+        r#type: "drift",
+        version: 1,
+        drift: report.has_drift(),
+        objects: report.drifted.iter().map(|(address, fields)| Drifted { address, fields }).collect(),
+        lost: &report.lost,
+        pending: report.pending,
+        notes: report.notes(),
+    };
+    super::json::write_line(out, &document)
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::View;
 use super::table::Table;
 use super::text::printable;
@@ -9,7 +11,7 @@ use super::value::{lines, place, spelled};
 use crate::diff::tree;
 use crate::inventory::{AttachedMedium, Inventory, Machine, Problem, Snapshot};
 use crate::model::{Bytes, FieldPath, Mebibytes};
-use crate::ops::{DiskRow, MachineRow};
+use crate::ops::{DiskRow, GetResponse, MachineRow};
 
 /// Writes a table of machines.
 pub fn write_machines(out: &mut dyn Write, rows: &[MachineRow], view: &View) -> io::Result<()> {
@@ -65,11 +67,11 @@ pub fn write_problems(out: &mut dyn Write, problems: &[Problem], view: &View) ->
 pub fn write_machine(
     out: &mut dyn Write,
     row: &MachineRow,
-    machine: &Machine,
     inventory: &Inventory,
     view: &View,
 ) -> io::Result<()> {
     let s = &view.styles;
+    let Some(machine) = inventory.machines.get(&row.uuid) else { return Ok(()) };
     let name = machine.name.as_deref().unwrap_or("?");
     writeln!(out, "{}{}{:#} {{{}}}", s.strong, printable(name), s.strong, machine.uuid)?;
     let mut facts = vec![("state", row.state.clone().unwrap_or_else(|| "?".to_owned()))];
@@ -184,4 +186,33 @@ fn write_snapshot(
     let indent = "  ".repeat(depth);
     writeln!(out, "{indent}{} {}{here}", printable(&snapshot.name), printable(&snapshot.taken))?;
     snapshot.children.iter().try_for_each(|child| write_snapshot(out, child, machine, depth + 1))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+enum Document<'a> {
+    #[serde(rename_all = "camelCase")]
+    Machines { version: u32, machines: &'a [MachineRow], problems: &'a [Problem] },
+    #[serde(rename_all = "camelCase")]
+    Disks { version: u32, disks: &'a [DiskRow], problems: &'a [Problem] },
+    #[serde(rename_all = "camelCase")]
+    Machine { version: u32, row: &'a MachineRow, machine: Option<&'a Machine> },
+}
+
+/// Writes machines for a program.
+pub fn write_machines_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
+    let GetResponse { machines, inventory, .. } = response;
+    super::json::write_line(out, &Document::Machines { version: 1, machines, problems: &inventory.problems })
+}
+
+/// Writes disks for a program.
+pub fn write_disks_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
+    let GetResponse { disks, inventory, .. } = response;
+    super::json::write_line(out, &Document::Disks { version: 1, disks, problems: &inventory.problems })
+}
+
+/// Writes one machine in full for a program.
+pub fn write_machine_json(out: &mut dyn Write, row: &MachineRow, inventory: &Inventory) -> io::Result<()> {
+    let machine = inventory.machines.get(&row.uuid);
+    super::json::write_line(out, &Document::Machine { version: 1, row, machine })
 }

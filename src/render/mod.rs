@@ -16,6 +16,7 @@ pub mod progress;
 pub mod style;
 pub mod table;
 pub mod text;
+pub mod validation;
 pub mod value;
 
 use style::Styles;

@@ -2,9 +2,12 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::View;
 use super::text::{count, printable};
-use crate::apply::Outcome;
+use crate::failure::Exit;
+use crate::ops::Outcome;
 use crate::plan::{Plan, Verb};
 
 /// Writes the end of a run for a person.
@@ -76,6 +79,20 @@ fn skipped(outcome: &Outcome) -> Vec<(String, String)> {
             (because.to_owned(), format!("{} of {objects}", count(steps, "step")))
         })
         .collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    r#type: &'static str,
+    version: u32,
+    exit_code: u8,
+    outcome: &'a Outcome,
+}
+
+/// Writes the last line of a run for a program: `{"type":"outcome","version":1,…}`.
+pub fn write_outcome_json(out: &mut dyn Write, outcome: &Outcome, exit: Exit) -> io::Result<()> {
+    super::json::write_line(out, &Document { r#type: "outcome", version: 1, exit_code: exit.code(), outcome })
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ mod object;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::View;
 use super::text::{count, list, printable};
 use crate::model::{Address, Danger, Dangers};
@@ -43,6 +45,19 @@ pub fn write_plan(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<(
 /// Writes a plan for a program: its canonical JSON, in one line.
 pub fn write_plan_json(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     super::json::write_line(out, plan)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    r#type: &'static str,
+    version: u32,
+    plan: &'a Plan,
+}
+
+/// Writes the first line of a run for a program: `{"type":"plan","version":1,…}`.
+pub fn write_plan_event(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
+    super::json::write_line(out, &Document { r#type: "plan", version: 1, plan })
 }
 
 fn nothing_to_do(plan: &Plan) -> String {
