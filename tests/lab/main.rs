@@ -41,14 +41,13 @@ use crate::lab::Lab;
 type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
-const TESTS: &[(&str, &[Test])] =
-    &[
-        ("os_types", os_types::TESTS),
-        ("reader", reader::TESTS),
-        ("smoke", smoke::TESTS),
-        ("transcripts", transcripts::TESTS),
-        ("walk", walk::TESTS),
-    ];
+const TESTS: &[(&str, &[Test])] = &[
+    ("os_types", os_types::TESTS),
+    ("reader", reader::TESTS),
+    ("smoke", smoke::TESTS),
+    ("transcripts", transcripts::TESTS),
+    ("walk", walk::TESTS),
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

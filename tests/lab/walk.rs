@@ -357,7 +357,7 @@ fn an_unknown_version_is_read_by_showvminfo(lab: &Lab) {
             .clone()
     };
     assert_eq!(of("vm/bad")["operation"], "blocked");
-    // Memory is what showvminfo tells; a shared folder's flags are not.
+    // Memory is what showvminfo tells; the cache of a controller is not.
     let good = of("vm/good");
     let fields = good["fields"].as_array().expect("fields");
     let memory = fields.iter().find(|field| field["difference"]["path"] == "memory").expect("memory");
