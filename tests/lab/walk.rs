@@ -343,7 +343,7 @@ fn an_unknown_version_is_read_by_showvminfo(lab: &Lab) {
         .replace("memory: 32MiB", "memory: 36MiB")
         .replacen(
             "  acpi: true\n",
-            "  acpi: true\n  sharedFolders:\n    src: {hostPath: /tmp, readOnly: true}\n",
+            "  acpi: true\n  controllers:\n    SATA: {bus: sata, hostIoCache: true}\n",
             1,
         );
     fs::write(&manifest, with_unknown).expect("the manifest");
