@@ -200,10 +200,7 @@ fn confirmed(declared: &Value, live: &Value, former: &Value) -> Value {
     let mut applied = declared.clone();
     for difference in differences {
         match tree::get(former, &difference.path) {
-            Some(value) if difference.declared.is_some() => {
-                tree::set(&mut applied, &difference.path, value.clone())
-            }
-            // A member that should have gone is remembered, if it was ours.
+            // A member that should have gone is remembered, too, if it was ours.
             Some(value) => tree::set(&mut applied, &difference.path, value.clone()),
             None => tree::remove(&mut applied, &difference.path),
         }

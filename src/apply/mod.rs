@@ -90,7 +90,7 @@ pub enum ApplyError {
         doing: &'static str,
         /// Why.
         #[source]
-        source: HostError,
+        source: Box<HostError>,
     },
     /// The register cannot hold the stack.
     #[error("cannot write the stack's register")]
@@ -109,6 +109,12 @@ pub enum ApplyError {
         /// Why.
         reason: String,
     },
+}
+
+impl ApplyError {
+    fn host(doing: &'static str) -> impl Fn(HostError) -> Self {
+        move |source| Self::Host { doing, source: Box::new(source) }
+    }
 }
 
 /// Takes events while a run goes on.
@@ -159,14 +165,12 @@ pub fn apply(
     });
     let membership = members::before(plan, inventory, &bindings).map_err(ApplyError::Register)?;
     if !plan.steps.is_empty() || !membership.is_empty() {
-        host.prepare().map_err(|source| ApplyError::Host { doing: "VirtualBox does not answer", source })?;
+        host.prepare().map_err(ApplyError::host("VirtualBox does not answer"))?;
         write_register(host, &membership)?;
         walk::walk(plan, host, cancel, sink, &mut bindings, &mut outcome);
     }
     let want = Want { states: true, ask_server: false };
-    let after = host
-        .inventory(&want)
-        .map_err(|source| ApplyError::Host { doing: "cannot read the host after the run", source })?;
+    let after = host.inventory(&want).map_err(ApplyError::host("cannot read the host after the run"))?;
     let finished = members::after(plan, &after, &bindings, &outcome).map_err(ApplyError::Register)?;
     write_register(host, &finished)?;
     sink(Event::Finished {
@@ -185,10 +189,10 @@ fn write_register(host: &Arc<dyn Host>, writes: &[Shard]) -> Result<(), ApplyErr
         // Whatever VirtualBox said: what counts is what is there now.
         let there = host
             .reread(Uuid::nil(), false)
-            .map_err(|source| ApplyError::Host { doing: "cannot read the stack's register back", source })?;
+            .map_err(ApplyError::host("cannot read the stack's register back"))?;
         if readback::missing(&action, None, &there).is_some() {
             return Err(match written {
-                Err(source) => ApplyError::Host { doing: "cannot write the stack's register", source },
+                Err(source) => ApplyError::host("cannot write the stack's register")(source),
                 Ok(_) => ApplyError::RegisterLost { key: shard.key.clone() },
             });
         }

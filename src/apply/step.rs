@@ -48,8 +48,7 @@ pub fn run(
         *uuid = bindings.get(&step.address).copied();
     }
     let looked_at = match (&action, action.machine()) {
-        (Action::CreateMachine { uuid: Some(uuid), .. }, _) => *uuid,
-        (_, Some(Target::Existing(uuid))) => *uuid,
+        (Action::CreateMachine { uuid: Some(uuid), .. }, _) | (_, Some(Target::Existing(uuid))) => *uuid,
         _ => Uuid::nil(),
     };
     let states = readback::needs_state(&action)

@@ -149,7 +149,7 @@ fn finish(
 fn skip(
     waiting: &mut BTreeMap<StepId, &Step>,
     ended: &mut BTreeMap<StepId, String>,
-    stop: bool,
+    cancelled: bool,
     sink: Sink<'_>,
     outcome: &mut Outcome,
 ) {
@@ -158,8 +158,8 @@ fn skip(
     for id in ids {
         let Some(step) = waiting.get(&id) else { continue };
         let because = match step.needs.iter().find_map(|need| ended.get(need)) {
-            Some(reason) => reason.clone(),
-            None if stop => "cancelled".to_owned(),
+            Some(earlier) => earlier.clone(),
+            None if cancelled => "cancelled".to_owned(),
             None => continue,
         };
         outcome.skipped.push(SkippedStep {

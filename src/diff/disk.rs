@@ -130,10 +130,10 @@ pub fn identities(
         .collect();
     let Some(name) = address.machine_name() else { return known };
     for (address, entry) in register.into_iter().flat_map(|register| &register.entries) {
-        if let Address::InlineDisk(machine, key) = address {
-            if machine == name {
-                known.insert(key.clone(), entry.identity.clone());
-            }
+        if let Address::InlineDisk(machine, key) = address
+            && machine == name
+        {
+            known.insert(key.clone(), entry.identity.clone());
         }
     }
     known

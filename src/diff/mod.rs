@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use presence::{Owner, Presence, birth_folder, settings_file};
 
-use crate::inventory::{Entry, Identity, Inventory, MarkState, Ownership, PathFact, Status};
+use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
     Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, PortForward, PowerState,
 };
@@ -109,10 +109,10 @@ pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
     let mut paths = BTreeSet::new();
     for (address, machine) in &desired.machines {
         let live = presence::live_machine(address, machine, desired, inventory);
-        let folder = live.map_or_else(|| birth_folder(machine, inventory), |live| live.folder());
+        let folder = live.map_or_else(|| birth_folder(machine, inventory), Machine::folder);
         if live.is_none() {
             paths.insert(folder.clone());
-            paths.insert(presence::settings_file(machine, &folder));
+            paths.insert(settings_file(machine, &folder));
         }
         for (key, disk) in machine.disks.iter().flatten() {
             paths.extend(disk::file(key, disk, &folder));
@@ -230,7 +230,7 @@ fn contains(whole: &Value, part: &Value) -> bool {
     tree::compare(part, whole, &equal).iter().all(|difference| difference.declared.is_none())
 }
 
-fn unknown(difference: &tree::Difference, machine: &crate::inventory::Machine) -> Option<String> {
+fn unknown(difference: &tree::Difference, machine: &Machine) -> Option<String> {
     if let Some(reason) = machine.why_unknown(&difference.path) {
         return Some(reason.to_owned());
     }
@@ -317,7 +317,7 @@ fn undeclared(
             // The disks of a declared machine are its `disks` map's; those of an undeclared one go with it.
             let declared = desired.machines.get(&Address::Machine(name.clone()));
             let written = declared.and_then(|machine| machine.disks.as_ref());
-            let attached = declared.is_some() && !written.is_some_and(|disks| !disks.contains_key(key));
+            let attached = declared.is_some() && written.is_none_or(|disks| disks.contains_key(key));
             let machine_is_there =
                 inventory.owned_machine(&desired.stack, &Address::Machine(name.clone())).is_some();
             if attached
@@ -345,16 +345,14 @@ fn undeclared(
     }
     // A valid mark without an entry is ours too.
     for machine in inventory.machines.values() {
-        if let Ownership::Owned { stack, address } = inventory.owner_of(machine) {
-            if stack == desired.stack
-                && !desired.machines.contains_key(&address)
-                && !renamed.contains(&address)
-                && !found.contains_key(&address)
-            {
-                let entry =
-                    Entry { status: Status::Confirmed, ..Entry::pending(Identity::Uuid(machine.uuid)) };
-                found.insert(address, Undeclared { entry, uuid: Some(machine.uuid) });
-            }
+        if let Ownership::Owned { stack, address } = inventory.owner_of(machine)
+            && stack == desired.stack
+            && !desired.machines.contains_key(&address)
+            && !renamed.contains(&address)
+            && !found.contains_key(&address)
+        {
+            let entry = Entry { status: Status::Confirmed, ..Entry::pending(Identity::Uuid(machine.uuid)) };
+            found.insert(address, Undeclared { entry, uuid: Some(machine.uuid) });
         }
     }
     found
@@ -388,16 +386,16 @@ fn ownership_findings(desired: &Desired, inventory: &Inventory, findings: &mut V
             }),
             _ => {}
         }
-        if let Ownership::MarkRemoved { stack, address } = inventory.owner_of(machine) {
-            if stack == desired.stack {
-                findings.push(Finding {
+        if let Ownership::MarkRemoved { stack, address } = inventory.owner_of(machine)
+            && stack == desired.stack
+        {
+            findings.push(Finding {
                     address: Some(address.clone()),
                     text: format!(
                         "machine {name:?} {{{}}} was {address} of this stack, and somebody removed its mark: it is unowned",
                         machine.uuid
                     ),
                 });
-            }
         }
     }
     for problem in &inventory.problems {

@@ -113,6 +113,7 @@ pub enum DeviceKind {
 }
 
 /// One device on a controller.
+#[expect(clippy::struct_excessive_bools, reason = "they are VirtualBox's own switches")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {

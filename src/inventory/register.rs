@@ -243,7 +243,9 @@ impl Register {
                 .get(address)
                 .copied()
                 .filter(|number| fits(*number))
-                .or_else(|| (homes.get(address).map_or(0, |home| home + 1)..).find(|number| fits(*number)))
+                .or_else(|| {
+                    (homes.get(address).map_or(0, |home| home + 1)..=u32::MAX).find(|number| fits(*number))
+                })
                 .unwrap_or_default();
             *sizes.entry(number).or_insert(64) += bytes;
             bodies

@@ -51,15 +51,18 @@ pub enum Edit {
 pub fn capability(path: &FieldPath, edit: Edit) -> Capability {
     let parts = path.parts();
     match (parts.as_slice(), edit) {
-        (["name" | "groups" | "description" | "frontend" | "rtcUseUtc" | "executionEngine"], _)
-        | (["nics", _, "nat", "cidr" | "bindIp" | "mtu"] | ["nics", _, "network"], _) => {
-            Capability::OFF_OR_SAVED
-        }
         (
-            ["nics", _, "cable" | "mode" | "promiscuous" | "nat"] | ["nics", _, "nat", "portForwards", ..],
+            ["name" | "groups" | "description" | "frontend" | "rtcUseUtc" | "executionEngine"]
+            | ["nics", _, "nat", "cidr" | "bindIp" | "mtu"]
+            | ["nics", _, "network"],
             _,
-        )
-        | (["extraData" | "guestProperties", ..], _) => Capability::ALWAYS,
+        ) => Capability::OFF_OR_SAVED,
+        (
+            ["nics", _, "cable" | "mode" | "promiscuous" | "nat"]
+            | ["nics", _, "nat", "portForwards", ..]
+            | ["extraData" | "guestProperties", ..],
+            _,
+        ) => Capability::ALWAYS,
         (["cpuExecutionCap"], _) => Capability::RUNNING,
         // The drive must be there: only what is in it changes.
         (["dvds", _, "medium"], Edit::Change) => Capability::NOT_SAVED,

@@ -36,7 +36,7 @@ pub struct PlanResponse {
 }
 
 /// A machine may be on its way from one state to another: that long is waited for it.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_mins(1);
 
 /// Plans what makes the host match the manifests.
 pub fn plan(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Failure> {

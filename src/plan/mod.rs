@@ -7,6 +7,7 @@ pub mod action;
 mod adopt;
 mod canonical;
 mod draft;
+mod fields;
 mod limits;
 mod machine;
 mod ports;

@@ -147,7 +147,9 @@ impl Power<'_> {
         let machine = draft.target.clone();
         let cause = vec![state_path()];
         match (self.live, declared) {
-            (StateClass::Off, DesiredState::Running) => draft.push(Action::Start { machine }, cause, []),
+            (StateClass::Off | StateClass::Saved, DesiredState::Running) => {
+                draft.push(Action::Start { machine }, cause, []);
+            }
             (StateClass::Off | StateClass::Saved, DesiredState::Paused) => {
                 draft.push(Action::Start { machine: machine.clone() }, cause.clone(), []);
                 draft.push(Action::Pause { machine }, cause, []);
@@ -157,7 +159,6 @@ impl Power<'_> {
                 "there is nothing to save: the machine is off",
                 vec!["declare `state: running` first".to_owned()],
             ),
-            (StateClass::Saved, DesiredState::Running) => draft.push(Action::Start { machine }, cause, []),
             (StateClass::Saved, DesiredState::PowerOff) => {
                 if draft.missing([Danger::DiscardState]).is_empty() {
                     draft.push(Action::DiscardState { machine }, cause, [Danger::DiscardState]);
@@ -177,10 +178,10 @@ impl Power<'_> {
                 self.stop(draft, &cause, "switching off stops the guest");
             }
             (StateClass::Running, DesiredState::Saved) => {
-                self.guarded(draft, Action::SaveState { machine }, "saving stops the guest");
+                Self::guarded(draft, Action::SaveState { machine }, "saving stops the guest");
             }
             (StateClass::Running, DesiredState::Paused) => {
-                self.guarded(draft, Action::Pause { machine }, "pausing stops the guest for a while");
+                Self::guarded(draft, Action::Pause { machine }, "pausing stops the guest for a while");
             }
             (StateClass::Paused, DesiredState::Running) => draft.push(Action::Resume { machine }, cause, []),
             (StateClass::Paused, DesiredState::Saved) => draft.push(Action::SaveState { machine }, cause, []),
@@ -204,7 +205,7 @@ impl Power<'_> {
         }
     }
 
-    fn guarded(self, draft: &mut Draft, action: Action, reason: &str) {
+    fn guarded(draft: &mut Draft, action: Action, reason: &str) {
         let missing = draft.missing([Danger::Downtime]);
         if missing.is_empty() {
             draft.push(action, [state_path()], [Danger::Downtime]);

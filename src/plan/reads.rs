@@ -18,21 +18,18 @@ pub fn read_set(desired: &Desired, inventory: &Inventory, steps: &[Step]) -> Rea
         reads.push(Read::Owned { address: address.clone(), uuid: live.map(|machine| machine.uuid) });
         let named = inventory.machines_named(declared.name.as_str()).map(|machine| machine.uuid).collect();
         reads.push(Read::Named { name: declared.name.as_str().to_owned(), uuids: named });
-        match live {
-            Some(machine) => {
-                let folder = machine.folder();
-                let wanted = shape::declared(declared, Some(&folder));
-                let there = shape::live(machine, address, &desired.stack, None, inventory);
-                let uses_state = steps.iter().any(|step| {
-                    step.address == *address
-                        && step.expects.iter().any(|e| matches!(e, super::Expectation::State(_)))
-                });
-                fields(address, &wanted, &there, uses_state, &mut reads);
-            }
-            None => {
-                let folder = diff::birth_folder(declared, inventory);
-                reads.push(path(diff::settings_file(declared, &folder), inventory));
-            }
+        if let Some(machine) = live {
+            let folder = machine.folder();
+            let wanted = shape::declared(declared, Some(&folder));
+            let there = shape::live(machine, address, &desired.stack, None, inventory);
+            let uses_state = steps.iter().any(|step| {
+                step.address == *address
+                    && step.expects.iter().any(|e| matches!(e, super::Expectation::State(_)))
+            });
+            fields(address, &wanted, &there, uses_state, &mut reads);
+        } else {
+            let folder = diff::birth_folder(declared, inventory);
+            reads.push(path(diff::settings_file(declared, &folder), inventory));
         }
         let folder = live.map_or_else(|| diff::birth_folder(declared, inventory), Machine::folder);
         for (key, disk) in declared.disks.iter().flatten() {

@@ -143,11 +143,11 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             (None, Some(identity)) => Some(identity.clone()),
             (None, None) => disk::file(key, declared, &birth_folder).map(Identity::Path),
         };
-        if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence {
-            if let Some(former) = from.machine_name() {
-                let former = Address::InlineDisk(former.clone(), key.clone());
-                plan.renamed.insert(address.clone(), (from_stack.clone(), former));
-            }
+        if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence
+            && let Some(former) = from.machine_name()
+        {
+            let former = Address::InlineDisk(former.clone(), key.clone());
+            plan.renamed.insert(address.clone(), (from_stack.clone(), former));
         }
         plan.members.insert(
             address,

@@ -59,7 +59,7 @@ pub fn undeclared(
         into.refusals.push(refusal);
     }
     // Members of a replicated machine have rising names: the highest goes first.
-    removable.sort_by(|(a, _), (b, _)| natural(b).cmp(&natural(a)));
+    removable.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
     for (address, undeclared) in removable {
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
             (Address::Machine(_), Some(machine)) => {
@@ -329,7 +329,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     let empty = std::collections::BTreeMap::new();
     let entries = inventory.registers.get(&desired.stack).map_or(&empty, |register| &register.entries);
     let mut machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
-    machines.sort_by(|(a, _), (b, _)| natural(b).cmp(&natural(a)));
+    machines.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
     for (address, declared) in machines {
         let entry = entries.get(address);
         let Some(machine) = inventory.owned_machine(&desired.stack, address) else {

@@ -10,7 +10,7 @@ use super::action::{Action, Insert, Target};
 use super::draft::Draft;
 use super::machine::Scene;
 use crate::diff::{FieldDifference, Presence, disk};
-use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Entry, Identity, PathFact, Status};
+use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Entry, Identity, Machine, PathFact, Status};
 use crate::model::settings::{Bus, ControllerType};
 use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPath, Location};
 
@@ -368,7 +368,7 @@ impl<'a> Storage<'a> {
         let address = Address::InlineDisk(name.clone(), key.to_owned());
         let folder = self.scene.live().map_or_else(
             || crate::diff::birth_folder(self.scene.machine, self.scene.inventory),
-            |live| live.folder(),
+            Machine::folder,
         );
         let Some(file) = disk::file(key, declared, &folder) else { return };
         let register = self.scene.inventory.registers.get(&self.scene.desired.stack);

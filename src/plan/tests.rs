@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::diff::{self, machine as shape};
-use crate::inventory::{Access, Entry, Identity, Inventory, Machine, Mark, MarkState, Register, Status};
+use crate::inventory::{Access, Entry, Identity, Inventory, Machine, Mark, MarkState, Status};
 use crate::model::{
     Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Lifecycle, Mebibytes, Nat, Nic, NicMode,
     OnRemove, Policy, PowerState, Settings, Source, StackName,
@@ -336,12 +336,7 @@ fn world() -> impl Strategy<Value = (Desired, Inventory)> {
             entry.status = Status::Confirmed;
             entry.on_remove = OnRemove::Delete;
             let register = |stack: StackName, entry: Entry, inventory: &mut Inventory| {
-                inventory
-                    .registers
-                    .entry(stack)
-                    .or_insert_with(Register::default)
-                    .entries
-                    .insert(address.clone(), entry);
+                inventory.registers.entry(stack).or_default().entries.insert(address.clone(), entry);
             };
             match whose {
                 Whose::Ours => {
@@ -355,7 +350,7 @@ fn world() -> impl Strategy<Value = (Desired, Inventory)> {
                 Whose::Nobody => {}
                 Whose::Clone => {
                     machine.mark =
-                        MarkState::Foreign(Mark::new(stack(), address.clone(), Uuid::from_u128(999)))
+                        MarkState::Foreign(Mark::new(stack(), address.clone(), Uuid::from_u128(999)));
                 }
                 Whose::Broken => machine.mark = MarkState::Broken("not JSON".to_owned()),
                 Whose::MarkRemoved => register(stack(), entry, &mut inventory),
