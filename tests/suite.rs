@@ -1,5 +1,9 @@
 //! All tests that need no VirtualBox.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[path = "suite/cli/mod.rs"]
+mod cli;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
+#[path = "suite/structure.rs"]
+mod structure;

@@ -185,7 +185,9 @@ fn refused(error: &HostError) -> StepEnd {
         errors.push(source.to_string());
         cause = source.source();
     }
-    let mut end = failed(errors, error.hint(), error.class() == ErrorClass::WrongState);
+    // A guest that does not listen is where it was: nobody moved it.
+    let moved = error.class() == ErrorClass::WrongState && !matches!(error, HostError::GuestStaysOn { .. });
+    let mut end = failed(errors, error.hint(), moved);
     end.unreachable = error.class() == ErrorClass::Unreachable;
     end
 }

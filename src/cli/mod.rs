@@ -25,7 +25,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 
 use crate::config::Environment;
 use crate::failure::{Exit, Failure, Kind};
@@ -43,7 +43,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn start(words: &[OsString]) -> Exit {
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error, words),
+        Err(error) => return usage(error, words),
     };
     let environment = match Environment::capture() {
         Ok(environment) => environment,
@@ -84,23 +84,31 @@ fn early(failure: &Failure, arguments: &Arguments) -> Exit {
 }
 
 /// What clap says of the command line: help and version are no failures.
-fn usage(error: &clap::Error, words: &[OsString]) -> Exit {
+fn usage(mut error: clap::Error, words: &[OsString]) -> Exit {
     if !error.use_stderr() {
         return match error.print() {
             Ok(()) => Exit::Done,
             Err(_) => Exit::Error,
         };
     }
+    let hints = match error.kind() {
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => foreign::hints(words),
+        _ => Vec::new(),
+    };
+    if !hints.is_empty() {
+        // Clap would advise to pass the word as a value.
+        error.remove(ContextKind::Suggested);
+    }
     if json_is_asked_for(words) {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let _ = write_failure_json(&mut io::stdout(), &Failure::new(Kind::Usage, message));
+        let failure =
+            hints.iter().fold(Failure::new(Kind::Usage, message), |failure, hint| failure.hint(*hint));
+        let _ = write_failure_json(&mut io::stdout(), &failure);
     }
     let _ = error.print();
-    if matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
-        for hint in foreign::hints(words) {
-            let _ = writeln!(io::stderr(), "hint: {hint}");
-        }
+    for hint in hints {
+        let _ = writeln!(io::stderr(), "hint: {hint}");
     }
     Exit::Usage
 }

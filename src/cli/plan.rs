@@ -9,7 +9,7 @@ use super::session::{Session, manifests};
 use crate::config::Overrides;
 use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, PlanRequest};
-use crate::render::plan::{write_plan, write_plan_json};
+use crate::render::plan::{write_plan, write_plan_json, write_refusals};
 use crate::render::text::printable;
 
 /// Show what apply would do.
@@ -56,7 +56,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     session.findings(&response.findings)?;
     let plan = &response.plan;
     session.print(|out, view| {
-        if session.is_json() { write_plan_json(out, plan) } else { write_plan(out, plan, view) }
+        if session.is_json() {
+            return write_plan_json(out, plan);
+        }
+        write_plan(out, plan, view)?;
+        write_refusals(out, plan, view)
     })?;
     if let Some(path) = &arguments.out {
         let path = session.environment.directory.join(path);

@@ -56,7 +56,7 @@ pub fn check(plan: &mut Plan, desired: &Desired, inventory: &Inventory) {
         let blocked = plan.objects.iter().filter(|object| !object.blocked.is_empty()).count();
         if blocked > 0 {
             refusals.push(Refusal {
-                reason: format!("--all-or-nothing: {blocked} objects have something left undone"),
+                reason: format!("--all-or-nothing, and something is left undone at {blocked} of the objects"),
                 hint: "permit what is blocked, or leave --all-or-nothing out".to_owned(),
             });
         }

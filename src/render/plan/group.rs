@@ -47,7 +47,7 @@ pub fn blocks<'a>(objects: &'a [ObjectPlan], view: &View) -> Vec<Block<'a>> {
         .iter()
         .map(|object| Member { rows: rows(object, view), stem: stem(&object.address), object })
         .collect();
-    members.sort_by_key(|member| order(member.object, member.stem.as_ref()));
+    members.sort_by_cached_key(|member| order(&member.object.address));
     let mut groups: Vec<Vec<Member<'a>>> = Vec::new();
     for member in members {
         match groups
@@ -69,16 +69,17 @@ pub fn blocks<'a>(objects: &'a [ObjectPlan], view: &View) -> Vec<Block<'a>> {
     blocks
 }
 
-fn order(object: &ObjectPlan, stem: Option<&(String, u64)>) -> (u8, String, u64) {
-    let kind = match object.address {
+/// By kind, and within a kind as people count: 2 before 10.
+pub fn order(address: &Address) -> (u8, String, u64) {
+    let kind = match address {
         Address::Network(_) => 0,
         Address::Disk(_) | Address::InlineDisk(..) => 1,
         Address::Machine(_) => 2,
         Address::Snapshot(..) => 3,
     };
-    match stem {
-        Some((stem, number)) => (kind, stem.clone(), *number),
-        None => (kind, object.address.to_string(), 0),
+    match stem(address) {
+        Some((stem, number)) => (kind, stem, number),
+        None => (kind, address.to_string(), 0),
     }
 }
 

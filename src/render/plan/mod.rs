@@ -13,7 +13,7 @@ use super::text::{count, list, printable};
 use crate::model::{Address, Danger, Dangers};
 use crate::plan::{Plan, Verb};
 
-/// Writes a plan for a person: objects, notes, refusals, then the sums, the dangers and the hash.
+/// Writes a plan for a person: objects, notes, then the sums, the dangers and the hash. Refusals are [`write_refusals`]'.
 pub fn write_plan(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
     let s = &view.styles;
     let blocks = group::blocks(&plan.objects, view);
@@ -27,19 +27,22 @@ pub fn write_plan(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<(
     if !plan.notes.is_empty() {
         writeln!(out)?;
     }
-    for refusal in &plan.refusals {
-        writeln!(out, "{}refused:{:#} {}", s.remove, s.remove, printable(&refusal.reason))?;
-        if !refusal.hint.is_empty() {
-            writeln!(out, "{}hint:{:#} {}", s.hint, s.hint, printable(&refusal.hint))?;
-        }
-    }
-    if !plan.refusals.is_empty() {
-        writeln!(out)?;
-    }
     if plan.is_empty() {
         return writeln!(out, "{}", nothing_to_do(plan));
     }
     write_sums(out, plan, view)
+}
+
+/// Writes why a plan may not run, and what would lift that.
+pub fn write_refusals(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
+    let s = &view.styles;
+    for refusal in &plan.refusals {
+        writeln!(out, "{}Refused:{:#} {}", s.remove, s.remove, printable(&refusal.reason))?;
+        if !refusal.hint.is_empty() {
+            writeln!(out, "{}hint:{:#} {}", s.hint, s.hint, printable(&refusal.hint))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a plan for a program: its canonical JSON, in one line.
@@ -97,7 +100,9 @@ fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
         .iter()
         .map(|(danger, addresses)| {
             let style = s.danger(*danger);
-            let names: Vec<String> = addresses.iter().map(short).collect();
+            let mut addresses: Vec<&Address> = addresses.iter().collect();
+            addresses.sort_by_key(|address| group::order(address));
+            let names: Vec<String> = addresses.iter().map(|address| short(address)).collect();
             format!("{style}{} {danger}{style:#} ({})", addresses.len(), list(&names, 5))
         })
         .collect();

@@ -1,0 +1,130 @@
+//! What is another one each time: the directory, hashes, UUIDs, MACs, times, the order in which parallel steps end.
+
+use std::path::{Path, PathBuf};
+
+/// Hides what changes from run to run.
+pub struct Redact {
+    directory: PathBuf,
+    hash: Option<String>,
+}
+
+impl Redact {
+    /// For one directory.
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), hash: None }
+    }
+
+    /// Remembers the last hash of an output.
+    pub fn look(&mut self, text: &str) {
+        let is_hash = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let found = text.split(|c: char| !c.is_ascii_alphanumeric()).rfind(is_hash);
+        if let Some(hash) = found {
+            self.hash = Some(hash.to_owned());
+        }
+    }
+
+    /// A command with its `$HASH` and `$DIR`.
+    pub fn fill_in(&self, command: &str) -> String {
+        let command = command.replace("$DIR", &self.directory.display().to_string());
+        match &self.hash {
+            Some(hash) => command.replace("$HASH", hash),
+            None => command,
+        }
+    }
+
+    /// A text without what changes.
+    pub fn hide(&self, text: &str) -> String {
+        let text = text.replace(&self.directory.display().to_string(), "<dir>");
+        let lines: Vec<String> = text.lines().map(hide_line).collect();
+        sorted_steps(&lines).join("\n")
+    }
+}
+
+fn hide_line(line: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+        if end == 0 {
+            let c = rest.chars().next().unwrap();
+            shown.push(c);
+            rest = &rest[c.len_utf8()..];
+        } else {
+            shown.push_str(hide_word(&rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+    narrowed(&hide_times(&shown))
+}
+
+/// A column is as wide as the longest path in it, which is another one elsewhere.
+fn narrowed(line: &str) -> String {
+    let is_wide = line.contains("<dir>") || line.starts_with("LOCATION");
+    let indent = line.len() - line.trim_start().len();
+    if !is_wide || !line.trim_start().contains("  ") {
+        return line.to_owned();
+    }
+    let words: Vec<&str> =
+        line[indent..].split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
+    format!("{}{}", &line[..indent], words.join("  "))
+}
+
+fn hide_word(word: &str) -> &str {
+    let hexadecimal = |word: &str| word.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_uuid = || {
+        let parts: Vec<usize> = word.split('-').map(str::len).collect();
+        parts == [8, 4, 4, 4, 12] && word.split('-').all(hexadecimal)
+    };
+    let is_run = || word.len() == 25 && word.as_bytes()[8] == b'T' && word.as_bytes()[15] == b'Z';
+    match word.len() {
+        64 if hexadecimal(word) => "<hash>",
+        36 if is_uuid() => "<uuid>",
+        12 if word.starts_with("080027") && hexadecimal(word) => "<mac>",
+        12 if hexadecimal(word) && word.bytes().any(|b| b.is_ascii_digit()) => "<short hash>",
+        25 if is_run() => "<run>",
+        _ => word,
+    }
+}
+
+/// `(12 ms)`, `after 1.2 s`, `"milliseconds":12`
+fn hide_times(line: &str) -> String {
+    let mut line = line.to_owned();
+    for (before, after) in [
+        ("(", " ms)"),
+        ("(", " s)"),
+        ("after ", " ms"),
+        ("after ", " s"),
+        ("milliseconds\":", ""),
+        ("process ", ")"),
+        ("since ", "-"),
+    ] {
+        let Some(at) = line.rfind(before).map(|at| at + before.len()) else { continue };
+        let number: String = line[at..].chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        if !number.is_empty() && line[at + number.len()..].starts_with(after) {
+            let end = if before == "since " { line.len() } else { at + number.len() };
+            line.replace_range(at..end, "<n>");
+        }
+    }
+    line
+}
+
+/// Parallel steps end in any order: their lines lose their numbers and are sorted, each run of them by itself.
+fn sorted_steps(lines: &[String]) -> Vec<String> {
+    let mut result: Vec<String> = Vec::new();
+    let mut steps: Vec<String> = Vec::new();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    for line in lines {
+        let step = line.strip_prefix('[').and_then(|rest| rest.split_once('/'));
+        if let Some((_, rest)) = step.filter(|(number, _)| is_number(number.trim())) {
+            steps.push(format!("[*/{rest}"));
+        } else {
+            steps.sort();
+            result.append(&mut steps);
+            result.push(line.clone());
+        }
+    }
+    steps.sort();
+    result.append(&mut steps);
+    result
+}
