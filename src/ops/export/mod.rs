@@ -1,0 +1,219 @@
+//! `export`: what is there, as the manifests that a person would have written.
+//!
+//! Left out is what a new machine would get anyway, and what this version cannot declare; comments say the second. Every
+//! document is read back by the language and compared with the machine before it is given out: what would not plan empty is a
+//! comment, never a field. Nothing of vboxmcp, of VirtualBox's own windows, and no secret is written.
+
+mod defaults;
+mod draft;
+mod judge;
+mod network;
+mod settings;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod unsaid;
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::Context;
+use super::plan::read;
+use crate::diff::Finding;
+use crate::failure::{Failure, Kind};
+use crate::inventory::{Inventory, Machine, Ownership};
+use crate::manifest::emit::{self, Map};
+use crate::manifest::suggest::nearest;
+use crate::model::{Address, StackName};
+use draft::Draft;
+use judge::Judge;
+
+/// What to write down.
+#[derive(Clone, Debug, Default)]
+pub struct ExportRequest {
+    /// Machines by name, address or UUID; none means all.
+    pub select: Vec<String>,
+    /// The stack that the manifests are to make: a `Stack` document is written.
+    pub stack: Option<StackName>,
+}
+
+/// Manifests, and what they could not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Documents with their comments; ends with a line break.
+    pub yaml: String,
+    /// Machines in it.
+    pub machines: Vec<Address>,
+    /// What matters of that which is not in it.
+    pub notes: Vec<Finding>,
+}
+
+/// Writes down machines.
+pub fn export(context: &Context, request: &ExportRequest) -> Result<Exported, Failure> {
+    let inventory = read(context)?;
+    let chosen = select(&request.select, &inventory)?;
+    let exported = write(&chosen, request.stack.as_ref(), &inventory);
+    if exported.machines.is_empty() && !request.select.is_empty() {
+        let reasons: Vec<String> = exported.notes.into_iter().map(|note| note.text).collect();
+        return Err(Failure::new(Kind::Other, reasons.join("; ")));
+    }
+    Ok(exported)
+}
+
+/// The machines that are meant, in the order of their names.
+fn select<'a>(words: &[String], inventory: &'a Inventory) -> Result<Vec<&'a Machine>, Failure> {
+    let mut chosen: Vec<&Machine> = if words.is_empty() {
+        inventory.machines.values().collect()
+    } else {
+        let mut found = BTreeSet::new();
+        for word in words {
+            found.insert(find(word, inventory)?);
+        }
+        found.iter().filter_map(|uuid| inventory.machines.get(uuid)).collect()
+    };
+    chosen.sort_by(|a, b| (&a.name, a.uuid).cmp(&(&b.name, b.uuid)));
+    Ok(chosen)
+}
+
+fn find(word: &str, inventory: &Inventory) -> Result<Uuid, Failure> {
+    let bare = word.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(word);
+    if let Some(uuid) = Uuid::try_parse(bare).ok().filter(|uuid| inventory.machines.contains_key(uuid)) {
+        return Ok(uuid);
+    }
+    let name = match word.parse() {
+        Ok(Address::Machine(name)) => name.as_str().to_owned(),
+        Ok(address) => {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{address} is a {}, only machines can be exported", address.kind()),
+            ));
+        }
+        Err(_) => word.to_owned(),
+    };
+    let named: Vec<Uuid> = inventory.machines_named(&name).map(|machine| machine.uuid).collect();
+    match named.as_slice() {
+        [uuid] => Ok(*uuid),
+        [] => {
+            let known = inventory.machines.values().filter_map(|machine| machine.name.as_deref());
+            let failure = Failure::new(Kind::Usage, format!("VirtualBox has no machine {name:?}"));
+            Err(match nearest(&name, known) {
+                Some(near) => failure.hint(format!("did you mean {near:?}?")),
+                None => failure.hint("`vboxmcp get machines` lists them"),
+            })
+        }
+        several => {
+            let failure =
+                Failure::new(Kind::Usage, format!("VirtualBox has {} machines {name:?}", several.len()));
+            Err(several
+                .iter()
+                .fold(failure, |failure, uuid| failure.hint(format!("name one by its UUID: {uuid}"))))
+        }
+    }
+}
+
+/// The documents of machines.
+pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &Inventory) -> Exported {
+    let judge = Judge::new(inventory);
+    let mut notes = Vec::new();
+    let mut drafts: Vec<Draft<'_>> = Vec::new();
+    let mut refused = Vec::new();
+    for machine in chosen {
+        let draft = match draft::of(machine, stack, inventory) {
+            Ok(draft) => draft,
+            Err(reason) => {
+                refused.push((*machine, reason));
+                continue;
+            }
+        };
+        if drafts.iter().any(|other| other.name == draft.name) {
+            let reason =
+                "another machine has the same name, and a manifest tells machines apart by their names";
+            refused.push((*machine, reason.to_owned()));
+            continue;
+        }
+        drafts.push(draft);
+    }
+    let stack_document = stack.map(stack_document);
+    let mut documents: Vec<String> = stack_document.iter().cloned().collect();
+    let mut machines = Vec::new();
+    drafts.retain_mut(|draft| match draft.settle("", &judge) {
+        Ok(()) => true,
+        Err(reason) => {
+            refused.push((draft.machine, reason));
+            false
+        }
+    });
+    let alone: Vec<String> = drafts.iter().map(Draft::text).collect();
+    let together = judge.reads(&join(documents.iter().chain(&alone)));
+    for draft in &mut drafts {
+        // What is right alone may not be right beside another one: two machines that listen on one port of the host.
+        if !together && let Err(reason) = draft.settle(&join(&documents), &judge) {
+            refused.push((draft.machine, reason));
+            continue;
+        }
+        documents.push(draft.text());
+        machines.push(draft.address.clone());
+        notes.extend(
+            draft.notes().into_iter().map(|text| Finding { address: Some(draft.address.clone()), text }),
+        );
+    }
+    let mut head = head(&machines);
+    for (machine, reason) in &refused {
+        let text = format!("machine {} is not written: {reason}", called(machine));
+        head.push(text.clone());
+        notes.push(Finding { address: None, text });
+    }
+    Exported { yaml: emit::document(&head, &Map::default()) + &join(&documents), machines, notes }
+}
+
+fn called(machine: &Machine) -> String {
+    match &machine.name {
+        Some(name) => format!("{name:?} {{{}}}", machine.uuid),
+        None => format!("{{{}}} ({})", machine.uuid, machine.settings_file.display()),
+    }
+}
+
+fn head(machines: &[Address]) -> Vec<String> {
+    let mut lines = vec![
+        "Exported from VirtualBox. Left out is what a new machine of the same operating system gets anyway."
+            .to_owned(),
+    ];
+    match machines {
+        [] => {}
+        [one] => lines.push(format!("`vboxmcp adopt {one}` takes the machine over without changing it.")),
+        [first, ..] => {
+            lines.push(format!("`vboxmcp adopt {first} ...` takes machines over without changing them."));
+        }
+    }
+    lines
+}
+
+fn stack_document(stack: &StackName) -> String {
+    let map = Map::default()
+        .with("apiVersion", draft::API_VERSION)
+        .with("kind", "Stack")
+        .with("metadata", Map::line().with("name", stack.as_str()));
+    emit::document(&[], &map)
+}
+
+/// Documents in one text.
+fn join<'a>(documents: impl IntoIterator<Item = &'a String>) -> String {
+    documents.into_iter().map(String::as_str).collect::<Vec<_>>().join("---\n")
+}
+
+/// The stack and address under which a machine is, or would be, owned.
+fn owner(
+    machine: &Machine,
+    name: &str,
+    stack: Option<&StackName>,
+    inventory: &Inventory,
+) -> (StackName, Address) {
+    let address = Address::machine(name);
+    match (inventory.owner_of(machine), stack) {
+        (Ownership::Owned { stack, address }, None) => (stack, address),
+        (Ownership::Owned { stack: owner, address }, Some(stack)) if owner == *stack => (owner, address),
+        (_, Some(stack)) => (stack.clone(), address),
+        (_, None) => (StackName::default_stack(), address),
+    }
+}

@@ -1,0 +1,124 @@
+//! Network adapters. The list is all of them: where one cannot be said, none is.
+
+use serde_json::{Value, json};
+
+use super::draft::{Part, Scene};
+use super::unsaid::differences;
+use crate::manifest::emit::{Entry, Item, List, Map};
+use crate::model::nic::NicType;
+use crate::model::{Nic, NicMode};
+
+/// The adapters of a machine.
+pub fn part(scene: &Scene<'_>) -> Option<Part> {
+    let nics = scene.machine.settings.nics.as_ref().filter(|nics| !nics.is_empty())?;
+    let list = |forwards: bool| {
+        let items =
+            (1..).zip(nics).map(|(position, (slot, nic))| item(position, *slot, nic, forwards, scene));
+        List { items: items.collect(), ..List::default() }
+    };
+    let foreign: Vec<String> = nics
+        .iter()
+        .filter(|(_, nic)| !matches!(nic.mode, Some(NicMode::Nat | NicMode::Unattached)))
+        .map(|(slot, nic)| match &nic.mode {
+            Some(mode) => format!("adapter {slot} is {mode}"),
+            None => format!("what adapter {slot} is attached to could not be read"),
+        })
+        .collect();
+    if !foreign.is_empty() {
+        let reason = format!("{}, and this version manages nat and unattached ones only", foreign.join(", "));
+        return Some(Part::left_out("nics", list(true), reason));
+    }
+    let mut above = Vec::new();
+    if nics.values().any(|nic| nic.mac.is_some()) {
+        above.push("A new machine gets MAC addresses of its own; `mac` would give it these.".to_owned());
+    }
+    let form =
+        |forwards| Entry { above: above.clone(), key: "nics".to_owned(), value: list(forwards).into() };
+    let mut forms = vec![form(true)];
+    let has_rules = |nic: &Nic| {
+        nic.nat.as_ref().and_then(|nat| nat.port_forwards.as_ref()).is_some_and(|rules| !rules.is_empty())
+    };
+    if nics.values().any(has_rules) {
+        forms.push(form(false));
+    }
+    Some(Part::forms(forms))
+}
+
+fn item(position: u32, slot: u32, nic: &Nic, forwards: bool, scene: &Scene<'_>) -> Item {
+    let mut map = Map::default();
+    let mut above = Vec::new();
+    match nic.mode {
+        Some(NicMode::Nat) => {
+            let mut nat = Map::default();
+            let live = nic.nat.as_ref();
+            if let Some(rules) =
+                live.and_then(|nat| nat.port_forwards.as_ref()).filter(|rules| !rules.is_empty())
+            {
+                let rules =
+                    rules.iter().fold(Map::default(), |map, (name, rule)| map.with(name, rule.to_string()));
+                if forwards {
+                    nat.put("portForwards", rules);
+                } else {
+                    above.push("its port-forwards, which cannot be declared:".to_owned());
+                    above.extend(rules.entries.iter().map(|entry| match &entry.value {
+                        crate::manifest::emit::Yaml::Text(rule) => format!("  {}: {rule}", entry.key),
+                        _ => String::new(),
+                    }));
+                }
+            }
+            nat.put_if("cidr", live.and_then(|nat| nat.cidr.as_deref()).filter(|cidr| !cidr.is_empty()));
+            map.put("nat", nat);
+        }
+        Some(NicMode::Unattached) => map.put("unattached", Map::default()),
+        Some(NicMode::Bridged) => {
+            map.put("bridged", Map::line().with("interface", nic.network.as_deref().unwrap_or_default()));
+        }
+        Some(NicMode::Generic) => {
+            map.put("generic", Map::line().with("driver", nic.driver.as_deref().unwrap_or_default()));
+        }
+        _ => map.put("network", nic.network.as_deref().unwrap_or_default()),
+    }
+    if slot != position {
+        map.put("slot", slot);
+    }
+    let kind = nic.nic_type.as_ref().filter(|kind| usual_type(scene) != Some(kind.as_str()));
+    map.put_if("type", kind.map(NicType::as_str));
+    map.put_if("cable", nic.cable.filter(|cable| !cable));
+    if let Some(mac) = &nic.mac {
+        map.below.push(format!("mac: {mac:?}"));
+    }
+    let rest = rest(nic);
+    if !rest.is_empty() {
+        above.push(format!("not managed by this version: {}", rest.join(", ")));
+    }
+    Item { above, value: map.into() }
+}
+
+/// The adapter that a new machine of the operating system gets.
+fn usual_type<'s>(scene: &'s Scene<'_>) -> Option<&'s str> {
+    scene.defaults.as_ref()?.get("nics")?.get("1")?.get("type")?.as_str()
+}
+
+/// Settings of an adapter that cannot be declared yet and are not the usual ones.
+fn rest(nic: &Nic) -> Vec<String> {
+    let usual = json!({
+        "speed": 0, "promiscuous": "deny", "bandwidthGroup": "", "bootPriority": 0, "trace": "",
+        "nat": {
+            "bindIp": "", "mtu": 0, "aliasMode": [], "forwardBroadcast": false,
+            "socketBuffers": {"socketSend": 0, "socketReceive": 0, "tcpSend": 0, "tcpReceive": 0},
+            "dns": {"passDomain": true, "proxy": false, "hostResolver": false},
+            "tftp": {"enabled": false, "prefix": "", "file": "", "server": ""},
+        },
+    });
+    let mut live = serde_json::to_value(nic).unwrap_or_default();
+    if let Value::Object(map) = &mut live {
+        map.retain(|key, _| usual.get(key).is_some());
+        if let Some(Value::Object(nat)) = map.get_mut("nat") {
+            nat.retain(|key, _| usual["nat"].get(key).is_some());
+            if nat.is_empty() {
+                map.remove("nat");
+            }
+        }
+    }
+    differences(&live, &usual).into_iter().map(|(path, value, _)| format!("{path}: {value}")).collect()
+}

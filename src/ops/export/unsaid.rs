@@ -1,0 +1,227 @@
+//! What the language, or this version of the program, cannot say: comments for people.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::draft::Scene;
+use super::settings::{is_reserved, is_secret, is_the_guests, location};
+use crate::diff::machine::settings_tree;
+use crate::diff::tree;
+use crate::inventory::{Access, AttachedMedium, DeviceKind, Ownership, Snapshot};
+use crate::model::{FieldPath, PowerState};
+
+/// Settings that have parts of their own, or are told in words here.
+const TOLD: [&str; 22] = [
+    "groups",
+    "osType",
+    "description",
+    "cpus",
+    "cpuExecutionCap",
+    "memory",
+    "graphics",
+    "firmware",
+    "chipset",
+    "bootOrder",
+    "rtcUseUtc",
+    "acpi",
+    "ioapic",
+    "pae",
+    "controllers",
+    "nics",
+    "sharedFolders",
+    "extraData",
+    "guestProperties",
+    "hardwareUuid",
+    "snapshotFolder",
+    "secureBoot",
+];
+
+/// Comments under the machine's fields.
+pub fn lines(scene: &Scene<'_>) -> Vec<String> {
+    let mut lines = words(scene);
+    let rest = rest(scene);
+    if !rest.is_empty() {
+        lines.push(format!("This version cannot declare:{}", indented(&rest)));
+    }
+    let unknown = unknown(scene);
+    if !unknown.is_empty() {
+        lines.push(format!("Could not be read:{}", indented(&unknown)));
+    }
+    lines
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| ["\n  ", line]).collect()
+}
+
+/// What somebody who exports should know at once.
+pub fn notes(scene: &Scene<'_>) -> Vec<String> {
+    let secrets = secrets(scene);
+    let mut notes = Vec::new();
+    if !secrets.is_empty() {
+        notes.push(format!("values that look like secrets are not written: {}", secrets.join(", ")));
+    }
+    if let Access::ShowVmInfo { reason } = &scene.machine.access {
+        notes.push(format!("it was read by showvminfo, which omits much: {reason}"));
+    }
+    notes
+}
+
+/// What is said in sentences.
+fn words(scene: &Scene<'_>) -> Vec<String> {
+    let machine = scene.machine;
+    let mut lines = Vec::new();
+    match &machine.state {
+        Some(PowerState::PowerOff | PowerState::Running | PowerState::Paused | PowerState::Saved) => {}
+        Some(state @ (PowerState::Aborted | PowerState::Teleported)) => {
+            lines.push(format!("It is {state}, which counts as poweroff."));
+        }
+        Some(PowerState::AbortedSaved) => {
+            lines.push("It is aborted-saved, which counts as saved.".to_owned());
+        }
+        Some(state) => lines.push(format!("It is {state}, which cannot be declared.")),
+        None => lines.push("Its power state could not be read.".to_owned()),
+    }
+    if location(machine).is_none() {
+        lines.push(format!(
+            "Its folder is {}, which no new machine of this name and group would get.",
+            machine.folder().display()
+        ));
+    }
+    let snapshots: Vec<String> = machine
+        .snapshots
+        .iter()
+        .flat_map(Snapshot::leaves_first)
+        .rev()
+        .map(|snapshot| format!("{} ({})", snapshot.name, snapshot.taken))
+        .collect();
+    if !snapshots.is_empty() {
+        lines.push(format!("It has snapshots, which this version cannot declare:{}", indented(&snapshots)));
+    }
+    let secrets = secrets(scene);
+    if !secrets.is_empty() {
+        lines.push(format!("Not written, because they look like secrets:{}", indented(&secrets)));
+    }
+    let own =
+        machine.settings.guest_properties.iter().flatten().filter(|(key, _)| is_the_guests(key)).count();
+    if own > 0 {
+        lines.push(format!("Not written: {own} guest properties below /VirtualBox/, which VirtualBox and the guest keep themselves."));
+    }
+    match scene.inventory.owner_of(machine) {
+        Ownership::Owned { stack, address }
+            if (&stack, &address) != (&scene.known_as.0, &scene.known_as.1) =>
+        {
+            lines.push(format!("It is owned by stack {stack}, as {address}."));
+        }
+        Ownership::Unclear(reason) => lines.push(format!("It has a mark that cannot be read: {reason}")),
+        _ => {}
+    }
+    lines
+}
+
+fn secrets(scene: &Scene<'_>) -> Vec<String> {
+    let settings = &scene.machine.settings;
+    let keys = |map: &'static str, keys: Option<&BTreeMap<String, Option<String>>>| -> Vec<String> {
+        let keys = keys.into_iter().flat_map(BTreeMap::keys);
+        keys.filter(|key| is_secret(key) && !is_reserved(key) && !is_the_guests(key))
+            .map(|key| format!("{map} {key}"))
+            .collect()
+    };
+    let mut secrets = keys("extraData", settings.extra_data.as_ref());
+    secrets.extend(keys("guestProperties", settings.guest_properties.as_ref()));
+    secrets
+}
+
+/// Settings outside of what this version manages, where they are not what a new machine gets.
+fn rest(scene: &Scene<'_>) -> Vec<String> {
+    let machine = scene.machine;
+    let mut live = settings_tree(&machine.settings);
+    if let Value::Object(map) = &mut live {
+        map.retain(|key, _| !TOLD.contains(&key.as_str()));
+    }
+    // They may hold passwords of the extension pack.
+    if let Some(Value::Object(properties)) = live.get_mut("vrde").and_then(|vrde| vrde.get_mut("properties"))
+    {
+        properties.values_mut().for_each(|value| *value = "(not shown)".into());
+    }
+    let usual = scene.defaults.clone().unwrap_or_default();
+    let mut lines: Vec<String> = differences(&live, &usual)
+        .into_iter()
+        .map(|(path, value, usual)| match usual {
+            Some(usual) => format!("{path}: {value}   (usually {usual})"),
+            None => format!("{path}: {value}"),
+        })
+        .collect();
+    let settings = &machine.settings;
+    if let Some(uuid) = settings.hardware_uuid.as_ref().filter(|uuid| **uuid != machine.uuid.to_string()) {
+        lines.push(format!("hardwareUuid: {uuid}"));
+    }
+    if let Some(folder) = settings.snapshot_folder.as_ref().filter(|folder| *folder != "Snapshots") {
+        lines.push(format!("snapshotFolder: {folder}"));
+    }
+    if settings.secure_boot == Some(true) {
+        lines.push("secureBoot: true".to_owned());
+    }
+    for floppy in machine.attachments.iter().filter(|attachment| attachment.kind == DeviceKind::Floppy) {
+        let what = match &floppy.medium {
+            AttachedMedium::Empty => "empty".to_owned(),
+            AttachedMedium::HostDrive(drive) => drive.clone(),
+            AttachedMedium::Image(uuid) => {
+                let medium = scene.inventory.media.get(uuid);
+                medium.map_or_else(|| format!("{{{uuid}}}"), |medium| medium.location.display().to_string())
+            }
+        };
+        lines.push(format!("floppy drive at {}: {what}", crate::diff::disk::place(floppy)));
+    }
+    lines.extend(machine.beyond.iter().cloned());
+    lines
+}
+
+fn unknown(scene: &Scene<'_>) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (path, reason) in &scene.machine.unknown {
+        by_reason.entry(reason).or_default().push(path.to_string());
+    }
+    by_reason.into_iter().map(|(reason, paths)| format!("{} ({reason})", paths.join(", "))).collect()
+}
+
+/// Leaves of `live` that are not as in `usual`: path, value, and what is usual. What is nothing at all is not told.
+pub fn differences(live: &Value, usual: &Value) -> Vec<(FieldPath, String, Option<String>)> {
+    tree::leaves(live)
+        .into_iter()
+        .filter_map(|(path, value)| {
+            if path.keys().is_empty() {
+                return None;
+            }
+            let usual = tree::get(usual, &path);
+            let tells = usual != Some(value) && (usual.is_some() || !is_nothing(value));
+            tells.then(|| (path, show(value), usual.map(show)))
+        })
+        .collect()
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+    }
+}
+
+/// A value in few words.
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => "nothing".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "nothing".to_owned(),
+        Value::Array(items) if items.iter().all(|item| !item.is_object()) => {
+            items.iter().map(show).collect::<Vec<_>>().join(", ")
+        }
+        Value::Object(map) if map.is_empty() => "nothing".to_owned(),
+        other => other.to_string(),
+    }
+}
