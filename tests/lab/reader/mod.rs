@@ -1,5 +1,9 @@
 //! Reading a real VirtualBox: rows with reasons, states, media, and how many processes that takes.
 
+mod differential;
+mod generate;
+mod keys;
+
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -23,6 +27,7 @@ pub const TESTS: &[Test] = &[
     ("media_tell_their_size", media_tell_their_size),
     ("secure_boot_is_read", secure_boot_is_read),
     ("saves_are_never_seen_half_done", saves_are_never_seen_half_done),
+    ("the_reader_agrees_with_virtualbox", differential::the_reader_agrees_with_virtualbox),
 ];
 
 /// The states that a machine may be in, and nothing else.

@@ -58,7 +58,7 @@ fn read_audio(pairs: &Pairs, gathered: &mut Gathered) -> Result<(), String> {
     });
     gathered.omitted(&["audio.controller", "audio.codec"]);
     if enabled != Some(true) {
-        gathered.omitted(&["audio.driver", "audio.in", "audio.out"]);
+        gathered.omitted(&["audio.driver"]);
     }
     Ok(())
 }

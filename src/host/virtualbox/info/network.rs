@@ -50,6 +50,8 @@ fn read_adapter(pairs: &Pairs, slot: u32, mode: &str) -> Result<Nic, String> {
     let text = |name: &str| get(name).map(str::to_owned);
     let mode = match mode {
         "null" => NicMode::Unattached,
+        "cloudnetwork" => NicMode::Cloud,
+        "hostonlynetwork" => NicMode::HostOnlyNetwork,
         other => NicMode::parse_or_other(other),
     };
     let network = match &mode {

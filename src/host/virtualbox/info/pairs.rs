@@ -7,6 +7,22 @@ use uuid::Uuid;
 
 use crate::inventory::Snapshot;
 
+/// Keys, by their beginnings, whose strings are quoted but not escaped (measured, one by one).
+const UNESCAPED: &[&str] = &[
+    "intnet",
+    "nat-network",
+    "bridgeadapter",
+    "hostonlyadapter",
+    "hostonly-network",
+    "generic",
+    "cloud-network",
+    "Forwarding(",
+    "uartmode",
+    "lptmode",
+    "vrdeaddress",
+    "vrdeproperty[",
+];
+
 /// Everything up to the snapshots, in its order.
 #[derive(Debug, Default)]
 pub struct Pairs {
@@ -60,6 +76,14 @@ impl Pairs {
                 return next_line(text);
             }
         };
+        let line_end = rest.find('\n').unwrap_or(rest.len());
+        let line = &rest[..line_end];
+        if let Some(value) =
+            line.strip_prefix('"').filter(|_| UNESCAPED.iter().any(|raw| key.starts_with(raw)))
+        {
+            self.found.push((key, value.strip_suffix('"').unwrap_or(value).to_owned()));
+            return next_line(rest);
+        }
         if rest.starts_with('"') {
             let (mut value, rest) = unquoted(rest);
             // `BandwidthGroup0="name",Network,0` has more behind the string.
@@ -68,8 +92,6 @@ impl Pairs {
             self.found.push((key, value));
             return next_line(rest);
         }
-        let line_end = rest.find('\n').unwrap_or(rest.len());
-        let line = &rest[..line_end];
         if key == "cpuid" {
             // `cpuid=…,178bfbffhwvirtex="on"`: each override is six numbers of eight digits.
             let value = line.get(..6 * 9 - 1).unwrap_or(line);
@@ -152,6 +174,15 @@ mod tests {
         assert_eq!(pairs.get("VMState"), None);
         assert_eq!(pairs.get("BandwidthGroup0"), Some("b\"g,Network,0"));
         assert_eq!(pairs.get("GuestMemoryBalloon"), Some("4"));
+    }
+
+    #[test]
+    fn some_strings_are_not_escaped() {
+        let pairs = Pairs::parse(
+            "uartmode1=\"server,\\\\.\\pipe\\a\"b\"\nForwarding(0)=\"a\"b\\c,tcp,,1,,2\"\nx=1\n",
+        );
+        assert_eq!(pairs.get("uartmode1"), Some("server,\\\\.\\pipe\\a\"b"));
+        assert_eq!((pairs.get("Forwarding(0)"), pairs.get("x")), (Some("a\"b\\c,tcp,,1,,2"), Some("1")));
     }
 
     #[test]
