@@ -163,10 +163,26 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     // Disks that leave a written map are detached and kept: their leaves are what must be attached again.
     let Some(written) = &scene.machine.disks else { return };
     for (key, attachment) in attached.into_iter().flatten().filter(|(key, _)| !written.contains_key(key)) {
+        let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+        let Some(former) = scene.known_as().machine_name() else { continue };
+        let former = Address::InlineDisk(former.clone(), key.clone());
+        let Some(entry) = scene.owner_register().and_then(|register| register.entries.get(&former)) else {
+            continue;
+        };
         let address = Address::InlineDisk(name.clone(), key);
-        let ours = register.is_some_and(|register| register.entries.contains_key(&address));
-        if let (true, AttachedMedium::Image(leaf)) = (ours, &attachment.medium) {
-            plan.detached.insert(address, *leaf);
+        if let Presence::Renamed { from_stack, .. } = &scene.difference.presence {
+            plan.renamed.insert(address.clone(), (from_stack.clone(), former));
+            plan.members.insert(
+                address.clone(),
+                Member {
+                    identity: Some(entry.identity.clone()),
+                    declared: Value::Null,
+                    protect: entry.protect,
+                    on_remove: entry.on_remove,
+                    labels: BTreeMap::new(),
+                },
+            );
         }
+        plan.detached.insert(address, *leaf);
     }
 }

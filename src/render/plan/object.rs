@@ -65,14 +65,40 @@ pub fn rows(object: &ObjectPlan, view: &View) -> Vec<Row> {
     let mut shown: Vec<&PlannedField> =
         object.fields.iter().filter(|field| view.verbose || !field.recommended).collect();
     shown.sort_by_key(|field| place(&field.difference.path));
-    shown.into_iter().flat_map(|field| field_rows(object.operation, field)).collect()
+    shown.into_iter().flat_map(|field| field_rows(object.operation, field, view.verbose)).collect()
 }
 
-fn field_rows(operation: Operation, field: &PlannedField) -> Vec<Row> {
+/// A member that goes, in one line: what it is called is what matters of it.
+fn gist(path: &FieldPath, member: &Value) -> String {
+    const WIDTH: usize = 60;
+    let telling = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        value => value != "" && value != 0,
+    };
+    let mut text = String::new();
+    for (below, value) in tree::leaves(member).into_iter().filter(|(_, value)| telling(value)) {
+        let whole = FieldPath::of(path.keys().iter().chain(below.keys()).cloned());
+        let part = format!("{below}: {}", spelled(&whole, value));
+        if text.len() + part.len() > WIDTH {
+            text += ", ...";
+            break;
+        }
+        text += if text.is_empty() { "" } else { ", " };
+        text += &part;
+    }
+    format!("{{{}}}", printable(&text))
+}
+
+fn field_rows(operation: Operation, field: &PlannedField, verbose: bool) -> Vec<Row> {
     let difference = &field.difference;
     let path = &difference.path;
     let (live, declared) = (difference.live.as_ref(), difference.declared.as_ref());
-    // A member that comes or goes whole is shown by its parts.
+    if let (Some(whole @ Value::Object(_)), None, false) = (live, declared, verbose) {
+        return vec![Row { before: Some(gist(path, whole)), ..row(operation, field, path, live, declared) }];
+    }
+    // A member that comes whole is shown by its parts; one that goes, where everything is to be shown.
     if let (None, Some(Value::Object(_))) | (Some(Value::Object(_)), None) = (live, declared) {
         let whole = live.or(declared).unwrap_or(&Value::Null);
         let leaves = tree::leaves(whole).into_iter().filter(|(below, _)| !below.keys().is_empty());
