@@ -1,11 +1,14 @@
-//! The live display: a line for each running step with its time and VirtualBox's percentage, the sum below, and above them a line
-//! for each object that is done and for everything that went wrong.
+//! The live display: one line with the sum and the steps that run, with VirtualBox's percentages, and above it a line for
+//! each object that is done and for everything that went wrong.
+//!
+//! One line and not one a step: short steps come and go forty times a second, and a display whose height changes that often
+//! leaves remains of itself on the screen.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::plain::{cancelling, write_outcome};
 use super::{Progress, Run};
@@ -18,15 +21,14 @@ use crate::render::text::{count, duration, printable};
 /// Bars on a terminal.
 pub struct Live {
     styles: Styles,
-    bars: MultiProgress,
+    bar: ProgressBar,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     run: Run,
-    total: Option<ProgressBar>,
-    running: BTreeMap<StepId, ProgressBar>,
+    running: BTreeMap<StepId, Option<u8>>,
     objects: BTreeMap<Address, Object>,
 }
 
@@ -42,19 +44,22 @@ struct Object {
 impl Live {
     /// Draws to `target`, which is standard error.
     pub fn new(target: ProgressDrawTarget, styles: Styles) -> Self {
-        Self { styles, bars: MultiProgress::with_draw_target(target), state: Mutex::default() }
+        let bar = ProgressBar::with_draw_target(None, target);
+        // The template is ours: one that does not parse would be a bar of the default look.
+        let style =
+            ProgressStyle::with_template("{spinner} {bar:24} {pos}/{len} steps, {elapsed}  {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("=> "));
+        Self { styles, bar, state: Mutex::default() }
     }
 
     fn say(&self, line: &str) {
-        // A terminal that is gone has nobody to tell it to.
-        let _ = self.bars.println(line);
+        self.bar.println(line);
     }
 
     fn started(&self, state: &mut State) {
-        let total = self.bars.add(ProgressBar::new(state.run.labels.len() as u64));
-        total.set_style(style("{bar:30} {pos}/{len} steps, {elapsed}"));
-        total.enable_steady_tick(Duration::from_secs(1));
-        state.total = Some(total);
+        self.bar.set_length(state.run.labels.len() as u64);
+        self.bar.enable_steady_tick(Duration::from_millis(120));
         for label in state.run.labels.values() {
             let object = state.objects.entry(label.address.clone()).or_default();
             object.left += 1;
@@ -62,13 +67,19 @@ impl Live {
         }
     }
 
+    /// What runs now, the longest running first.
+    fn show_running(&self, state: &State) {
+        let names = state.running.iter().map(|(step, percent)| match percent {
+            Some(percent) => format!("{} {percent}%", state.run.name(*step)),
+            None => state.run.name(*step),
+        });
+        self.bar.set_message(names.collect::<Vec<_>>().join(", "));
+    }
+
     fn finished(&self, state: &mut State, step: StepId, outcome: &StepOutcome, milliseconds: u64) {
-        if let Some(bar) = state.running.remove(&step) {
-            bar.finish_and_clear();
-        }
-        if let Some(total) = &state.total {
-            total.inc(1);
-        }
+        state.running.remove(&step);
+        self.show_running(state);
+        self.bar.inc(1);
         let went_well = match outcome {
             StepOutcome::Done { warnings } => warnings.is_empty(),
             StepOutcome::Unchanged => true,
@@ -103,21 +114,14 @@ impl Progress for Live {
                 self.started(&mut state);
             }
             Event::StepStarted { step } => {
-                let bar = ProgressBar::new(100);
-                bar.set_style(style("{spinner} {msg} {elapsed}"));
-                bar.set_message(state.run.name(*step));
-                let bar = match &state.total {
-                    Some(total) => self.bars.insert_before(total, bar),
-                    None => self.bars.add(bar),
-                };
-                bar.enable_steady_tick(Duration::from_millis(120));
-                state.running.insert(*step, bar);
+                state.running.insert(*step, None);
+                self.show_running(&state);
             }
             Event::StepProgress { step, percent } => {
-                if let Some(bar) = state.running.get(step) {
-                    bar.set_style(style("{spinner} {msg} {bar:20} {percent}% {elapsed}"));
-                    bar.set_position(u64::from(*percent));
+                if let Some(shown) = state.running.get_mut(step) {
+                    *shown = Some(*percent);
                 }
+                self.show_running(&state);
             }
             Event::StepRetried { step, reason } => {
                 let s = &self.styles;
@@ -127,33 +131,19 @@ impl Progress for Live {
             Event::StepFinished { step, outcome, milliseconds } => {
                 self.finished(&mut state, *step, outcome, *milliseconds);
             }
-            // The bars move by themselves.
+            // The display moves by itself.
             Event::Heartbeat { .. } => {}
             Event::Cancelling { now } => {
                 let s = &self.styles;
                 self.say(&format!("{}{}{:#}", s.change, cancelling(*now), s.change));
             }
-            Event::Finished { .. } => clear(&mut state),
+            Event::Finished { .. } => self.bar.finish_and_clear(),
         }
     }
 
     fn finish(&self) -> std::io::Result<()> {
         // A run that ends with an error sends no last event.
-        clear(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.bar.finish_and_clear();
         Ok(())
     }
-}
-
-fn clear(state: &mut State) {
-    for bar in state.running.values().chain(&state.total) {
-        bar.finish_and_clear();
-    }
-    state.running.clear();
-}
-
-/// A bar's look. The templates are ours: one that does not parse would be a bar of the default look.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
 }
