@@ -24,6 +24,7 @@
 mod guest;
 mod home;
 mod lab;
+mod operate;
 mod os_types;
 mod reader;
 mod smoke;
@@ -42,6 +43,7 @@ type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
+    ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
     ("reader", reader::TESTS),
     ("smoke", smoke::TESTS),

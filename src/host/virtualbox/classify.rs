@@ -69,6 +69,7 @@ const REASONS: &[(&str, ErrorClass)] = &[
     ("VERR_PATH_NOT_FOUND", ErrorClass::WrongState),
     // Media are addressed by UUID: VirtualBox takes one that it does not know for a path.
     ("is not fully qualified", ErrorClass::WrongState),
+    ("does not have any snapshots", ErrorClass::WrongState),
     ("No storage device attached to device slot", ErrorClass::WrongState),
     ("VERR_VD_INVALID_SIZE", ErrorClass::WrongInput),
     ("VERR_INVALID_PARAMETER", ErrorClass::WrongInput),

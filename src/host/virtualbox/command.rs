@@ -16,6 +16,8 @@ pub struct CommandLine(Vec<Argument>);
 impl CommandLine {
     /// Longest argument that is shown whole.
     const SHOWN: usize = 120;
+    /// Longest line that is shown whole.
+    const LINE: usize = 400;
 
     /// A command line of these arguments.
     pub fn of<S: Into<String>>(arguments: impl IntoIterator<Item = S>) -> Self {
@@ -74,7 +76,10 @@ impl CommandLine {
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.render(Self::SHOWN))
+        let line = self.render(Self::SHOWN);
+        let end = line.floor_char_boundary(Self::LINE);
+        f.write_str(&line[..end])?;
+        if end < line.len() { f.write_str(" …") } else { Ok(()) }
     }
 }
 
@@ -104,5 +109,7 @@ mod tests {
         line.push_secret("hunter2");
         assert_eq!(line.to_string(), format!("VBoxManage setextradata global k {}… ***", "é".repeat(60)));
         assert!(!line.to_shell().contains("hunter2"));
+        let long = (0..200).fold(line, |line, number| line.option("option", number));
+        assert!(long.to_string().len() < 450 && long.to_shell().len() > 2000);
     }
 }

@@ -22,7 +22,7 @@ pub use command::CommandLine;
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use runner::Server;
 
@@ -36,7 +36,7 @@ pub struct VirtualBox {
     cache: registry::Cache,
     probe: live::Probe,
     spellings: OnceLock<Spellings>,
-    /// The server that was started here.
+    /// The server that was started here: it would be a zombie when it has ended, and its lock keeps a second start away.
     server: Mutex<Option<Server>>,
 }
 
@@ -57,11 +57,6 @@ impl VirtualBox {
     /// The home.
     pub fn home(&self) -> &Home {
         &self.home
-    }
-
-    /// Keeps the handle of a server, which would be a zombie otherwise when it has ended.
-    fn keep(&self, server: Server) {
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
     }
 
     /// What runs VBoxManage.

@@ -1,6 +1,8 @@
 //! [`Operate`] for the real VirtualBox: VBoxManage performs actions, and what one call cannot do is done around it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -18,32 +20,21 @@ use crate::plan::{Action, Target};
 /// How long VirtualBox's server stays after its last client. It is never signalled: machines would die with it.
 const SERVER_ARGUMENTS: [&str; 3] = ["--auto-shutdown", "--shutdown-delay", "20000"];
 
-/// How long a server may take until its socket is there.
-const SERVER_START: Duration = Duration::from_secs(15);
+/// How long a server may take until clients find it.
+const SERVER_START: Duration = Duration::from_secs(5);
 
 /// How long a machine that just stopped may be locked by the process that ran it.
 const UNLOCK: Duration = Duration::from_secs(10);
 
 impl Operate for VirtualBox {
-    /// A client that starts the server gets one that may leave while other clients are at work (`vbox-semantics` 7). One that is
-    /// started here, with a delay, does not.
     fn prepare(&self) -> Result<(), HostError> {
-        let runner = self.runner()?;
-        let socket = self.home().socket.as_deref();
-        let is_alone = live::server_runs(socket) == Some(false);
-        if let Some(program) = locate::server(runner.program()).filter(|_| is_alone) {
-            let mut server = runner.start_server(&program, &SERVER_ARGUMENTS)?;
-            let end = Instant::now() + SERVER_START;
-            while live::server_runs(socket) != Some(true) && !server.has_ended() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            self.keep(server);
-        }
-        live::running(runner).map(|_| ())
+        self.ensure_server()?;
+        live::running(self.runner()?).map(|_| ())
     }
 
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         let runner = self.runner()?;
+        self.ensure_server()?;
         match action {
             Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
             Action::CreateDisk { .. } => self.create_disk(action, progress),
@@ -115,6 +106,37 @@ fn partial(error: HostError) -> HostError {
 }
 
 impl VirtualBox {
+    /// Starts VirtualBox's server where none runs.
+    ///
+    /// A client that starts the server gets one that may leave while other clients are at work (`vbox-semantics` 7). One that is
+    /// started here, with a delay, does not.
+    fn ensure_server(&self) -> Result<(), HostError> {
+        let runner = self.runner()?;
+        let mut started = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(socket) = self.home().socket.as_deref() else { return Ok(()) };
+        let Some(program) = locate::server(runner.program()) else { return Ok(()) };
+        if live::server_runs(Some(socket)) != Some(false) {
+            return Ok(());
+        }
+        // The socket is there before the server's name is, and a client between the two starts a server of its own, which
+        // wins. The file is written when all is there (measured); it goes with the server.
+        let ready = socket.with_file_name(format!("vboxmcp-{}.pid", std::process::id()));
+        // There is none but that of a server that was killed.
+        let _ = std::fs::remove_file(&ready);
+        let mut arguments = SERVER_ARGUMENTS.map(OsString::from).to_vec();
+        arguments.extend(["--pidfile".into(), ready.clone().into_os_string()]);
+        let mut server = runner.start_server(&program, &arguments)?;
+        let end = Instant::now() + SERVER_START;
+        while !ready.metadata().is_ok_and(|file| file.len() > 0)
+            && !server.has_ended()
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        *started = Some(server);
+        Ok(())
+    }
+
     /// The flags that this VirtualBox has, asked for once and only where there is a choice.
     fn spellings_for(&self, action: &Action, runner: &Runner) -> Spellings {
         if !matches!(action, Action::ModifyMachine { .. }) {

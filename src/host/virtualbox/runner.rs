@@ -277,7 +277,7 @@ impl Runner {
     }
 
     /// Starts VirtualBox's own server and leaves it alone: it ends by itself after its last client.
-    pub fn start_server(&self, program: &Path, arguments: &[&str]) -> Result<Server, HostError> {
+    pub fn start_server(&self, program: &Path, arguments: &[OsString]) -> Result<Server, HostError> {
         self.spawned.fetch_add(1, Ordering::Relaxed);
         let child = self
             .process(program)

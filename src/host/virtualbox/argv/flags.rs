@@ -71,9 +71,9 @@ pub const ROWS: &[Row] = &[
     row("ioapic", &["ioapic"], OnOff),
     row("hpet", &["x86-hpet", "hpet"], OnOff),
     row("tripleFaultReset", &["triple-fault-reset"], OnOff),
+    row("cpuHotplug", &["cpu-hotplug"], OnOff),
     row("cpus", &["cpus"], Plain),
     row("cpuExecutionCap", &["cpu-execution-cap"], Plain),
-    row("cpuHotplug", &["cpu-hotplug"], OnOff),
     row("cpuProfile", &["cpu-profile"], Plain),
     row("cpuidPortabilityLevel", &["cpuid-portability-level"], Plain),
     // x2APIC off switches the APIC off too, so that the APIC's own word comes behind it.

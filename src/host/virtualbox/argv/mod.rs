@@ -43,11 +43,12 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             one(command.option("basefolder", folder.display()).arg("--register"))
         }
         Action::ModifyMachine { machine, set } => {
-            let arguments = modify::arguments(set, spellings)?;
-            if arguments.is_empty() {
-                return Ok(Vec::new());
+            let mut commands = Vec::new();
+            for set in modify::calls(set) {
+                let arguments = modify::arguments(&set, spellings)?;
+                commands.push(arguments.into_iter().fold(of(machine, &["modifyvm"])?, CommandLine::arg));
             }
-            one(arguments.into_iter().fold(of(machine, &["modifyvm"])?, CommandLine::arg))
+            Ok(commands)
         }
         Action::ModifyLive { machine, set } => {
             let calls = live::calls(set)?;
@@ -124,7 +125,7 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         Action::SaveState { machine } => one(of(machine, &["controlvm", "savestate"])?),
         Action::DiscardState { machine } => one(of(machine, &["discardstate"])?),
         Action::DeleteSnapshot { machine, snapshot } => {
-            one(of(machine, &["snapshot", "delete", &snapshot.to_string()])?)
+            one(of(machine, &["snapshot", "delete", &not_nil(*snapshot)?.to_string()])?)
         }
         Action::Unregister { machine, delete } => {
             one(of(machine, if *delete { &["unregistervm", "--delete"] } else { &["unregistervm"] })?)
@@ -145,9 +146,14 @@ fn no(what: &str) -> HostError {
 /// The UUID of a target. A plan's steps are bound before they are performed.
 fn id(target: &Target) -> Result<Uuid, HostError> {
     match target {
-        Target::Existing(uuid) => Ok(*uuid),
+        Target::Existing(uuid) => not_nil(*uuid),
         Target::Planned(address) => Err(no(&format!("an action on {address}, which has no UUID yet,"))),
     }
+}
+
+/// VirtualBox takes an empty UUID for the first object that it finds: `snapshot delete` deletes that one (measured).
+fn not_nil(uuid: Uuid) -> Result<Uuid, HostError> {
+    if uuid.is_nil() { Err(no("an action on an empty UUID")) } else { Ok(uuid) }
 }
 
 /// A key is set with a value and removed without.

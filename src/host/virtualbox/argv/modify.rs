@@ -73,7 +73,9 @@ fn rank(keys: &[&str], value: Option<&Value>) -> usize {
     let row = |keys: &[&str]| find(keys).map_or(ROWS.len(), |found| found.0);
     match keys {
         ["nics", _] | ["nics", _, "nat", "portForwards", _] if value.is_none() => 0,
-        // A slot beyond 8 needs its chipset, and an adapter everything else of its own.
+        // Sockets get their processor, and lose it, only while processors are not pluggable.
+        ["cpuHotplug"] if value.and_then(Value::as_bool) == Some(true) => row(&["cpuExecutionCap"]),
+        // An adapter is there before everything else of its own.
         ["nics", n, "mode" | "network" | "driver" | "properties", ..] => row(&["nics", n, "mode"]),
         ["nics", n, ..] if find(keys).is_none() => row(&["nics", n, "nat", "forwardBroadcast"]),
         // A port is made before its device is named.
@@ -82,6 +84,21 @@ fn rank(keys: &[&str], value: Option<&Value>) -> usize {
         ["usb", "controllers"] => row(&["usb", "controllers", "xhci"]),
         _ => row(keys),
     }
+}
+
+/// The settings of each call: one, as it is atomic. Slots beyond 8 alone need the new chipset saved before them (measured).
+pub fn calls(set: &[Assignment]) -> Vec<Vec<Assignment>> {
+    let is_chipset = |assignment: &Assignment| assignment.path.parts() == ["chipset"];
+    let is_beyond = |assignment: &Assignment| {
+        let slot = match assignment.path.parts().as_slice() {
+            ["nics", slot, ..] => slot.parse().unwrap_or(0),
+            _ => 0,
+        };
+        slot > 8 && assignment.value.is_some()
+    };
+    let (first, rest): (Vec<_>, Vec<_>) =
+        set.iter().cloned().partition(|assignment| is_chipset(assignment) && set.iter().any(is_beyond));
+    [first, rest].into_iter().filter(|set| !set.is_empty()).collect()
 }
 
 /// The arguments behind `modifyvm UUID`.
@@ -133,12 +150,18 @@ fn one(
         ["nics", slot, "nat", "portForwards", name] => {
             option(&format!("nat-pf{slot}"), &rule(keys, name, value)?);
         }
-        ["nics", slot, "nat", "mtu"] => option(&format!("nat-settings{slot}"), &sizes(keys, value, 0)?),
-        ["nics", slot, "nat", "socketBuffers", which] => {
-            let order = ["socketSend", "socketReceive", "tcpSend", "tcpReceive"];
-            let place =
-                order.iter().position(|name| name == which).ok_or_else(|| unsupported(keys, "at all"))?;
-            option(&format!("nat-settings{slot}"), &sizes(keys, value, place + 1)?);
+        ["nics", slot, "nat", "mtu"] | ["nics", slot, "nat", "socketBuffers", _] => {
+            // All sizes are one option, at the place of the first one.
+            let sizes = SIZES.map(|below| {
+                let path: Vec<&str> = keys[..3].iter().chain(below).copied().collect();
+                (all.get(&path).copied().flatten().and_then(Value::as_u64), path)
+            });
+            let first = sizes.iter().find(|(size, _)| size.is_some()).map(|(_, path)| path.as_slice());
+            let first = first.ok_or_else(|| unsupported(keys, "to what is no number"))?;
+            if first == keys {
+                let sizes = sizes.map(|(size, _)| size.map(|size| size.to_string()).unwrap_or_default());
+                option(&format!("nat-settings{slot}"), &sizes.join(","));
+            }
         }
         ["bootOrder"] => {
             let devices =
@@ -197,13 +220,15 @@ fn one(
     Ok(())
 }
 
-/// `--nat-settingsN=MTU,SOCKSND,SOCKRCV,TCPSND,TCPRCV`: what is left empty stays, and 0 stays too (measured).
-fn sizes(keys: &[&str], value: Option<&Value>, place: usize) -> Result<String, HostError> {
-    let value = value.and_then(Value::as_u64).ok_or_else(|| unsupported(keys, "to what is no number"))?;
-    let mut sizes = [const { String::new() }; 5];
-    sizes[place] = value.to_string();
-    Ok(sizes.join(","))
-}
+/// `--nat-settingsN=MTU,SOCKSND,SOCKRCV,TCPSND,TCPRCV`. What is left empty stays, 0 stays too, and 7.2.22 gives the receive
+/// buffer the size of the send buffer (measured).
+const SIZES: [&[&str]; 5] = [
+    &["mtu"],
+    &["socketBuffers", "socketSend"],
+    &["socketBuffers", "socketReceive"],
+    &["socketBuffers", "tcpSend"],
+    &["socketBuffers", "tcpReceive"],
+];
 
 /// The words of `--uart-modeN` and `changeuartmodeN`.
 pub fn serial_mode(keys: &[&str], mode: &str) -> Result<Vec<String>, HostError> {

@@ -99,16 +99,24 @@ fn adapters() {
         ("nics.1.nat.portForwards.old", json!(null)),
         ("nics.1.type", json!("virtio")),
         ("nics.2", json!(null)),
-        ("nics.10", json!({"mode": "intnet", "network": "lab", "promiscuous": "allow-all"})),
+        ("nics.7", json!({"mode": "intnet", "network": "lab", "promiscuous": "allow-all"})),
         ("chipset", json!("ich9")),
         ("nics.3.mode", json!("unattached")),
     ]);
     assert_eq!(
         line,
-        "--nat-pf1 delete old --nic2=none --chipset=ich9 --nic1=nat --nic10=intnet --intnet10=lab --nic3=null --nic-type1=virtio \
-         --mac-address1=auto --cable-connected1=on --nic-promisc10=allow-all --nat-net1=default \
+        "--nat-pf1 delete old --nic2=none --chipset=ich9 --nic1=nat --nic7=intnet --intnet7=lab --nic3=null --nic-type1=virtio \
+         --mac-address1=auto --cable-connected1=on --nic-promisc7=allow-all --nat-net1=default \
          --nat-pf1=ssh,tcp,127.0.0.1,2222,,22"
     );
+}
+
+#[test]
+fn slots_beyond_8_come_after_their_chipset() {
+    let set =
+        assignments(&[("nics.12.mode", json!("nat")), ("chipset", json!("ich9")), ("memory", json!(64))]);
+    let both = lines(&Action::ModifyMachine { machine: vm(), set });
+    assert_eq!(both, ["modifyvm VM --chipset=ich9", "modifyvm VM --memory=64 --nic12=nat"]);
 }
 
 #[test]
@@ -119,6 +127,16 @@ fn rules_in_all_shapes() {
     let auto = assignments(&[("nics.2.nat.portForwards.a", json!("auto:80"))]);
     let error = command_lines(&Action::ModifyMachine { machine: vm(), set: auto }, &Spellings::default());
     assert!(matches!(error, Err(HostError::Unsupported { .. })));
+}
+
+#[test]
+fn sizes_of_a_nat_engine_are_one_option() {
+    let buffers = json!({"socketSend": 16, "socketReceive": 16, "tcpReceive": 64});
+    assert_eq!(
+        modify(&[("nics.1.nat.mtu", json!(1400)), ("nics.1.nat.socketBuffers", buffers.clone())]),
+        "--nat-settings1=1400,16,16,,64"
+    );
+    assert_eq!(modify(&[("nics.2.nat.socketBuffers", buffers)]), "--nat-settings2=,16,16,,64");
 }
 
 #[test]
@@ -333,14 +351,24 @@ fn states() {
         (Action::SaveState { machine: vm() }, "controlvm VM savestate"),
         (Action::DiscardState { machine: vm() }, "discardstate VM"),
         (
-            Action::DeleteSnapshot { machine: vm(), snapshot: Uuid::nil() },
-            "snapshot VM delete 00000000-0000-0000-0000-000000000000",
+            Action::DeleteSnapshot { machine: vm(), snapshot: DISK.parse().unwrap() },
+            "snapshot VM delete DISK",
         ),
         (Action::Unregister { machine: vm(), delete: false }, "unregistervm VM"),
         (Action::Unregister { machine: vm(), delete: true }, "unregistervm VM --delete"),
     ];
     for (action, line) in shown {
         assert_eq!(lines(&action), [line]);
+    }
+}
+
+#[test]
+fn an_empty_uuid_names_nothing() {
+    for action in [
+        Action::DeleteSnapshot { machine: vm(), snapshot: Uuid::nil() },
+        Action::PowerCut { machine: Target::Existing(Uuid::nil()) },
+    ] {
+        assert!(matches!(command_lines(&action, &Spellings::default()), Err(HostError::Unsupported { .. })));
     }
 }
 

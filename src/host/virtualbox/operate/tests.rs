@@ -264,7 +264,8 @@ fn cancelling_ends_the_waiting_for_a_guest() {
 #[test]
 fn a_machine_that_is_gone_is_said_to_be_gone() {
     let fake = Fake::new("exit 0");
-    let gone = Action::Shutdown { machine: Target::Existing(Uuid::nil()), timeout: 1, then_power_cut: false };
+    let gone =
+        Action::Shutdown { machine: Target::Existing(Uuid::from_u128(7)), timeout: 1, then_power_cut: false };
     let error = fake.perform(&gone).unwrap_err();
     assert_eq!(error.class(), ErrorClass::WrongState, "{error}");
     assert!(fake.calls().is_empty());
