@@ -18,7 +18,7 @@ pub use presence::{Owner, Presence, birth_folder, settings_file};
 
 use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
-    Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, PortForward, PowerState,
+    Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, Nat, PortForward, PowerState,
 };
 
 /// Why a field is not as declared. The register's last applied value tells.
@@ -286,6 +286,9 @@ pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
             }
             _ => false,
         },
+        ["nics", _, "nat", "cidr"] => {
+            Nat::normal_cidr(a).is_some_and(|a| Nat::normal_cidr(b).as_ref() == Some(&a))
+        }
         ["nics", _, "mac"] | ["osType"] => a.eq_ignore_ascii_case(b),
         _ => false,
     }

@@ -131,6 +131,19 @@ pub struct Nat {
     pub forward_broadcast: Option<bool>,
 }
 
+impl Nat {
+    /// A network as manifests write it. VirtualBox keeps what it was given, and it takes `10.99/16` for `10.99.0.0/16`.
+    pub fn normal_cidr(text: &str) -> Option<String> {
+        let (address, prefix) = text.split_once('/')?;
+        let prefix: u32 = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
+        let mut octets = [0; 4];
+        for (at, octet) in address.split('.').enumerate() {
+            *octets.get_mut(at)? = octet.parse::<u8>().ok()?;
+        }
+        Some(format!("{}/{prefix}", Ipv4Addr::from(octets)))
+    }
+}
+
 /// Sizes in KiB; 0 is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -370,7 +383,7 @@ impl<'de> Deserialize<'de> for PortForward {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostPort, PortForward, PortForwardError, Protocol};
+    use super::{HostPort, Nat, PortForward, PortForwardError, Protocol};
 
     #[test]
     fn shortest_form_reads_back() {
@@ -403,6 +416,24 @@ mod tests {
         assert_eq!("a:2222:22".parse::<PortForward>(), Err(PortForwardError::Ip("a".into())));
         assert_eq!("1.2.3:2222:22".parse::<PortForward>(), Err(PortForwardError::Ip("1.2.3".into())));
         assert_eq!("2222:22/sctp".parse::<PortForward>(), Err(PortForwardError::Protocol("sctp".into())));
+    }
+
+    #[test]
+    fn networks_have_one_form() {
+        for (text, normal) in [
+            ("10.99/16", Some("10.99.0.0/16")),
+            ("10.0.2.0/24", Some("10.0.2.0/24")),
+            ("10.0.2.5/24", Some("10.0.2.5/24")),
+            ("1.2.3.4/32", Some("1.2.3.4/32")),
+            ("0/0", Some("0.0.0.0/0")),
+            ("10.0.2.0", None),
+            ("10.0.2.0.1/24", None),
+            ("10.256/16", None),
+            ("10/33", None),
+            ("", None),
+        ] {
+            assert_eq!(Nat::normal_cidr(text).as_deref(), normal, "{text}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
+mod export;
 mod guest;
 mod home;
 mod lab;
@@ -43,6 +44,7 @@ type Test = (&'static str, fn(&Lab));
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
+    ("export", export::TESTS),
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
     ("reader", reader::TESTS),

@@ -6,14 +6,32 @@ use super::draft::{Part, Scene};
 use super::unsaid::differences;
 use crate::manifest::emit::{Entry, Item, List, Map};
 use crate::model::nic::NicType;
-use crate::model::{Nic, NicMode};
+use crate::model::{Nat, Nic, NicMode};
+
+/// What of an adapter's NAT engine is declared.
+#[derive(Clone, Copy)]
+struct Declared {
+    forwards: bool,
+    cidr: bool,
+}
+
+impl Declared {
+    const ALL: Self = Self { forwards: true, cidr: true };
+    /// From all to nothing.
+    const FORMS: [Self; 4] = [
+        Self::ALL,
+        Self { forwards: true, cidr: false },
+        Self { forwards: false, cidr: true },
+        Self { forwards: false, cidr: false },
+    ];
+}
 
 /// The adapters of a machine.
 pub fn part(scene: &Scene<'_>) -> Option<Part> {
     let nics = scene.machine.settings.nics.as_ref().filter(|nics| !nics.is_empty())?;
-    let list = |forwards: bool| {
+    let list = |declared: Declared| {
         let items =
-            (1..).zip(nics).map(|(position, (slot, nic))| item(position, *slot, nic, forwards, scene));
+            (1..).zip(nics).map(|(position, (slot, nic))| item(position, *slot, nic, declared, scene));
         List { items: items.collect(), ..List::default() }
     };
     let foreign: Vec<String> = nics
@@ -26,47 +44,23 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
         .collect();
     if !foreign.is_empty() {
         let reason = format!("{}, and this version manages nat and unattached ones only", foreign.join(", "));
-        return Some(Part::left_out("nics", list(true), reason));
+        return Some(Part::left_out("nics", list(Declared::ALL), reason));
     }
     let mut above = Vec::new();
     if nics.values().any(|nic| nic.mac.is_some()) {
         above.push("A new machine gets MAC addresses of its own; `mac` would give it these.".to_owned());
     }
     let form =
-        |forwards| Entry { above: above.clone(), key: "nics".to_owned(), value: list(forwards).into() };
-    let mut forms = vec![form(true)];
-    let has_rules = |nic: &Nic| {
-        nic.nat.as_ref().and_then(|nat| nat.port_forwards.as_ref()).is_some_and(|rules| !rules.is_empty())
-    };
-    if nics.values().any(has_rules) {
-        forms.push(form(false));
-    }
-    Some(Part::forms(forms))
+        |declared| Entry { above: above.clone(), key: "nics".to_owned(), value: list(declared).into() };
+    Some(Part::forms(Declared::FORMS.map(form).into()))
 }
 
-fn item(position: u32, slot: u32, nic: &Nic, forwards: bool, scene: &Scene<'_>) -> Item {
+fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'_>) -> Item {
     let mut map = Map::default();
     let mut above = Vec::new();
     match nic.mode {
         Some(NicMode::Nat) => {
-            let mut nat = Map::default();
-            let live = nic.nat.as_ref();
-            if let Some(rules) =
-                live.and_then(|nat| nat.port_forwards.as_ref()).filter(|rules| !rules.is_empty())
-            {
-                let rules =
-                    rules.iter().fold(Map::default(), |map, (name, rule)| map.with(name, rule.to_string()));
-                if forwards {
-                    nat.put("portForwards", rules);
-                } else {
-                    above.push("its port-forwards, which cannot be declared:".to_owned());
-                    above.extend(rules.entries.iter().map(|entry| match &entry.value {
-                        crate::manifest::emit::Yaml::Text(rule) => format!("  {}: {rule}", entry.key),
-                        _ => String::new(),
-                    }));
-                }
-            }
-            nat.put_if("cidr", live.and_then(|nat| nat.cidr.as_deref()).filter(|cidr| !cidr.is_empty()));
+            let nat = nic.nat.as_ref().map_or_else(Map::default, |nat| nat_of(nat, declared, &mut above));
             map.put("nat", nat);
         }
         Some(NicMode::Unattached) => map.put("unattached", Map::default()),
@@ -92,6 +86,27 @@ fn item(position: u32, slot: u32, nic: &Nic, forwards: bool, scene: &Scene<'_>) 
         above.push(format!("not managed by this version: {}", rest.join(", ")));
     }
     Item { above, value: map.into() }
+}
+
+fn nat_of(live: &Nat, declared: Declared, above: &mut Vec<String>) -> Map {
+    let mut nat = Map::default();
+    if let Some(rules) = live.port_forwards.as_ref().filter(|rules| !rules.is_empty()) {
+        if declared.forwards {
+            let map = rules.iter().fold(Map::default(), |map, (name, rule)| map.with(name, rule.to_string()));
+            nat.put("portForwards", map);
+        } else {
+            above.push("its port-forwards, which cannot be declared:".to_owned());
+            above.extend(rules.iter().map(|(name, rule)| format!("  {name}: {rule}")));
+        }
+    }
+    if let Some(cidr) = live.cidr.as_ref().filter(|cidr| !cidr.is_empty()) {
+        if declared.cidr {
+            nat.put("cidr", Nat::normal_cidr(cidr).unwrap_or_else(|| cidr.clone()));
+        } else {
+            above.push(format!("its network, which cannot be declared: {cidr}"));
+        }
+    }
+    nat
 }
 
 /// The adapter that a new machine of the operating system gets.

@@ -279,7 +279,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_exported_plans_empty_once_it_is_adopted(machines in prop::collection::vec(machines(), 1..4)) {
