@@ -5,5 +5,7 @@
 mod cli;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
+#[path = "suite/readme.rs"]
+mod readme;
 #[path = "suite/structure.rs"]
 mod structure;

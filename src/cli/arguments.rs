@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{adopt, apply, destroy, drift, get, plan, validate};
+use super::{adopt, apply, destroy, drift, export, get, plan, validate};
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
 
@@ -59,6 +59,7 @@ pub enum Verb {
     Drift(drift::Arguments),
     Destroy(destroy::Arguments),
     Adopt(adopt::Arguments),
+    Export(export::Arguments),
     Get(get::Arguments),
     /// Print the JSON Schema of the manifests
     #[command(
@@ -95,7 +96,7 @@ pub struct Global {
     /// Show everything: defaults, UUIDs, every member of a group
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Show results and errors only
+    /// Show results and errors only: no progress, no warnings, and no plan that was consented to beforehand
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Colours: auto, always, never

@@ -12,6 +12,7 @@ mod apply;
 mod arguments;
 mod destroy;
 mod drift;
+mod export;
 mod foreign;
 mod get;
 mod plan;
@@ -69,6 +70,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Drift(arguments) => drift::run(session, &arguments),
         Verb::Destroy(arguments) => destroy::run(session, &arguments),
         Verb::Adopt(arguments) => adopt::run(session, &arguments),
+        Verb::Export(arguments) => export::run(session, &arguments),
         Verb::Get(arguments) => get::run(session, &arguments),
         Verb::Schema => schema::run(session),
     }

@@ -28,6 +28,10 @@ pub struct Approval {
 }
 
 impl Approval {
+    fn is_given(&self) -> bool {
+        self.yes || self.plan_hash.is_some()
+    }
+
     fn patience(&self) -> Duration {
         Duration::from_secs(self.lock_timeout)
     }
@@ -53,7 +57,11 @@ pub fn consented(
     let response = again()?;
     session.findings(&response.findings)?;
     let plan = &response.plan;
-    show(session, plan, approval)?;
+    let is_given = match question {
+        Question::Plan => approval.is_given(),
+        Question::Stack(given) => given.is_some(),
+    };
+    show(session, plan, approval, is_given)?;
     // What only the register would show is no change, and needs no consent.
     if plan.steps.is_empty() {
         if !ops::has_pending_writes(&response)? {
@@ -77,7 +85,7 @@ pub fn saved(
     approval: &Approval,
     plan: &Plan,
 ) -> Result<Exit, Failure> {
-    show(session, plan, approval)?;
+    show(session, plan, approval, true)?;
     if plan.is_empty() {
         return end(session, plan, &untouched(plan));
     }
@@ -87,10 +95,13 @@ pub fn saved(
     end(session, plan, &outcome)
 }
 
-/// The plan for the eyes, and the refusals that need no host.
-fn show(session: &Session, plan: &Plan, approval: &Approval) -> Result<(), Failure> {
-    session.print(|out, view| {
-        if session.is_json() { write_plan_event(out, plan) } else { write_plan(out, plan, view) }
+/// The plan for the eyes of who must consent or wants to see it, and the refusals that need no host.
+fn show(session: &Session, plan: &Plan, approval: &Approval, is_given: bool) -> Result<(), Failure> {
+    let is_seen = !session.settings.quiet || !is_given || plan.is_empty();
+    session.print(|out, view| match session.is_json() {
+        true => write_plan_event(out, plan),
+        false if is_seen => write_plan(out, plan, view),
+        false => Ok(()),
     })?;
     if let Some(hash) = &approval.plan_hash {
         expect_hash(plan, hash)?;
@@ -154,7 +165,7 @@ fn expect_hash(plan: &Plan, hash: &str) -> Result<(), Failure> {
 }
 
 fn approve(session: &Session, plan: &Plan, approval: &Approval) -> Result<(), Failure> {
-    if approval.yes || approval.plan_hash.is_some() {
+    if approval.is_given() {
         return Ok(());
     }
     if !session.can_ask() {

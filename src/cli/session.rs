@@ -32,7 +32,12 @@ impl Session {
         match verb {
             Verb::Plan(arguments) => arguments.add_to(&mut overrides),
             Verb::Apply(arguments) => arguments.add_to(&mut overrides),
-            Verb::Drift(_) | Verb::Validate(_) | Verb::Adopt(_) | Verb::Get(_) | Verb::Schema => {}
+            Verb::Drift(_)
+            | Verb::Validate(_)
+            | Verb::Adopt(_)
+            | Verb::Export(_)
+            | Verb::Get(_)
+            | Verb::Schema => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
         }
         let settings = Settings::resolve(overrides, &environment)?;

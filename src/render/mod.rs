@@ -7,6 +7,7 @@
 
 pub mod diagnostics;
 pub mod drift;
+pub mod export;
 pub mod failure;
 pub mod inventory;
 pub mod json;

@@ -9,7 +9,7 @@ use crate::render::View;
 use crate::render::text::printable;
 
 /// Fewer than these are shown one by one.
-const FEWEST: usize = 3;
+const FEWEST: usize = 2;
 
 /// One object, or one for many that are like it.
 pub struct Block<'a> {
@@ -141,7 +141,6 @@ fn merged<'a>(group: &[Member<'a>]) -> Option<Block<'a>> {
         Row { before: part(|row| &row.before), after: part(|row| &row.after), ..row.clone() }
     });
     let is_new = first.object.fields.iter().all(|field| field.difference.live.is_none());
-    let sources = first.object.fields.iter().filter_map(|field| field.difference.source.clone());
     let machine = first.object.address.machine_name().map(ToString::to_string).filter(|_| group.len() > 1);
     Some(Block {
         name: machine.map(|name| {
@@ -151,12 +150,18 @@ fn merged<'a>(group: &[Member<'a>]) -> Option<Block<'a>> {
         first: first.object,
         title: title(group),
         rows: rows.collect(),
-        source: sources.min_by_key(|source| line(source)).filter(|_| is_new),
+        source: document(first.object).filter(|_| is_new),
     })
 }
 
-fn line(source: &str) -> u64 {
-    source.rsplit_once(':').and_then(|(_, line)| line.parse().ok()).unwrap_or(u64::MAX)
+/// Where a new object is declared: what is not declared of it counts as written where its document begins.
+fn document(object: &ObjectPlan) -> Option<String> {
+    let of = |recommended: bool| {
+        let fields = object.fields.iter().filter(move |field| field.recommended == recommended);
+        fields.filter_map(|field| field.difference.source.as_ref())
+    };
+    let line = |source: &&String| source.rsplit_once(':').and_then(|(_, line)| line.parse::<u64>().ok());
+    of(true).next().or_else(|| of(false).min_by_key(line)).cloned()
 }
 
 fn title(group: &[Member<'_>]) -> String {

@@ -54,4 +54,18 @@ macro_rules! scripts {
     };
 }
 
-scripts!(adopt, consent, destroy, drift, failures, first, help, json, permissions, replicas, usage, validate);
+scripts!(
+    adopt,
+    consent,
+    destroy,
+    drift,
+    export,
+    failures,
+    first,
+    help,
+    json,
+    permissions,
+    replicas,
+    usage,
+    validate,
+);

@@ -109,22 +109,25 @@ fn hide_times(line: &str) -> String {
     line
 }
 
-/// Parallel steps end in any order: their lines lose their numbers and are sorted, each run of them by itself.
+/// Parallel steps end in any order: their lines lose their numbers and are sorted with what stands indented below them, each
+/// run of them by itself.
 fn sorted_steps(lines: &[String]) -> Vec<String> {
     let mut result: Vec<String> = Vec::new();
-    let mut steps: Vec<String> = Vec::new();
+    let mut steps: Vec<Vec<String>> = Vec::new();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     for line in lines {
         let step = line.strip_prefix('[').and_then(|rest| rest.split_once('/'));
         if let Some((_, rest)) = step.filter(|(number, _)| is_number(number.trim())) {
-            steps.push(format!("[*/{rest}"));
+            steps.push(vec![format!("[*/{rest}")]);
+        } else if let Some(step) = steps.last_mut().filter(|_| line.starts_with("    ")) {
+            step.push(line.clone());
         } else {
             steps.sort();
-            result.append(&mut steps);
+            result.extend(steps.drain(..).flatten());
             result.push(line.clone());
         }
     }
     steps.sort();
-    result.append(&mut steps);
+    result.extend(steps.into_iter().flatten());
     result
 }
