@@ -1,6 +1,8 @@
 //! All tests that need no VirtualBox.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[path = "suite/broken_vboxmanage.rs"]
+mod broken_vboxmanage;
 #[path = "suite/cli/mod.rs"]
 mod cli;
 #[path = "suite/manifests/mod.rs"]

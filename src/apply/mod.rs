@@ -83,7 +83,10 @@ pub struct SkippedStep {
 /// What ends a run before or after its steps.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// VirtualBox does not answer, or could not be read.
+    /// VirtualBox does not answer: nothing was done.
+    #[error("VirtualBox does not answer")]
+    Unreachable(#[source] Box<HostError>),
+    /// The host could not be read or written.
     #[error("{doing}")]
     Host {
         /// What was being done.
@@ -165,7 +168,7 @@ pub fn apply(
     });
     let membership = members::before(plan, inventory, &bindings).map_err(ApplyError::Register)?;
     if !plan.steps.is_empty() || !membership.is_empty() {
-        host.prepare().map_err(ApplyError::host("VirtualBox does not answer"))?;
+        host.prepare().map_err(|source| ApplyError::Unreachable(Box::new(source)))?;
         write_register(host, &membership)?;
         walk::walk(plan, host, cancel, sink, &mut bindings, &mut outcome);
     }

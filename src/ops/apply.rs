@@ -79,6 +79,7 @@ pub(super) fn locked(error: LockError) -> Failure {
 
 pub(super) fn ended(error: ApplyError) -> Failure {
     let (kind, hint) = match &error {
+        ApplyError::Unreachable(source) => (Kind::Unreachable, source.hint()),
         ApplyError::Host { source, .. } if source.class() == ErrorClass::Unreachable => {
             (Kind::Unreachable, source.hint())
         }
