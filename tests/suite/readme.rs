@@ -72,7 +72,9 @@ fn plans_are_what_the_program_prints() {
     }
     let now = now.join("\n") + "\n";
     if is_update() {
-        std::fs::write(&path, now).unwrap();
+        if without_hashes(&text) != without_hashes(&now) {
+            std::fs::write(&path, now).unwrap();
+        }
         return;
     }
     let (text, now) = (without_hashes(&text), without_hashes(&now));
