@@ -5,6 +5,7 @@
 //! Each `VBoxManage` command is a method of [`world::World`]; [`SimHost`] maps actions to them and injects [`Fault`]s.
 
 mod birth;
+mod by_hand;
 mod data;
 mod fault;
 mod live;
@@ -31,13 +32,14 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use uuid::Uuid;
 
+pub use by_hand::ByHand;
 pub use fault::{Fault, FaultPlan};
 pub use power::IGNORES_ACPI;
 
 use self::refusal::{No, unsupported};
 use self::store::Store;
 use self::world::World;
-use super::virtualbox::CommandLine;
+use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, PathFact};
 use crate::plan::{Action, Target};
@@ -146,7 +148,8 @@ impl Operate for SimHost {
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         self.alive()?;
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
-        let command = CommandLine::of([action.label()]);
+        let commands = command_lines(action, &Spellings::default())?;
+        let command = commands.into_iter().next().unwrap_or_default();
         let unknown = || HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false };
         progress(0);
         let result = match self.faults.of(number) {

@@ -7,6 +7,7 @@ use super::refusal::{self, No, no, unsupported};
 use super::tree::moved;
 use super::world::{SimMachine, World};
 use super::{birth, nics};
+use crate::host::virtualbox::argv::modify::ordered;
 
 use crate::model::settings::{BootDevice, Chipset, Firmware, GraphicsController};
 use crate::model::{FieldPath, Settings};
@@ -55,7 +56,7 @@ impl World {
         let saved = machine.is_saved();
         let mut draft = machine.clone();
         let mut passed_over = None;
-        for assignment in leaves(set) {
+        for assignment in in_order(set) {
             let path = assignment.path.parts();
             if saved {
                 let state = draft.state_word();
@@ -152,24 +153,13 @@ impl World {
     }
 }
 
-/// The assignments one value at a time; a whole adapter or port is spelled out.
-fn leaves(set: &[Assignment]) -> Vec<Assignment> {
-    let mut all = Vec::new();
-    for assignment in set {
-        spell_out(&assignment.path, assignment.value.as_ref(), &mut all);
-    }
-    all
-}
-
-fn spell_out(path: &FieldPath, value: Option<&Value>, all: &mut Vec<Assignment>) {
-    match value {
-        Some(Value::Object(map)) => {
-            for (key, value) in map {
-                spell_out(&path.join(key), Some(value), all);
-            }
-        }
-        value => all.push(Assignment { path: path.clone(), value: value.cloned() }),
-    }
+/// The assignments one value at a time, in the order in which VBoxManage gets them.
+fn in_order(set: &[Assignment]) -> Vec<Assignment> {
+    let single = |(keys, value): (Vec<&str>, Option<&Value>)| Assignment {
+        path: FieldPath::of(keys),
+        value: value.cloned(),
+    };
+    ordered(set).into_iter().map(single).collect()
 }
 
 /// The text of an assignment.

@@ -26,6 +26,7 @@ const IN_USE: Code = ("VBOX_E_OBJECT_IN_USE", 0x80bb_000c);
 #[derive(Debug)]
 pub struct Template {
     /// Name of the recorded answer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the test that compares"))]
     pub transcript: &'static str,
     /// Exit status; 0 where VirtualBox claims success and saved everything else of the same command.
     pub status: i32,

@@ -101,11 +101,6 @@ impl Tree {
         }
     }
 
-    /// All simulated files.
-    pub fn files(&self) -> impl Iterator<Item = (&PathBuf, &Content)> {
-        self.files.iter()
-    }
-
     /// What lies at a path.
     pub fn fact(&self, path: &Path) -> PathFact {
         if self.files.contains_key(path) {

@@ -1,6 +1,6 @@
 //! The real VirtualBox: its settings files are read, VBoxManage changes it.
 
-mod argv;
+pub(in crate::host) mod argv;
 mod ask;
 pub(in crate::host) mod classify;
 mod command;

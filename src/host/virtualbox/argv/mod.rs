@@ -6,7 +6,7 @@
 
 mod flags;
 mod live;
-mod modify;
+pub(in crate::host) mod modify;
 
 use std::path::Path;
 

@@ -101,10 +101,16 @@ pub fn calls(set: &[Assignment]) -> Vec<Vec<Assignment>> {
     [first, rest].into_iter().filter(|set| !set.is_empty()).collect()
 }
 
-/// The arguments behind `modifyvm UUID`.
-pub fn arguments(set: &[Assignment], spellings: &Spellings) -> Result<Vec<String>, HostError> {
+/// Single settings in the order in which VirtualBox gets them.
+pub fn ordered(set: &[Assignment]) -> Vec<Leaf<'_>> {
     let mut leaves = leaves(set);
     leaves.sort_by_key(|(keys, value)| rank(keys, *value));
+    leaves
+}
+
+/// The arguments behind `modifyvm UUID`.
+pub fn arguments(set: &[Assignment], spellings: &Spellings) -> Result<Vec<String>, HostError> {
+    let leaves = ordered(set);
     let by_path: BTreeMap<Vec<&str>, Option<&Value>> = leaves.iter().cloned().collect();
     let mut arguments = Vec::new();
     for (keys, value) in &leaves {
