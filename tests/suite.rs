@@ -11,3 +11,6 @@ mod manifests;
 mod readme;
 #[path = "suite/structure.rs"]
 mod structure;
+mod scenario;
+#[path = "suite/scenarios.rs"]
+mod scenarios;

@@ -1,0 +1,185 @@
+//! What two hosts have in common: UUIDs become names, what is random or a matter of time is left out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use vboxmcp::inventory::{Inventory, Machine};
+
+/// A text in which paths below `root` begin with `$ROOT`, and UUIDs are numbered in their order.
+pub fn text(text: &str, root: &Path) -> String {
+    let text = text.replace(&root.display().to_string(), "$ROOT");
+    let mut seen: Vec<String> = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text.as_str();
+    while let Some(character) = rest.chars().next() {
+        if let Some(candidate) = rest.get(..36).filter(|candidate| is_uuid(candidate)) {
+            let number = seen.iter().position(|uuid| uuid == candidate).unwrap_or_else(|| {
+                seen.push(candidate.to_owned());
+                seen.len() - 1
+            });
+            plain.push_str(&format!("UUID-{}", number + 1));
+            rest = &rest[36..];
+        } else {
+            plain.push(character);
+            rest = &rest[character.len_utf8()..];
+        }
+    }
+    plain
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.as_bytes()[8] == b'-' && Uuid::parse_str(text).is_ok()
+}
+
+/// An inventory without what differs between two hosts in the same state.
+pub fn inventory(inventory: &Inventory, root: &Path) -> Value {
+    let names = names(inventory, root);
+    let machines: BTreeMap<String, Value> = inventory
+        .machines
+        .values()
+        .map(|machine| (names[&machine.uuid].clone(), machine_value(machine)))
+        .collect();
+    let media: BTreeMap<String, Value> = inventory
+        .media
+        .values()
+        .map(|medium| {
+            let mut value = serde_json::to_value(medium).unwrap();
+            drop_keys(&mut value, &["uuid"]);
+            if let Some(health) = value.get_mut("health").filter(|health| health.is_object()) {
+                *health = "inaccessible".into();
+            }
+            (names[&medium.uuid].clone(), value)
+        })
+        .collect();
+    let registers: BTreeMap<String, Value> = inventory
+        .registers
+        .iter()
+        .map(|(stack, register)| {
+            let value =
+                json!({"entries": register.entries, "paths": register.paths, "broken": register.broken});
+            (stack.to_string(), value)
+        })
+        .collect();
+    let mut whole = json!({
+        "machines": machines, "media": media, "registers": registers, "natNetworks": inventory.nat_networks,
+        "problems": inventory.problems,
+    });
+    rename(&mut whole, &names, root);
+    whole
+}
+
+fn machine_value(machine: &Machine) -> Value {
+    let mut value = serde_json::to_value(machine).unwrap();
+    // What VirtualBox has and the language does not name is in real settings files only.
+    drop_keys(&mut value, &["uuid", "beyond"]);
+    if let Some(access) = value.get_mut("access").and_then(Value::as_object_mut) {
+        access.remove("reason");
+    }
+    if let Some(Value::Object(nics)) = value.pointer_mut("/settings/nics") {
+        for nic in nics.values_mut().filter_map(Value::as_object_mut) {
+            nic.insert("mac".to_owned(), "MAC".into());
+        }
+    }
+    if let Some(Value::Array(attachments)) = value.get_mut("attachments") {
+        attachments.sort_by_key(ToString::to_string);
+    }
+    if let Some(snapshot) = value.get_mut("snapshots") {
+        untimed(snapshot);
+    }
+    value
+}
+
+fn untimed(snapshot: &mut Value) {
+    if let Value::Object(map) = snapshot {
+        map.remove("taken");
+        if let Some(Value::Array(media)) = map.get_mut("media") {
+            media.sort_by_key(ToString::to_string);
+        }
+        for child in map.get_mut("children").and_then(Value::as_array_mut).into_iter().flatten() {
+            untimed(child);
+        }
+    }
+}
+
+fn drop_keys(value: &mut Value, keys: &[&str]) {
+    if let Value::Object(map) = value {
+        map.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+}
+
+/// What each UUID is called: machines by name, media by file, snapshots by name.
+fn names(inventory: &Inventory, root: &Path) -> BTreeMap<Uuid, String> {
+    let mut names: BTreeMap<Uuid, String> = BTreeMap::new();
+    for machine in inventory.machines.values() {
+        let file = machine.settings_file.display().to_string();
+        let name = machine.name.clone().unwrap_or_else(|| file.replace(&root.display().to_string(), "$ROOT"));
+        names.insert(machine.uuid, format!("vm:{name}"));
+        for snapshot in machine.snapshots.iter().flat_map(|snapshot| snapshot.leaves_first()) {
+            names.insert(snapshot.uuid, format!("snapshot:{}@{name}", snapshot.name));
+        }
+    }
+    let mut chains: Vec<(Uuid, usize)> =
+        inventory.media.keys().map(|uuid| (*uuid, depth(inventory, *uuid))).collect();
+    chains.sort_by_key(|(_, depth)| *depth);
+    for (uuid, depth) in chains {
+        let medium = &inventory.media[&uuid];
+        let name = match medium.parent.and_then(|parent| names.get(&parent)) {
+            None => format!(
+                "medium:{}",
+                medium.location.display().to_string().replace(&root.display().to_string(), "$ROOT")
+            ),
+            Some(parent) => {
+                let users: Vec<&str> = inventory
+                    .machines
+                    .values()
+                    .filter(|machine| {
+                        serde_json::to_string(&machine.attachments).unwrap().contains(&uuid.to_string())
+                    })
+                    .filter_map(|machine| machine.name.as_deref())
+                    .collect();
+                format!("{parent}+{depth}[{}]", users.join(","))
+            }
+        };
+        names.insert(uuid, name);
+    }
+    names
+}
+
+fn depth(inventory: &Inventory, uuid: Uuid) -> usize {
+    let mut depth = 0;
+    let mut next = inventory.media.get(&uuid).and_then(|medium| medium.parent);
+    while let Some(parent) = next.filter(|_| depth < inventory.media.len()) {
+        depth += 1;
+        next = inventory.media.get(&parent).and_then(|medium| medium.parent);
+    }
+    depth
+}
+
+/// Puts names for UUIDs and `$ROOT` for the root, in values and keys.
+fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
+    let plain = |text: &str| -> String {
+        let mut text = text.replace(&root.display().to_string(), "$ROOT");
+        for (uuid, name) in names {
+            let uuid = uuid.to_string();
+            if text.contains(&uuid) {
+                text = text.replace(&uuid, name);
+            }
+        }
+        text
+    };
+    match value {
+        Value::String(text) => *text = plain(text),
+        Value::Array(members) => members.iter_mut().for_each(|member| rename(member, names, root)),
+        Value::Object(map) => {
+            let mut renamed = Map::new();
+            for (key, mut value) in std::mem::take(map) {
+                rename(&mut value, names, root);
+                renamed.insert(plain(&key), value);
+            }
+            *map = renamed;
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
