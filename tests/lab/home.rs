@@ -85,6 +85,11 @@ impl<'lab> Home<'lab> {
         home
     }
 
+    /// The folder that everything of this home is below.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// What `VBOX_USER_HOME` says: the folder of VirtualBox.xml.
     pub fn virtualbox(&self) -> PathBuf {
         self.root.join("home")

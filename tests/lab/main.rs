@@ -21,6 +21,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
+mod by_hand;
 mod export;
 mod guest;
 mod home;
@@ -28,6 +29,9 @@ mod lab;
 mod operate;
 mod os_types;
 mod reader;
+#[path = "../scenario/mod.rs"]
+mod scenario;
+mod scenarios;
 mod smoke;
 mod transcripts;
 mod walk;
@@ -41,6 +45,9 @@ use crate::lab::Lab;
 
 /// One test: its name and what it does. It fails by panicking.
 type Test = (&'static str, fn(&Lab));
+
+/// What a test does.
+type Body = Box<dyn Fn(&Lab) + Send + Sync>;
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
@@ -59,10 +66,11 @@ fn main() -> ExitCode {
     let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
     arguments.test_threads.get_or_insert(threads);
 
-    let tests = TESTS
-        .iter()
-        .flat_map(|(group, tests)| tests.iter().map(move |(name, run)| (format!("{group}::{name}"), *run)));
-    let tests: Vec<_> = tests.filter(|(name, _)| wanted(name, &arguments)).collect();
+    let tests = TESTS.iter().flat_map(|(group, tests)| {
+        tests.iter().map(move |(name, run)| (format!("{group}::{name}"), Box::new(*run) as Body))
+    });
+    let scenarios = scenarios::tests().into_iter().map(|(name, run)| (format!("scenarios::{name}"), run));
+    let tests: Vec<_> = tests.chain(scenarios).filter(|(name, _)| wanted(name, &arguments)).collect();
     if arguments.list || tests.is_empty() {
         let trials = tests.into_iter().map(|(name, _)| Trial::test(name, || Ok(()))).collect();
         return libtest_mimic::run(&arguments, trials).exit_code();
@@ -74,7 +82,7 @@ fn main() -> ExitCode {
     }
     let ignored = matches!(&lab, Err(why) if why.is_permitted());
     let lab = Arc::new(lab);
-    let trial = |(name, run): (String, fn(&Lab))| {
+    let trial = |(name, run): (String, Body)| {
         let lab = Arc::clone(&lab);
         let body = move || match &*lab {
             Ok(lab) => {

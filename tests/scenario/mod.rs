@@ -26,13 +26,13 @@ use vboxmcp::render::{self, View};
 use case::{Case, Run, Step, Verb};
 
 /// Where a scenario plays.
-pub struct Stage {
+pub struct Stage<'a> {
     /// What vboxmcp is started in: it says which host.
     pub environment: Environment,
     /// Everything of the scenario is below it; it stands as `$ROOT` in records.
     pub root: PathBuf,
     /// Does something behind vboxmcp's back.
-    pub hand: Box<dyn Fn(&ByHand)>,
+    pub hand: Box<dyn Fn(&ByHand) + 'a>,
 }
 
 /// What a scenario said and left.
@@ -45,7 +45,7 @@ pub struct Record {
 }
 
 /// Plays a scenario.
-pub fn play(case: &Case, stage: &Stage) -> Record {
+pub fn play(case: &Case, stage: &Stage<'_>) -> Record {
     let player = Player { stage, folder: stage.root.join("scratch") };
     player.set_up(case);
     let mut record = Record::default();
@@ -72,7 +72,7 @@ pub fn play(case: &Case, stage: &Stage) -> Record {
 }
 
 struct Player<'a> {
-    stage: &'a Stage,
+    stage: &'a Stage<'a>,
     folder: PathBuf,
 }
 
@@ -83,7 +83,7 @@ impl Player<'_> {
             fs::create_dir_all(self.folder.join(folder)).unwrap();
         }
         for file in &case.images {
-            fs::write(self.folder.join(file), vec![0; 4096]).unwrap();
+            fs::write(self.folder.join(file), iso()).unwrap();
         }
     }
 
@@ -206,6 +206,13 @@ impl Player<'_> {
         let inventory = context.host.inventory(&Want { states: true, ask_server: false }).unwrap();
         normal::inventory(&inventory, &self.stage.root)
     }
+}
+
+/// The least that VirtualBox takes for a DVD image.
+fn iso() -> Vec<u8> {
+    let mut image = vec![0; 32 * 2048];
+    image[16 * 2048..][..7].copy_from_slice(b"\x01CD001\x01");
+    image
 }
 
 fn words(hand: &ByHand) -> String {

@@ -9,7 +9,7 @@ use vboxmcp::inventory::{Inventory, Machine};
 
 /// A text in which paths below `root` begin with `$ROOT`, and UUIDs are numbered in their order.
 pub fn text(text: &str, root: &Path) -> String {
-    let text = text.replace(&root.display().to_string(), "$ROOT");
+    let text = without_reasons(&text.replace(&root.display().to_string(), "$ROOT"));
     let mut seen: Vec<String> = Vec::new();
     let mut plain = String::new();
     let mut rest = text.as_str();
@@ -21,12 +21,29 @@ pub fn text(text: &str, root: &Path) -> String {
             });
             plain.push_str(&format!("UUID-{}", number + 1));
             rest = &rest[36..];
+        } else if rest.get(..12).is_some_and(is_mac) {
+            plain.push_str("MAC");
+            rest = &rest[12..];
         } else {
             plain.push(character);
             rest = &rest[character.len_utf8()..];
         }
     }
     plain
+}
+
+/// Why a file cannot be read is said in words that depend on where it ends.
+fn without_reasons(text: &str) -> String {
+    let line = |line: &str| match line.split_once("cannot be read: ") {
+        Some((before, _)) => format!("{before}cannot be read: REASON"),
+        None => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A MAC address that VirtualBox has made up.
+fn is_mac(text: &str) -> bool {
+    text.starts_with("080027") && text.chars().all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c))
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -82,8 +99,8 @@ fn machine_value(machine: &Machine) -> Value {
             nic.insert("mac".to_owned(), "MAC".into());
         }
     }
-    if let Some(Value::Array(attachments)) = value.get_mut("attachments") {
-        attachments.sort_by_key(ToString::to_string);
+    if let Some(Value::Object(mark)) = value.pointer_mut("/mark/foreign") {
+        mark.remove("uuid");
     }
     if let Some(snapshot) = value.get_mut("snapshots") {
         untimed(snapshot);
@@ -94,9 +111,6 @@ fn machine_value(machine: &Machine) -> Value {
 fn untimed(snapshot: &mut Value) {
     if let Value::Object(map) = snapshot {
         map.remove("taken");
-        if let Some(Value::Array(media)) = map.get_mut("media") {
-            media.sort_by_key(ToString::to_string);
-        }
         for child in map.get_mut("children").and_then(Value::as_array_mut).into_iter().flatten() {
             untimed(child);
         }
@@ -113,8 +127,9 @@ fn drop_keys(value: &mut Value, keys: &[&str]) {
 fn names(inventory: &Inventory, root: &Path) -> BTreeMap<Uuid, String> {
     let mut names: BTreeMap<Uuid, String> = BTreeMap::new();
     for machine in inventory.machines.values() {
-        let file = machine.settings_file.display().to_string();
-        let name = machine.name.clone().unwrap_or_else(|| file.replace(&root.display().to_string(), "$ROOT"));
+        let file = machine.settings_file.display().to_string().replace(&root.display().to_string(), "$ROOT");
+        let alone = |name: &&String| inventory.machines_named(name).count() == 1;
+        let name = machine.name.as_ref().filter(alone).cloned().unwrap_or(file);
         names.insert(machine.uuid, format!("vm:{name}"));
         for snapshot in machine.snapshots.iter().flat_map(|snapshot| snapshot.leaves_first()) {
             names.insert(snapshot.uuid, format!("snapshot:{}@{name}", snapshot.name));
@@ -171,7 +186,16 @@ fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
     };
     match value {
         Value::String(text) => *text = plain(text),
-        Value::Array(members) => members.iter_mut().for_each(|member| rename(member, names, root)),
+        Value::Array(members) => {
+            members.iter_mut().for_each(|member| rename(member, names, root));
+            // Lists of objects and of names have an order that no two hosts share; the others keep theirs.
+            if members
+                .iter()
+                .all(|member| member.is_object() || member.as_str().is_some_and(|text| text.contains(':')))
+            {
+                members.sort_by_key(ToString::to_string);
+            }
+        }
         Value::Object(map) => {
             let mut renamed = Map::new();
             for (key, mut value) in std::mem::take(map) {

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::refusal::{self, No, no, unsupported};
@@ -14,50 +12,34 @@ use super::tree::Content;
 use super::world::{Hardware, SimMachine, World};
 use crate::inventory::PathFact;
 use crate::model::nic::NicType;
-use crate::model::{NicMode, PowerState, Settings};
+use crate::model::{NicMode, PowerState, Settings, os_type};
 
-/// What `createvm` gives to a new machine, measured for every operating system.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    /// Whatever the operating system.
-    bare: Map<String, Value>,
-    rows: Vec<Row>,
+/// What plain `createvm` gives to a machine of that operating system; `None` where VirtualBox does not know it.
+fn plain(os_type: &str) -> serde_json::Result<Option<(NicType, Settings)>> {
+    let (Some(base), Some(row)) = (os_type::lookup(os_type::BASE), os_type::lookup(os_type)) else {
+        return Ok(None);
+    };
+    let mut tree = serde_json::to_value(&base.plain)?;
+    merge(&mut tree, serde_json::to_value(&row.plain)?);
+    let mut settings: Settings = serde_json::from_value(tree)?;
+    let nic = settings.nics.take().and_then(|mut nics| nics.remove(&1)).and_then(|nic| nic.nic_type);
+    Ok(Some((nic.unwrap_or(NicType::Am79C973), settings)))
 }
 
-/// Operating systems that get the same.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Row {
-    nic_type: NicType,
-    settings: Map<String, Value>,
-    os_types: Vec<String>,
-}
-
-fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    // The file is part of the program, and a test parses it.
-    TABLE.get_or_init(|| serde_json::from_str(include_str!("createvm.json")).unwrap_or_default())
-}
-
-fn row(os_type: &str) -> Option<&'static Row> {
-    table().rows.iter().find(|row| row.os_types.iter().any(|id| id == os_type))
-}
-
-/// The settings of a new machine.
-fn settings(row: &Row, uuid: Uuid, os_type: &str, groups: &[String]) -> serde_json::Result<Settings> {
-    let mut tree = table().bare.clone();
-    tree.extend(row.settings.clone());
-    let mut settings: Settings = serde_json::from_value(Value::Object(tree))?;
-    settings.groups = Some(if groups.is_empty() { vec!["/".to_owned()] } else { groups.to_vec() });
-    settings.os_type = Some(os_type.to_owned());
-    settings.hardware_uuid = Some(uuid.to_string());
-    Ok(settings)
+fn merge(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
 }
 
 /// What a new adapter is on a machine of that operating system.
 pub fn nic_type(os_type: &str) -> NicType {
-    row(os_type).map_or(NicType::Am79C973, |row| row.nic_type.clone())
+    plain(os_type).ok().flatten().map_or(NicType::Am79C973, |(nic_type, _)| nic_type)
 }
 
 /// A name as VirtualBox makes a file name of it.
@@ -108,7 +90,8 @@ impl World {
         if name.is_empty() {
             return Err(no(&refusal::NAME_REQUIRED, &[]));
         }
-        let Some(row) = row(os_type) else {
+        let plain = plain(os_type).map_err(|error| unsupported(error.to_string()))?;
+        let Some((nic_type, mut settings)) = plain else {
             return Err(if os_type.ends_with("_arm64") {
                 unsupported(format!("simulating a machine of type {os_type}"))
             } else {
@@ -130,9 +113,15 @@ impl World {
             return Err(refusal);
         }
         let uuid = uuid.unwrap_or_else(|| self.fresh_uuid());
-        let settings =
-            settings(row, uuid, os_type, groups).map_err(|error| unsupported(error.to_string()))?;
-        let mut slot = Slot::untouched(row.nic_type.clone());
+        settings.groups = Some(if groups.is_empty() { vec!["/".to_owned()] } else { groups.to_vec() });
+        settings.os_type = Some(os_type.to_owned());
+        settings.hardware_uuid = Some(uuid.to_string());
+        settings.description = Some(String::new());
+        settings.snapshot_folder = Some("Snapshots".to_owned());
+        settings.controllers = Some(BTreeMap::new());
+        settings.shared_folders = Some(BTreeMap::new());
+        settings.guest_properties = Some(BTreeMap::new());
+        let mut slot = Slot::untouched(nic_type);
         slot.enabled = true;
         slot.nic.mode = Some(NicMode::Nat);
         slot.nic.mac = Some(self.fresh_mac());
@@ -161,12 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_new_machines_parses() {
-        let table: Table = serde_json::from_str(include_str!("createvm.json")).unwrap();
-        assert!(table.rows.iter().map(|row| row.os_types.len()).sum::<usize>() > 150);
-        for row in &table.rows {
-            settings(row, Uuid::nil(), &row.os_types[0], &[]).unwrap();
+    fn every_operating_system_has_a_new_machine() {
+        for id in os_type::table().keys() {
+            let (_, settings) = plain(id).unwrap().unwrap();
+            assert_eq!(settings.memory.map(|memory| memory.0), Some(1024), "{id}");
         }
+        assert!(plain("Nonesuch").unwrap().is_none());
     }
 
     #[test]

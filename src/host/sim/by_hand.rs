@@ -14,6 +14,7 @@ use super::world::{SimMedium, World};
 use crate::host::HostError;
 use crate::host::virtualbox::CommandLine;
 use crate::inventory::{AttachedMedium, DeviceKind, Mark};
+use crate::model::settings::Bus;
 use crate::model::{Bytes, Controller, FieldPath, Location, PowerState, SharedFolder};
 use crate::plan::{Assignment, Insert, Target};
 
@@ -154,6 +155,13 @@ pub enum ByHand {
         machine: String,
         /// The snapshot's name.
         name: String,
+    },
+    /// A guest of one boot sector, on a disk `guest.vdi` of a controller `IDE`.
+    InstallGuest {
+        /// The machine.
+        machine: String,
+        /// Whether it hears the power button.
+        obeys: bool,
     },
     /// `startvm`
     Start(String),
@@ -303,6 +311,17 @@ impl World {
             ByHand::DeleteSnapshot { machine, name } => {
                 let uuid = self.named(machine)?;
                 self.delete_snapshot(uuid, self.snapshot_named(uuid, name)?)
+            }
+            ByHand::InstallGuest { machine, obeys } => {
+                let uuid = self.named(machine)?;
+                let controller = Controller { bus: Some(Bus::Ide), ..Controller::default() };
+                self.add_controller(uuid, "IDE", &controller)?;
+                let disk =
+                    self.create_disk(uuid, Path::new("guest.vdi"), "vdi", "dynamic", Bytes(1 << 20))?;
+                let at = Location { controller: "IDE".to_owned(), port: 0, device: 0 };
+                let insert = Insert::Medium(Target::Existing(disk));
+                self.attach(uuid, &at, DeviceKind::Disk, &insert, &BTreeMap::new())?;
+                self.set_extra(uuid, super::IGNORES_ACPI, (!obeys).then_some("1"))
             }
             ByHand::Start(machine) => self.start(self.named(machine)?),
             ByHand::Pause(machine) => self.pause(self.named(machine)?),

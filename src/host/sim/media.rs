@@ -14,10 +14,13 @@ use crate::model::Bytes;
 fn variants(format: &str) -> Option<&'static [&'static str]> {
     match format {
         "vdi" | "vhd" => Some(&["dynamic", "fixed"]),
-        "vmdk" => Some(&["dynamic", "fixed", "split2g", "split2g-fixed", "stream", "esx-fixed", "esx"]),
+        "vmdk" => Some(&["dynamic", "fixed", "split2g", "split2g-fixed", "stream", "esx"]),
         _ => None,
     }
 }
+
+/// Size of one file of a disk that is split.
+const SPLIT_AT: u64 = 2047 << 20;
 
 impl World {
     /// `createmedium disk`.
@@ -44,11 +47,10 @@ impl World {
         let Some(known) = variants(format) else {
             return Err(no(&refusal::MEDIUM_FORMAT, &[&format.to_uppercase()]));
         };
-        if !["dynamic", "fixed", "split2g", "split2g-fixed", "stream", "esx", "esx-fixed"].contains(&variant)
-        {
+        if !["dynamic", "fixed", "split2g", "split2g-fixed", "stream", "esx"].contains(&variant) {
             return Err(no(&refusal::MEDIUM_VARIANT, &[&variant]));
         }
-        if !known.contains(&variant) || variant == "esx" {
+        if !known.contains(&variant) {
             return Err(no(&refusal::MEDIUM_VARIANT_FORMAT, &[&shown]));
         }
         if !size.0.is_multiple_of(512) {
@@ -57,6 +59,12 @@ impl World {
         if self.tree.exists(&file) {
             return Err(no(&refusal::MEDIUM_EXISTS, &[&shown, &format.to_uppercase(), &shown]));
         }
+        // What fits in one file is not split.
+        let variant = match variant {
+            "split2g" if size.0 <= SPLIT_AT => "dynamic",
+            "split2g-fixed" if size.0 <= SPLIT_AT => "fixed",
+            other => other,
+        };
         let uuid = self.fresh_uuid();
         let content = Content::Disk { uuid, size, format: format.to_owned(), variant: variant.to_owned() };
         self.tree.write(&file, content);

@@ -39,6 +39,7 @@ pub use power::IGNORES_ACPI;
 use self::refusal::{No, unsupported};
 use self::store::Store;
 use self::world::World;
+use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, PathFact};
@@ -215,7 +216,11 @@ impl World {
             Action::CreateMachine { uuid, name, os_type, groups, folder } => {
                 done.made = Some(self.create_machine(*uuid, name, os_type, groups, folder)?);
             }
-            Action::ModifyMachine { machine, set } => self.modify(bound(machine)?, set)?,
+            Action::ModifyMachine { machine, set } => {
+                for set in calls(set) {
+                    self.modify(bound(machine)?, &set)?;
+                }
+            }
             Action::ModifyLive { machine, set } => self.modify_live(bound(machine)?, set)?,
             Action::SetExtraData { machine, key, value } => {
                 self.set_extra(bound(machine)?, key, value.as_deref())?

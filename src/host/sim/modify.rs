@@ -108,6 +108,13 @@ impl World {
                 | "state" | "secureBoot",
                 ..,
             ] => Err(unsupported(format!("{} by modifyvm", assignment.path))),
+            ["chipset"] => {
+                set_plain(&mut machine.hardware.settings, assignment)?;
+                if machine.hardware.settings.chipset == Some(Chipset::Piix3) {
+                    machine.hardware.slots.retain(|number, _| *number <= 8);
+                }
+                Ok(())
+            }
             _ => set_plain(&mut machine.hardware.settings, assignment),
         }
     }
@@ -261,6 +268,8 @@ fn derive(path: &[&str], settings: &mut Settings) {
                 }
             }
         }
+        // That chipset does not work without one.
+        ["chipset"] if settings.chipset == Some(Chipset::Ich9) => settings.ioapic = Some(true),
         ["x2apic"] => settings.apic = settings.x2apic,
         // Off alone changes nothing while there is an x2APIC.
         ["apic"] if settings.x2apic == Some(true) => settings.apic = Some(true),

@@ -22,17 +22,25 @@ pub fn is_enabled(hardware: &Hardware, path: &[&str]) -> bool {
     slot_number(path).ok().and_then(|number| hardware.slots.get(&number)).is_some_and(|slot| slot.enabled)
 }
 
+/// An adapter that nobody has touched. Those that only one chipset has come without a cable.
+fn untouched(number: u32, os_type: &str) -> Slot {
+    let mut slot = Slot::untouched(birth::nic_type(os_type));
+    slot.nic.cable = Some(number <= 8);
+    slot
+}
+
 /// One setting of an adapter, as `modifyvm` changes it.
 pub fn assign(world: &mut World, machine: &mut SimMachine, assignment: &Assignment) -> Result<(), No> {
     let path = assignment.path.parts();
     let number = slot_number(&path)?;
-    let most = if machine.hardware.settings.chipset == Some(Chipset::Ich9) { 36 } else { 8 };
+    // The chipset that the machine has before the call: slots of a new one are not there yet.
+    let before = world.machine(machine.uuid)?.hardware.settings.chipset.clone();
+    let most = if before == Some(Chipset::Ich9) { 36 } else { 8 };
     if !(1..=most).contains(&number) {
         return Err(no(&refusal::NIC_NUMBER, &[&number]));
     }
     let os_type = machine.hardware.settings.os_type.clone().unwrap_or_default();
-    let slot =
-        machine.hardware.slots.entry(number).or_insert_with(|| Slot::untouched(birth::nic_type(&os_type)));
+    let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type));
     if let (["nics", _], None) = (path.as_slice(), &assignment.value) {
         slot.enabled = false;
         return Ok(());
@@ -69,8 +77,7 @@ pub fn assign_live(machine: &mut SimMachine, assignment: &Assignment) -> Result<
         _ => return Err(unsupported(format!("changing {} of a running machine", assignment.path))),
     }
     let os_type = machine.hardware.settings.os_type.clone().unwrap_or_default();
-    let slot =
-        machine.hardware.slots.entry(number).or_insert_with(|| Slot::untouched(birth::nic_type(&os_type)));
+    let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type));
     set(slot, number, &path[2..], assignment)
 }
 

@@ -18,6 +18,7 @@ const INVALID_ARG: Code = ("NS_ERROR_INVALID_ARG", 0x8007_0057);
 const NOT_FOUND: Code = ("VBOX_E_OBJECT_NOT_FOUND", 0x80bb_0001);
 const VM_STATE: Code = ("VBOX_E_INVALID_VM_STATE", 0x80bb_0002);
 const FILE_ERROR: Code = ("VBOX_E_FILE_ERROR", 0x80bb_0004);
+const IPRT_ERROR: Code = ("VBOX_E_IPRT_ERROR", 0x80bb_0005);
 const OBJECT_STATE: Code = ("VBOX_E_INVALID_OBJECT_STATE", 0x80bb_0007);
 const NOT_SUPPORTED: Code = ("VBOX_E_NOT_SUPPORTED", 0x80bb_0009);
 const IN_USE: Code = ("VBOX_E_OBJECT_IN_USE", 0x80bb_000c);
@@ -145,6 +146,7 @@ macro_rules! unrecorded {
 unrecorded! {
     LIMITED = 1, Some(ACCESS_DENIED), ["The object functionality is limited"];
     MEDIUM_INACCESSIBLE = 1, Some(FILE_ERROR), ["Could not open the medium '{}'.", "VD: error VERR_FILE_NOT_FOUND opening image file '{}' (VERR_FILE_NOT_FOUND)"];
+    NO_IMAGE = 1, Some(IPRT_ERROR), ["Could not get the storage format of the medium '{}' (VERR_NOT_SUPPORTED)"];
     MEDIUM_CHILDREN = 1, Some(IN_USE), ["Cannot close medium '{}' because it has {} child media"];
     MERGE_CHILDREN = 1, Some(FAIL), ["Hard disk '{}' has more than one child hard disk ({})"];
     NO_SERVER = 1, None, ["Failed to create the VirtualBox object!", "Code NS_ERROR_FAILURE (0x80004005) - Operation failed (extended info not available)"];

@@ -68,8 +68,10 @@ impl World {
         Ok(())
     }
 
-    /// Media that only this machine's file named are in the global registry from now on.
+    /// Disks that only this machine's file named are in the global registry from now on. Images are in no file any more:
+    /// the server remembers them until it ends.
     fn leave_registry(&mut self, machine: Uuid) {
+        self.media.retain(|_, row| row.medium.kind == MediumKind::Disk || row.registries != [machine]);
         for row in self.media.values_mut() {
             row.registries.retain(|registry| *registry != machine);
         }

@@ -256,6 +256,9 @@ impl World {
                     )));
                 }
                 let dvd = kind == DeviceKind::Dvd;
+                if dvd && !is_iso(path) {
+                    return Err(no(&refusal::NO_IMAGE, &[&path.display()]));
+                }
                 Medium {
                     uuid: self.fresh_uuid(),
                     kind: if dvd { MediumKind::Dvd } else { MediumKind::Floppy },
@@ -368,6 +371,17 @@ impl World {
         let folder = machine.hardware.settings.snapshot_folder.clone().unwrap_or_default();
         Ok(machine.folder().join(if folder.is_empty() { "Snapshots".to_owned() } else { folder }))
     }
+}
+
+/// Whether a file begins as DVD images do.
+fn is_iso(path: &Path) -> bool {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut magic = [0; 5];
+    let read = std::fs::File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(16 * 2048 + 1))?;
+        file.read_exact(&mut magic)
+    });
+    read.is_ok() && (&magic == b"CD001" || &magic == b"BEA01")
 }
 
 fn is_at(attachment: &Attachment, at: &Location) -> bool {

@@ -9,6 +9,7 @@ use crate::inventory::{
     Access, HostFacts, Inventory, Machine, Mark, MarkState, Medium, MediumHealth, Register, Registry, Shard,
     Snapshot,
 };
+use crate::model::settings::Firmware;
 use crate::model::{Settings, StackName};
 
 impl World {
@@ -43,6 +44,14 @@ impl World {
 
     fn medium_view(&self, uuid: Uuid) -> Option<Medium> {
         let row = self.media.get(&uuid)?;
+        let registry = row.registries.first().copied();
+        if registry
+            .and_then(|machine| self.machines.get(&machine))
+            .is_some_and(|machine| machine.broken.is_some())
+        {
+            // The file that names it cannot be read.
+            return None;
+        }
         let mut medium = row.medium.clone();
         medium.registry =
             row.registries.first().map_or(Registry::Global, |machine| Registry::Machine(*machine));
@@ -75,6 +84,9 @@ impl World {
         }
         let mut settings = machine.hardware.settings.clone();
         let slots = machine.hardware.slots.iter().filter(|(_, slot)| slot.enabled);
+        if settings.firmware.as_ref().is_some_and(|firmware| *firmware != Firmware::Bios) {
+            settings.secure_boot = Some(false);
+        }
         settings.nics = Some(slots.map(|(number, slot)| (*number, slot.view())).collect());
         let extra = machine.extra.iter().filter(|(key, _)| !key.starts_with("vboxmcp/"));
         settings.extra_data = Some(extra.map(|(key, value)| (key.clone(), Some(value.clone()))).collect());
