@@ -3,18 +3,22 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use vboxmcp::config::{Environment, Settings};
+use vboxmcp::host::Operate as _;
 use vboxmcp::ops::{self, Context, ExportRequest, Exported};
 
 use crate::Test;
 use crate::home::{Home, Output, path};
 use crate::lab::Lab;
+use crate::reader::generate::{Place, Random, recipe};
 
 pub const TESTS: &[Test] = &[
     ("a_machine_made_by_hand_is_exported_and_adopted", a_machine_made_by_hand_is_exported_and_adopted),
     ("every_operating_system_round_trips", every_operating_system_round_trips),
+    ("random_machines_round_trip", random_machines_round_trip),
 ];
 
 fn export(home: &Home, select: &[&str]) -> Exported {
@@ -171,7 +175,7 @@ fn a_machine_made_by_hand_is_exported_and_adopted(lab: &Lab) {
         "          dns: \"15353:10.0.2.15:53/udp\"\n",
         "    app/answer: \"yes\"\n",
         "  #   before (",
-        "  #   serialPorts.1.ioBase: 1016\n",
+        "  #   serialPorts.1.ioBase: 0x3f8\n",
         "  #   audio.enabled: false   (usually true)\n",
     ] {
         let said = format!("\n{said}");
@@ -227,5 +231,31 @@ fn every_operating_system_round_trips(lab: &Lab) {
     // Secure boot is no setting, but a variable in a store that the wizard sets up.
     let undeclared: Vec<&str> = exported.yaml.lines().filter(|line| line.starts_with("  #   ")).collect();
     assert_eq!(undeclared, ["  #   secureBoot: true"], "{}", exported.yaml);
+    round_trip(&home, &exported);
+}
+
+/// What the differential test of the reader makes, with all that the manifest cannot say.
+fn random_machines_round_trip(lab: &Lab) {
+    const MACHINES: usize = 30;
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").subsec_nanos().into();
+    let seed = std::env::var("VBOXMCP_SEED").map_or(seed, |text| text.parse().expect("a number"));
+    eprintln!("{MACHINES} machines of VBOXMCP_SEED={seed}");
+    let home = lab.home();
+    home.wait_no_server();
+    home.host().prepare().expect("a server");
+    let (scratch, iso) = (home.scratch(), home.scratch().join("x.iso"));
+    fs::write(&iso, vec![0; 64 << 10]).expect("an image");
+    let mut random = Random::new(seed);
+    for index in 0..MACHINES {
+        for command in recipe(&mut random, &Place { scratch: &scratch, iso: &iso }, index).commands {
+            // Some of it VirtualBox refuses.
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            home.vbox(&words);
+        }
+    }
+    let exported = export(&home, &[]);
+    let refused: Vec<&String> =
+        exported.notes.iter().filter(|note| note.address.is_none()).map(|note| &note.text).collect();
+    assert!(exported.machines.len() > MACHINES / 2, "{refused:#?}");
     round_trip(&home, &exported);
 }

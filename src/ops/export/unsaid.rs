@@ -196,7 +196,11 @@ pub fn differences(live: &Value, usual: &Value) -> Vec<(FieldPath, String, Optio
             }
             let usual = tree::get(usual, &path);
             let tells = usual != Some(value) && (usual.is_some() || !is_nothing(value));
-            tells.then(|| (path, show(value), usual.map(show)))
+            let shown = match (path.parts().last(), value.as_u64()) {
+                (Some(&"ioBase"), Some(address)) => format!("{address:#x}"),
+                _ => show(value),
+            };
+            tells.then(|| (path, shown, usual.map(show)))
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Reading a real VirtualBox: rows with reasons, states, media, and how many processes that takes.
 
 mod differential;
-mod generate;
+pub mod generate;
 mod keys;
 
 use std::fs;
