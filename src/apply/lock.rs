@@ -100,6 +100,19 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Who holds the lock of a VirtualBox home now; `None` where nobody does, or the holder does not say.
+    pub fn holder(home: &Path) -> Option<Holder> {
+        let mut file = File::open(home.join(Self::FILE_NAME)).ok()?;
+        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return None;
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // The name of a holder that is gone would only mislead; the lock itself goes with the file's handle.
@@ -121,7 +134,9 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        assert_eq!(Lock::holder(home.path()).unwrap().user, "ann");
         drop(first);
+        assert_eq!(Lock::holder(home.path()), None);
         Lock::take(home.path(), "bob", "destroy of stack shop", Duration::ZERO).unwrap();
     }
 }

@@ -11,6 +11,7 @@ mod adopt;
 mod apply;
 mod arguments;
 mod destroy;
+mod doctor;
 mod drift;
 mod export;
 mod foreign;
@@ -72,6 +73,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Adopt(arguments) => adopt::run(session, &arguments),
         Verb::Export(arguments) => export::run(session, &arguments),
         Verb::Get(arguments) => get::run(session, &arguments),
+        Verb::Doctor(_) => doctor::run(session),
         Verb::Schema => schema::run(session),
     }
 }

@@ -37,6 +37,7 @@ impl Session {
             | Verb::Adopt(_)
             | Verb::Export(_)
             | Verb::Get(_)
+            | Verb::Doctor(_)
             | Verb::Schema => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
         }

@@ -28,21 +28,43 @@ fn local(settings: &Settings, environment: &Environment) -> virtualbox::VirtualB
         home: path("HOME"),
         user_profile: path("USERPROFILE"),
     });
-    let search = virtualbox::locate::Search {
-        option: settings.vboxmanage.clone(),
-        variable: path("VBOXMCP_VBOXMANAGE").map(|path| environment.directory.join(path)),
-        path: environment.var_os("PATH").map(OsString::from),
-        install_path: path("VBOX_MSI_INSTALL_PATH"),
-    };
-    let runner = match virtualbox::locate::vboxmanage(&search) {
-        Ok(program) => {
-            let named = ["VBOX_USER_HOME", "VBOX_IPC_SOCKETID"]
-                .into_iter()
-                .filter_map(|name| Some((OsString::from(name), environment.var_os(name)?.to_owned())));
-            Ok(virtualbox::Runner::new(program, named.collect()))
-        }
+    let runner = match virtualbox::locate::vboxmanage(&search(settings, environment)) {
+        Ok(program) => Ok(runner(program, environment)),
         Err(HostError::NoVBoxManage { searched }) => Err(searched),
         Err(other) => Err(vec![other.to_string()]),
     };
     virtualbox::VirtualBox::new(home, runner)
+}
+
+fn runner(program: PathBuf, environment: &Environment) -> virtualbox::Runner {
+    let named = ["VBOX_USER_HOME", "VBOX_IPC_SOCKETID"]
+        .into_iter()
+        .filter_map(|name| Some((OsString::from(name), environment.var_os(name)?.to_owned())));
+    virtualbox::Runner::new(program, named.collect())
+}
+
+fn search(settings: &Settings, environment: &Environment) -> virtualbox::locate::Search {
+    let path = |name: &str| environment.var_os(name).map(PathBuf::from);
+    virtualbox::locate::Search {
+        option: settings.vboxmanage.clone(),
+        variable: path("VBOXMCP_VBOXMANAGE").map(|path| environment.directory.join(path)),
+        path: environment.var_os("PATH").map(OsString::from),
+        install_path: path("VBOX_MSI_INSTALL_PATH"),
+    }
+}
+
+/// Which program changes the host, and its version, for people.
+pub fn program(settings: &Settings, environment: &Environment) -> Result<String, HostError> {
+    if matches!(settings.host, HostChoice::Sim(_)) {
+        return Ok("none: the host is simulated".to_owned());
+    }
+    let found = virtualbox::locate::vboxmanage(&search(settings, environment))?;
+    let output = runner(found.clone(), environment).read(["--version"])?;
+    let version = output.stdout.lines().next_back().unwrap_or_default().trim();
+    if version.starts_with(|c: char| c.is_ascii_digit()) {
+        Ok(format!("{} {version}", found.display()))
+    } else {
+        let detail = format!("a version was expected, not {version:?}");
+        Err(HostError::Garbage { command: "VBoxManage --version".to_owned(), detail })
+    }
 }

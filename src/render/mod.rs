@@ -6,6 +6,7 @@
 //! Text that somebody else chose (names, values, messages) goes through [`text::printable`]: no terminal obeys it.
 
 pub mod diagnostics;
+pub mod doctor;
 pub mod drift;
 pub mod export;
 pub mod failure;

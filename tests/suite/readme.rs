@@ -104,7 +104,8 @@ fn the_tour_of_manifests_is_valid() {
 
 #[test]
 fn the_configuration_is_valid() {
-    let settings = FileSettings::parse(&block("toml"), Path::new("/lab/vboxmcp.toml"), "vboxmcp.toml").unwrap();
+    let settings =
+        FileSettings::parse(&block("toml"), Path::new("/lab/vboxmcp.toml"), "vboxmcp.toml").unwrap();
     assert_eq!(settings.variables.len(), 1);
 }
 

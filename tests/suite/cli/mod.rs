@@ -58,6 +58,7 @@ scripts!(
     adopt,
     consent,
     destroy,
+    doctor,
     drift,
     export,
     failures,

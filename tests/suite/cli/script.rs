@@ -140,6 +140,7 @@ fn vboxmcp(arguments: &[&str], variables: &[String], input: Option<&str>, direct
     #[expect(clippy::disallowed_methods, reason = "the program under test")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_vboxmcp"));
     command.args(arguments).current_dir(directory).env_clear().env("HOME", directory).env("USER", "ada");
+    command.env("VBOX_USER_HOME", directory.join("VirtualBox"));
     for variable in variables {
         let (name, value) = variable.split_once('=').unwrap();
         command.env(name, value);
