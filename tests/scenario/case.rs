@@ -26,6 +26,7 @@ pub struct Case {
     pub runs: Vec<Run>,
     /// Why it cannot play on a real VirtualBox.
     #[serde(default)]
+    #[cfg_attr(not(test), allow(dead_code))]
     pub only_simulated: Option<String>,
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Mutex;
 
 use vboxmcp::config::Environment;
 use vboxmcp::host::sim::SimHost;
@@ -11,42 +14,53 @@ use crate::scenario::{Stage, cases, play, updating};
 
 #[test]
 fn every_scenario_says_what_is_committed_and_ends_with_nothing_to_do() {
-    let mut wrong = Vec::new();
-    for (name, path) in cases() {
-        let Ok(case) = std::panic::catch_unwind(|| Case::read(&path)) else {
-            wrong.push(format!("=== {name} cannot be read"));
-            continue;
-        };
-        let outcome = std::panic::catch_unwind(|| {
-            let root = tempfile::tempdir().unwrap();
-            let root_path = root.path().canonicalize().unwrap();
-            let host = SimHost::open(&root_path).unwrap();
-            let variables = [("VBOXMCP_HOST".into(), format!("sim:{}", root_path.display()).into())];
-            let environment = Environment { variables: BTreeMap::from(variables), ..Environment::default() };
-            let hand = Box::new(move |hand: &_| {
-                host.by_hand(hand).unwrap_or_else(|error| panic!("{hand:?}: {error}"))
-            });
-            play(&case, &Stage { environment, root: root_path, hand }).said
-        });
-        let committed = path.with_extension("record");
-        match outcome {
-            Err(panic) => {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|t| (*t).to_owned()));
-                wrong.push(format!("=== {name}: {}\n{}", case.title, text.unwrap_or_default()));
-            }
-            Ok(said) if updating() => fs::write(committed, format!("# {}\n\n{said}", case.title)).unwrap(),
-            Ok(said) => {
-                let said = format!("# {}\n\n{said}", case.title);
-                let expected = fs::read_to_string(&committed).unwrap_or_default();
-                if expected != said {
-                    let diff = similar::TextDiff::from_lines(&expected, &said);
-                    wrong.push(format!("=== {name}\n{}", diff.unified_diff().context_radius(3)));
+    let waiting = Mutex::new(cases());
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, |n| n.get().min(8)) {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap().pop();
+                    let Some((name, path)) = next else { break };
+                    if let Err(why) = one(&path) {
+                        wrong.lock().unwrap().push(format!("=== {name}\n{why}"));
+                    }
                 }
-            }
+            });
         }
-    }
+    });
+    let mut wrong = wrong.into_inner().unwrap();
+    wrong.sort();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Plays a case and compares what was said with what is committed.
+fn one(path: &Path) -> Result<(), String> {
+    let said = catch_unwind(AssertUnwindSafe(|| {
+        let case = Case::read(path);
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let host = SimHost::open(&root).unwrap();
+        let variables = [("VBOXMCP_HOST".into(), format!("sim:{}", root.display()).into())];
+        let environment = Environment { variables: BTreeMap::from(variables), ..Environment::default() };
+        let hand =
+            Box::new(|hand: &_| host.by_hand(hand).unwrap_or_else(|error| panic!("{hand:?}: {error}")));
+        let record = play(&case, &Stage { environment, root, hand });
+        format!("# {}\n\n{}", case.title, record.said)
+    }));
+    let said = said.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })?;
+    let committed = path.with_extension("record");
+    if updating() {
+        fs::write(committed, said).unwrap();
+        return Ok(());
+    }
+    let expected = fs::read_to_string(&committed).unwrap_or_default();
+    if expected == said {
+        return Ok(());
+    }
+    let diff = similar::TextDiff::from_lines(&expected, &said);
+    Err(diff.unified_diff().context_radius(3).to_string())
 }

@@ -16,7 +16,14 @@ pub enum Store {
     /// Lives as long as the program.
     Memory(Arc<Mutex<World>>),
     /// `DIR/simulated-host.json`
-    Folder(PathBuf),
+    Folder(PathBuf, Arc<Mutex<Seen>>),
+}
+
+/// What the file held when it was last looked at, so that it is parsed only when somebody else has written it.
+#[derive(Debug, Default)]
+pub struct Seen {
+    text: String,
+    world: World,
 }
 
 #[derive(Serialize)]
@@ -46,16 +53,19 @@ impl Store {
         for path in [folder.join("home"), folder.join("machines")] {
             std::fs::create_dir_all(&path).map_err(|source| read_error(&path, source))?;
         }
-        Ok(Self::Folder(folder))
+        let seen = Seen { text: String::new(), world: World::empty(&folder) };
+        Ok(Self::Folder(folder, Arc::new(Mutex::new(seen))))
     }
 
     /// Looks at the state.
     pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> Result<T, HostError> {
         match self {
             Self::Memory(world) => Ok(look(&locked(world))),
-            Self::Folder(folder) => {
+            Self::Folder(folder, seen) => {
+                let mut seen = locked(seen);
                 let _lock = lock(folder)?;
-                load(folder).map(|world| look(&world))
+                refresh(folder, &mut seen)?;
+                Ok(look(&seen.world))
             }
         }
     }
@@ -64,23 +74,21 @@ impl Store {
     pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> Result<T, HostError> {
         match self {
             Self::Memory(world) => Ok(change(&mut locked(world))),
-            Self::Folder(folder) => {
+            Self::Folder(folder, seen) => {
+                let mut seen = locked(seen);
                 let _lock = lock(folder)?;
-                let mut world = load(folder)?;
-                let before = world.clone();
-                let result = change(&mut world);
-                if world != before {
-                    write(folder, &world)?;
-                }
+                refresh(folder, &mut seen)?;
+                let result = change(&mut seen.world);
+                write(folder, &mut seen)?;
                 Ok(result)
             }
         }
     }
 }
 
-fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
+fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     // A test that panicked in the middle leaves a state that is as good as a killed VirtualBox's.
-    world.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock(folder: &Path) -> Result<File, HostError> {
@@ -90,31 +98,47 @@ fn lock(folder: &Path) -> Result<File, HostError> {
     Ok(file)
 }
 
-fn load(folder: &Path) -> Result<World, HostError> {
+/// Takes in what somebody else has written.
+fn refresh(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
     let path = folder.join(Store::FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(World::empty(folder)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(read_error(&path, source)),
     };
+    if text == seen.text {
+        return Ok(());
+    }
+    if text.is_empty() {
+        *seen = Seen { text, world: World::empty(folder) };
+        return Ok(());
+    }
     let malformed = |detail: String| HostError::Malformed { path: path.clone(), detail };
     let read: Read = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
     if read.version != Store::VERSION {
         return Err(malformed(format!("version {}, written by another vboxmcp", read.version)));
     }
-    Ok(read.world)
+    *seen = Seen { text, world: read.world };
+    Ok(())
 }
 
 /// Written beside it and renamed: a reader never sees half of it.
-fn write(folder: &Path, world: &World) -> Result<(), HostError> {
+fn write(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
     let path = folder.join(Store::FILE);
     let temporary = folder.join("simulated-host.json-tmp");
-    let text = serde_json::to_string(&Written { version: Store::VERSION, world })
+    let text = serde_json::to_string(&Written { version: Store::VERSION, world: &seen.world })
         .map_err(|error| HostError::Malformed { path: path.clone(), detail: error.to_string() })?;
+    if text == seen.text {
+        return Ok(());
+    }
+    // A state that could not be written is not the state: it is read again.
+    seen.text.clear();
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| std::fs::rename(&temporary, &path));
-    written.map_err(|source| read_error(&path, source))
+    written.map_err(|source| read_error(&path, source))?;
+    seen.text = text;
+    Ok(())
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> HostError {
