@@ -170,11 +170,23 @@ impl VirtualBox {
     }
 
     fn create_machine(&self, uuid: Option<Uuid>, action: &Action) -> Result<Done, HostError> {
+        let Action::CreateMachine { name, groups, folder, .. } = action else { return Ok(Done::default()) };
         let runner = self.runner()?;
+        let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
+        let own = folder.join(group).join(name);
+        let was_there = own.symlink_metadata().is_ok();
         let mut warnings = Vec::new();
         let mut made = uuid;
         for command in command_lines(action, &Spellings::default())? {
-            let output = runner.run(&command, Deadline::Once)?;
+            let outcome = runner.run(&command, Deadline::Once);
+            if outcome.as_ref().is_err_and(|error| !was_there && says(error, "Registered machine with UUID"))
+            {
+                // It was written before VirtualBox looked at the UUID, and would be in the way of the next one. A folder
+                // with something else in it stays.
+                let _ = std::fs::remove_file(own.join(format!("{name}.vbox")));
+                let _ = std::fs::remove_dir(&own);
+            }
+            let output = outcome?;
             warnings.extend(output.warnings());
             made = made.or_else(|| uuid_in(&output.stdout));
         }
@@ -285,12 +297,15 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 fn forget(file: &Path, was_there: bool, error: &HostError) {
     let is_certain =
         matches!(error.class(), ErrorClass::WrongState | ErrorClass::WrongInput | ErrorClass::HostBroken);
-    let is_someone_elses =
-        matches!(error, HostError::Refused { stderr, .. } if stderr.contains("VERR_ALREADY_EXISTS"));
+    let is_someone_elses = says(error, "VERR_ALREADY_EXISTS");
     if !was_there && is_certain && !is_someone_elses {
         // It may not be there at all.
         let _ = std::fs::remove_file(file);
     }
+}
+
+fn says(error: &HostError, text: &str) -> bool {
+    matches!(error, HostError::Refused { stderr, .. } if stderr.contains(text))
 }
 
 /// The UUID in `Medium created. UUID: ...` and `UUID: ...`.

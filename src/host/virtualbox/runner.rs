@@ -55,7 +55,8 @@ impl Default for Patience {
         let seconds = |all: &[u64]| all.iter().copied().map(Duration::from_secs).collect();
         let pauses = [250, 500, 1000, 2000, 4000].map(Duration::from_millis);
         Self {
-            read: seconds(&[1, 2, 4, 30]),
+            // The last one is longer than VirtualBox's own stall.
+            read: seconds(&[1, 2, 15]),
             repeatable: seconds(&[2, 4, 60]),
             once: Duration::from_mins(1),
             silence: Duration::from_mins(10),

@@ -38,6 +38,15 @@ pub fn births(lab: &Lab) {
     }
     let again = create(Uuid::from_u128(7), "plain", "Debian_64", &["/lab/web"], &stage.home);
     assert_eq!(stage.perform(&again).unwrap_err().class(), ErrorClass::WrongState);
+    let taken = create(
+        Uuid::from_u128(0xbead_0000_0000_4000_8000_0000_0000_0001),
+        "taken",
+        "Debian_64",
+        &[],
+        &stage.home,
+    );
+    assert_eq!(stage.perform(&taken).unwrap_err().class(), ErrorClass::WrongState);
+    assert!(!stage.home.machines().join("taken").exists());
     let elsewhere = create(Uuid::from_u128(8), "plain", "Debian_64", &[], &stage.home);
     stage.done(&elsewhere);
     assert_eq!(stage.host.inventory(&Want::default()).unwrap().machines_named("plain").count(), 2);

@@ -34,6 +34,12 @@ impl Fake {
             folder.path().display()
         );
         fs::write(folder.path().join("VirtualBox.xml"), registry).unwrap();
+        let machine = format!(
+            "<VirtualBox xmlns=\"http://www.virtualbox.org/\" version=\"1.19-linux\"><Machine uuid=\"{{{VM}}}\" name=\"vm\" \
+             OSType=\"Other\"><Hardware><Memory RAMSize=\"32\"/></Hardware></Machine></VirtualBox>"
+        );
+        fs::create_dir(folder.path().join("vm")).unwrap();
+        fs::write(folder.path().join("vm/vm.vbox"), machine).unwrap();
         let home = Home { folder: folder.path().into(), owner_home: folder.path().into(), socket: None };
         let milliseconds = Duration::from_millis;
         let runner = Runner::new(program, Vec::new()).with_patience(Patience {

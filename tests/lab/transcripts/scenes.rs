@@ -1,167 +1,10 @@
-//! What VirtualBox says: recorded answers of VBoxManage in `tests/transcripts/VERSION/`.
-//!
-//! The simulated host takes its refusals from them, and the classification of errors is tested on them. With
-//! `VBOXMCP_UPDATE=1` the files are written anew; without, the VirtualBox at hand is compared with them (where it is of
-//! the same version). Ids, folders and ports are replaced by fixed ones.
+//! The scenes that are recorded, in their order: one uses what an earlier one made.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use super::{DONE, Recorder, UNKNOWN, WRONG_INPUT, WRONG_STATE};
 
-use crate::Test;
-use crate::home::{Home, is_set, path};
-use crate::lab::Lab;
-
-pub const TESTS: &[Test] = &[("virtualbox_says_what_is_recorded", virtualbox_says_what_is_recorded)];
-
-/// One answer. `class` is what the executor must make of it: `done`, or a class of errors.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Transcript {
-    argv: Vec<String>,
-    status: i32,
-    stdout: String,
-    stderr: String,
-    class: String,
-}
-
-const DONE: &str = "done";
-const UNKNOWN: &str = "unknown";
-const WRONG_STATE: &str = "wrongState";
-const WRONG_INPUT: &str = "wrongInput";
-
-struct Recorder<'home, 'lab> {
-    home: &'home Home<'lab>,
-    /// What stands in commands, in what VirtualBox prints, and in the files.
-    names: Vec<(String, String, String)>,
-    transcripts: BTreeMap<String, Transcript>,
-    /// Answers that are not what this file says.
-    surprises: Vec<String>,
-}
-
-impl Recorder<'_, '_> {
-    /// A command of words: `{name}` is replaced.
-    fn words(&self, command: &str) -> Vec<String> {
-        command.split_whitespace().map(|word| self.filled(word)).collect()
-    }
-
-    fn filled(&self, text: &str) -> String {
-        self.names
-            .iter()
-            .fold(text.to_owned(), |text, (name, real, _)| text.replace(&format!("{{{name}}}"), real))
-    }
-
-    fn fixed(&self, text: &str) -> String {
-        self.names.iter().fold(text.to_owned(), |text, (_, real, fixed)| text.replace(real, fixed))
-    }
-
-    /// Names an id, folder or port.
-    fn name(&mut self, name: &str, real: impl Into<String>, fixed: impl Into<String>) {
-        // Longer ones first: a folder may be the beginning of another.
-        self.names.push((name.to_owned(), real.into(), fixed.into()));
-        self.names.sort_by_key(|(_, real, _)| std::cmp::Reverse(real.len()));
-    }
-
-    /// A command that must work and that nobody wants to read.
-    fn set_up(&self, command: &str) -> String {
-        let words = self.words(command);
-        self.home.vbox(&words.iter().map(String::as_str).collect::<Vec<_>>()).ok()
-    }
-
-    fn record(&mut self, name: &str, class: &str, command: &str) -> String {
-        let words = self.words(command);
-        self.record_words(name, class, &words)
-    }
-
-    fn record_words(&mut self, name: &str, class: &str, words: &[String]) -> String {
-        let output = self.home.vbox(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        let status = output.code.unwrap_or_else(|| panic!("{name}: ended by a signal"));
-        if output.is_success() != (class == DONE) {
-            self.surprises.push(format!("{name}: {words:?} is not {class}: {output:?}"));
-        }
-        let transcript = Transcript {
-            argv: words.iter().map(|word| self.fixed(word)).collect(),
-            status,
-            stdout: without_ids(self.fixed(&output.stdout)),
-            stderr: without_ids(self.fixed(&output.stderr)),
-            class: class.to_owned(),
-        };
-        assert!(self.transcripts.insert(name.to_owned(), transcript).is_none(), "{name} is there twice");
-        output.stdout
-    }
-
-    /// A machine by its name, with an id that ends alike every time.
-    fn machine(&mut self, name: &str, number: u8) {
-        let uuid = format!("00000000-0000-4000-8000-0000000000{number:02x}");
-        self.name(name, uuid.clone(), uuid);
-        self.set_up(&format!("createvm --name={name} --ostype=Debian_64 --register --uuid={{{name}}}"));
-        self.set_up(&format!("modifyvm {{{name}}} --memory=64 --nic1=nat"));
-        self.set_up(&format!("storagectl {{{name}}} --name SATA --add=sata --portcount=4"));
-    }
-
-    /// A registered disk by its name, in the machines' folder.
-    fn disk(&mut self, name: &str, number: u8, options: &str) {
-        let said = self.set_up(&format!("createmedium disk --filename={{machines}}/{name} {options}"));
-        self.medium(name, number, &said);
-    }
-
-    /// Names the medium whose id is in an answer.
-    fn medium(&mut self, name: &str, number: u8, said: &str) {
-        let uuid = said.rsplit("UUID: ").next().expect("an id").trim().to_owned();
-        assert_eq!(uuid.len(), 36, "{said}");
-        self.name(name, uuid, format!("00000000-0000-4000-8000-0000000000{number:02x}"));
-    }
-}
-
-/// Replaces ids that nobody has named: they are others the next time.
-fn without_ids(mut text: String) -> String {
-    const FIXED: &str = "00000000-0000-4000-8000-";
-    let is_id = |bytes: &[u8]| {
-        let fits = |(at, byte): (usize, &u8)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        };
-        bytes.iter().enumerate().all(fits)
-    };
-    for at in 0..text.len().saturating_sub(35) {
-        if text.is_char_boundary(at) && is_id(&text.as_bytes()[at..at + 36]) && !text[at..].starts_with(FIXED)
-        {
-            text.replace_range(at..at + 36, &format!("{FIXED}0000000000ff"));
-        }
-    }
-    text
-}
-
-fn virtualbox_says_what_is_recorded(lab: &Lab) {
-    let home = lab.home();
-    let mut recorder =
-        Recorder { home: &home, names: Vec::new(), transcripts: BTreeMap::new(), surprises: Vec::new() };
-    let machines = home.machines();
-    let root = machines.parent().expect("a folder has a parent");
-    recorder.name("machines", path(&machines), "/lab/machines");
-    recorder.name("root", path(root), "/lab");
-    recorder.name("nobody", "00000000-0000-4000-8000-000000000bad", "00000000-0000-4000-8000-000000000bad");
-
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("a port");
-    recorder.name("port", free.port().to_string(), "40022");
-
-    births(&mut recorder);
-    settings(&mut recorder);
-    controllers(&mut recorder);
-    disks(&mut recorder);
-    attachments(&mut recorder);
-    folders_and_data(&mut recorder);
-    snapshots(&mut recorder);
-    running(&mut recorder);
-    paused(&mut recorder);
-    saved(&mut recorder);
-    deaths(&mut recorder);
-    assert!(recorder.surprises.is_empty(), "{}", recorder.surprises.join("\n"));
-    compare(&home, &recorder.transcripts);
-}
-
-fn births(r: &mut Recorder) {
+pub fn births(r: &mut Recorder) {
     r.name("off", "00000000-0000-4000-8000-0000000000a1", "00000000-0000-4000-8000-0000000000a1");
     r.name("grouped", "00000000-0000-4000-8000-0000000000a2", "00000000-0000-4000-8000-0000000000a2");
     let create = "createvm --ostype=Debian_64 --register --basefolder={machines}";
@@ -200,7 +43,7 @@ fn births(r: &mut Recorder) {
     );
 }
 
-fn settings(r: &mut Recorder) {
+pub fn settings(r: &mut Recorder) {
     r.record(
         "modifyvm",
         DONE,
@@ -247,7 +90,7 @@ fn settings(r: &mut Recorder) {
     r.record("modifyvm-groups-folder-in-the-way", WRONG_STATE, "modifyvm {off} --groups=/g");
 }
 
-fn controllers(r: &mut Recorder) {
+pub fn controllers(r: &mut Recorder) {
     r.record(
         "storagectl-add",
         DONE,
@@ -273,7 +116,7 @@ fn controllers(r: &mut Recorder) {
     r.record("storagectl-remove", DONE, "storagectl {off} --name VirtIO --remove");
 }
 
-fn disks(r: &mut Recorder) {
+pub fn disks(r: &mut Recorder) {
     let create = "createmedium disk --format=VDI --sizebyte=8388608 --variant=Standard";
     r.record("createmedium", DONE, &format!("{create} --filename={{machines}}/off/one.vdi"));
 
@@ -319,7 +162,7 @@ fn disks(r: &mut Recorder) {
     r.record("closemedium-delete-vanished", DONE, "closemedium disk {vanished} --delete");
 }
 
-fn attachments(r: &mut Recorder) {
+pub fn attachments(r: &mut Recorder) {
     let attach = "storageattach {off} --storagectl=SATA --device=0 --type=hdd";
     r.record("storageattach", DONE, &format!("{attach} --port=0 --medium={{attached}}"));
     r.record("storageattach-twice", WRONG_INPUT, &format!("{attach} --port=1 --medium={{attached}}"));
@@ -376,7 +219,7 @@ fn attachments(r: &mut Recorder) {
     r.record("closemedium-delete-attached", WRONG_INPUT, "closemedium disk {attached} --delete");
 }
 
-fn folders_and_data(r: &mut Recorder) {
+pub fn folders_and_data(r: &mut Recorder) {
     r.record(
         "sharedfolder-add",
         DONE,
@@ -407,7 +250,7 @@ fn folders_and_data(r: &mut Recorder) {
     r.record("guestproperty-name-invalid", WRONG_INPUT, "guestproperty set {off} a*b web");
 }
 
-fn snapshots(r: &mut Recorder) {
+pub fn snapshots(r: &mut Recorder) {
     r.machine("tree", 0xa8);
     let take = |r: &mut Recorder, name: &str, number| {
         let said = r.set_up(&format!("snapshot {{tree}} take {name}"));
@@ -469,7 +312,7 @@ fn refused_in(r: &mut Recorder, state: &str, locked: &str) {
     );
 }
 
-fn running(r: &mut Recorder) {
+pub fn running(r: &mut Recorder) {
     for verb in ["pause", "resume", "poweroff", "savestate", "acpipowerbutton", "reset"] {
         r.record(&format!("controlvm-{verb}-off"), WRONG_STATE, &format!("controlvm {{off}} {verb}"));
     }
@@ -537,7 +380,7 @@ fn running(r: &mut Recorder) {
     r.record("controlvm-poweroff", DONE, "controlvm {on} poweroff");
 }
 
-fn paused(r: &mut Recorder) {
+pub fn paused(r: &mut Recorder) {
     r.machine("paused", 0xa5);
     r.disk("held", 0xdc, "--format=VDI --sizebyte=8388608");
     r.set_up("storageattach {paused} --storagectl=SATA --port=0 --device=0 --type=hdd --medium={held}");
@@ -555,7 +398,7 @@ fn paused(r: &mut Recorder) {
     r.record("controlvm-savestate", DONE, "controlvm {paused} savestate");
 }
 
-fn saved(r: &mut Recorder) {
+pub fn saved(r: &mut Recorder) {
     let saved = r.filled("{paused}");
     r.name("saved", saved.clone(), saved);
     refused_in(r, "saved", "saved");
@@ -585,7 +428,7 @@ fn saved(r: &mut Recorder) {
     r.record("discardstate", DONE, "discardstate {saved}");
 }
 
-fn deaths(r: &mut Recorder) {
+pub fn deaths(r: &mut Recorder) {
     // A disk on two machines, and one that has a child on another machine.
     r.machine("parent", 0xa6);
     r.disk("base", 0xda, "--format=VDI --sizebyte=8388608");
@@ -598,50 +441,4 @@ fn deaths(r: &mut Recorder) {
     r.record("unregistervm-delete", DONE, "unregistervm {off} --delete");
     // Half done: the machine is gone, and what it could delete before the refusal too.
     r.record("unregistervm-delete-children", UNKNOWN, "unregistervm {parent} --delete");
-}
-
-fn compare(home: &Home, transcripts: &BTreeMap<String, Transcript>) {
-    let version = home.vbox(&["--version"]).ok();
-    let version: String = version.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(&version);
-    if is_set("VBOXMCP_UPDATE") {
-        write(&folder, transcripts);
-    } else if folder.is_dir() {
-        let mut wrong = Vec::new();
-        let committed: BTreeMap<String, Transcript> = read(&folder);
-        for name in transcripts.keys().chain(committed.keys()) {
-            if transcripts.get(name) != committed.get(name) {
-                wrong.push(format!(
-                    "{name}\n  now {:?}\n  was {:?}",
-                    transcripts.get(name),
-                    committed.get(name)
-                ));
-            }
-        }
-        assert!(wrong.is_empty(), "VBOXMCP_UPDATE=1 writes them anew\n{}", wrong.join("\n"));
-    }
-}
-
-fn file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("{name}.json"))
-}
-
-fn write(folder: &Path, transcripts: &BTreeMap<String, Transcript>) {
-    fs::create_dir_all(folder).unwrap();
-    for name in read(folder).keys().filter(|name| !transcripts.contains_key(*name)) {
-        fs::remove_file(file(folder, name)).unwrap();
-    }
-    for (name, transcript) in transcripts {
-        let text = serde_json::to_string_pretty(transcript).unwrap();
-        fs::write(file(folder, name), text + "\n").unwrap();
-    }
-}
-
-fn read(folder: &Path) -> BTreeMap<String, Transcript> {
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let transcript = |file: PathBuf| {
-        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        (name, serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap())
-    };
-    files.map(transcript).collect()
 }
