@@ -109,9 +109,12 @@ fn uuid_le(bytes: &[u8], at: usize) -> Uuid {
 fn vdi(file: &mut File, registered: Uuid) -> io::Result<Header> {
     let mut bytes = [0; 0x1c8];
     file.read_exact(&mut bytes)?;
-    // Older headers have other offsets; VirtualBox itself rewrites them when it opens them for writing.
-    if u32_le(&bytes, 0x40) != 0xbeda_107f || u32_le(&bytes, 0x44) != 0x0001_0001 {
+    if u32_le(&bytes, 0x40) != 0xbeda_107f {
         return Err(invalid());
+    }
+    if u32_le(&bytes, 0x44) != 0x0001_0001 {
+        // Headers of other versions have other offsets.
+        return Ok(Header::unknown(MediumHealth::Unknown));
     }
     let variant = match u32_le(&bytes, 0x4c) {
         1 => Some("dynamic"),

@@ -17,8 +17,11 @@ pub type MachineResult = Result<MachineFile, Distrust>;
 #[derive(Debug, Default)]
 pub struct Cache {
     global: Mutex<Option<(Stamp, Arc<GlobalFile>)>>,
-    machines: Mutex<HashMap<PathBuf, (Stamp, Arc<MachineResult>)>>,
+    machines: Mutex<Known>,
 }
+
+/// Machines' files by path. Without a stamp there was no file.
+type Known = HashMap<PathBuf, (Option<Stamp>, Arc<MachineResult>)>;
 
 /// One registered machine and its file.
 pub struct Row {
@@ -44,17 +47,22 @@ impl Reading {
         let (stamp, global) = read_registry(home, cache)?;
         let mut known = cache.machines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows: Vec<Row> = global.machines.iter().map(|entry| Row::read(entry, &known)).collect();
-        // A file that is being replaced is missing for a moment. All that are missing wait together.
-        files::with_patience(|| {
-            for row in rows.iter_mut().filter(|row| row.stamp.is_none()) {
-                *row = Row::read(&row.entry, &known);
-            }
-            rows.iter().all(|row| row.stamp.is_some())
-        });
-        *known = rows
-            .iter()
-            .filter_map(|row| Some((row.entry.file.clone(), (row.stamp?, Arc::clone(&row.file)))))
-            .collect();
+        // A file that is being replaced is missing for a moment. All that are missing wait together, unless they
+        // were missing before, or the registry changes because they are gone for good.
+        let is_awaited = |row: &Row| {
+            row.stamp.is_none() && known.get(&row.entry.file).is_none_or(|(stamp, _)| stamp.is_some())
+        };
+        if rows.iter().any(is_awaited) {
+            files::with_patience(|| {
+                for row in rows.iter_mut().filter(|row| is_awaited(row)) {
+                    *row = Row::read(&row.entry, &known);
+                }
+                !rows.iter().any(is_awaited) || files::stamp(&home.registry()) != stamp
+            });
+        }
+        let is_settled = files::stamp(&home.registry()) == stamp;
+        let to_know = rows.iter().filter(|row| row.stamp.is_some() || is_settled);
+        *known = to_know.map(|row| (row.entry.file.clone(), (row.stamp, Arc::clone(&row.file)))).collect();
         Ok(Self { global, rows, stamp })
     }
 
@@ -108,9 +116,9 @@ fn hint_at_previous(detail: &str, home: &Home) -> String {
 
 impl Row {
     /// Reads one file, unless it is what it was. Without a stamp the file was missing.
-    fn read(entry: &MachineEntry, known: &HashMap<PathBuf, (Stamp, Arc<MachineResult>)>) -> Self {
+    fn read(entry: &MachineEntry, known: &Known) -> Self {
         let row = |stamp, file| Self { entry: entry.clone(), file, stamp };
-        if let Some((stamp, file)) = known.get(&entry.file)
+        if let Some((Some(stamp), file)) = known.get(&entry.file)
             && Some(*stamp) == files::stamp(&entry.file)
             && file.as_ref().as_ref().is_ok_and(|file| file.machine.uuid == entry.uuid)
         {

@@ -10,7 +10,7 @@ use vboxmcp::model::os_type;
 
 use crate::home::path;
 
-/// SplitMix64: small, and the same everywhere.
+/// `SplitMix64`: small, and the same everywhere.
 pub struct Random(u64);
 
 impl Random {

@@ -428,16 +428,10 @@ fn devices(machine: &Machine, keys: &mut Collected) {
     keys.put("screen/0/video_rate_kbps", recording.rate.unwrap());
     keys.put("screen/0/video_fps", recording.fps.unwrap());
     let file = recording.file.as_ref().unwrap();
-    keys.put(
-        "screen/0/dest_filename",
-        match file.rsplit_once('.') {
-            Some((stem, extension)) => format!("{stem}-screen0.{extension}"),
-            None => {
-                let stem = machine.settings_file.file_stem().unwrap().to_str().unwrap();
-                machine.folder().join(format!("{stem}-screen0.webm")).display().to_string()
-            }
-        },
-    );
+    let own = machine.settings_file.with_extension("webm").display().to_string();
+    let file = if file.is_empty() { &own } else { file };
+    let (stem, extension) = file.rsplit_once('.').unwrap();
+    keys.put("screen/0/dest_filename", format!("{stem}-screen0.{extension}"));
 }
 
 fn ports(machine: &Machine, keys: &mut Collected) {

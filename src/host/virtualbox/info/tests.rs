@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use proptest::prelude::{any, prop_assert_eq, proptest};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -94,4 +95,25 @@ fn extra_data_may_have_several_lines() {
     assert_eq!(extra["a"].as_deref(), Some("1\n2"));
     assert_eq!(extra.keys().collect::<Vec<_>>(), ["GUI/x", "a", "b"]);
     assert!(matches!(machine.mark, MarkState::Broken(_)));
+}
+
+proptest! {
+    /// Whatever VBoxManage prints, reading it ends in a machine or in a reason.
+    #[test]
+    fn no_output_is_too_broken(
+        is_first in any::<bool>(),
+        changes in proptest::collection::vec((any::<usize>(), 0..80_usize, "[\"=,\\\\a-z0-9\n]{0,6}"), 1..6),
+    ) {
+        let name = if is_first { "devices-1.21" } else { "platform-1.20" };
+        let mut text = fixture(&format!("{name}.info"));
+        let uuid = told(name).machine.uuid;
+        for (at, length, piece) in changes {
+            let at = text.floor_char_boundary(at % (text.len() + 1));
+            let end = text.floor_char_boundary((at + length).min(text.len()));
+            text.replace_range(at..end, &piece);
+        }
+        if let Ok(told) = read_info(&text, uuid, Path::new("/x"), "") {
+            prop_assert_eq!(told.machine.uuid, uuid);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use quick_xml::{Reader, XmlVersion};
 use uuid::Uuid;
 
 /// Deeper documents are refused. VirtualBox itself stops at 250 snapshots below one another, two elements each.
-const MAX_DEPTH: usize = 1000;
+const MAX_DEPTH: usize = 600;
 
 /// A piece of [`Document::text`].
 #[derive(Clone, Copy, Default)]

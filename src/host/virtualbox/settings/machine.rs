@@ -129,8 +129,7 @@ fn read_trusted(machine: Element<'_>, minor: u32, uuid: Uuid, file: &Path) -> Re
         None => Vec::new(),
     };
     let nvram = layout.firmware.and_then(|firmware| firmware.child("NVRAM")).and_then(|e| e.get("path"));
-    let default_nvram = folder.join(format!("{name}.nvram"));
-    let nvram = nvram.map_or(default_nvram, |path| absolute(folder, path));
+    let nvram = nvram.map_or_else(|| file.with_extension("nvram"), |path| absolute(folder, path));
     let is_efi = settings.firmware != Some(crate::model::settings::Firmware::Bios);
 
     // Says whether the machine still is as its current snapshot: of interest to front ends only.

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -160,4 +161,57 @@ fn marks_are_split_off() {
     };
     assert!(matches!(mark(uuid), MarkState::Valid(mark) if mark.n == 3));
     assert!(matches!(mark(Uuid::from_u128(1)), MarkState::Foreign(_)));
+}
+
+#[test]
+fn deep_trees_are_read() {
+    let text = fixture("default-1.19");
+    let nested = |open: &str, close: &str, times: usize| open.repeat(times) + &close.repeat(times);
+    let snapshot = "<Snapshot uuid='{00000000-0000-0000-0000-000000000001}' name='s'><Snapshots>";
+    let snapshots = nested(snapshot, "</Snapshots></Snapshot>", 250);
+    let disk = "<HardDisk uuid='{00000000-0000-0000-0000-000000000001}' location='x' format='VDI'>";
+    let disks = nested(disk, "</HardDisk>", 500);
+    let registry =
+        format!("<MediaRegistry><HardDisks>{disks}</HardDisks></MediaRegistry>{snapshots}<Hardware>");
+    let file = read(&text.replace("<Hardware>", &registry)).unwrap();
+    assert_eq!(file.media.len(), 500);
+    assert_eq!(file.machine.snapshots.unwrap().leaves_first().len(), 250);
+}
+
+/// One change of a text: what stands from one place on, so many bytes, is removed, repeated, or replaced by something.
+fn changed(text: &[u8], at: usize, length: usize, with: &[u8]) -> Vec<u8> {
+    let at = at % (text.len() + 1);
+    let end = at.saturating_add(length).min(text.len());
+    [&text[..at], with, &text[end..]].concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Whatever happened to a file, reading it ends in settings or in a reason.
+    #[test]
+    fn no_file_is_too_broken(
+        fixture_index in 0..FIXTURES.len(),
+        changes in proptest::collection::vec((any::<usize>(), 0..200_usize, 0..12_usize, any::<usize>()), 1..8),
+    ) {
+        const PIECES: [&[u8]; 10] = [
+            b"", b"\"", b"<", b"/>", b"&#0;", b"-1", b"99999999999999999999", b"\xff\xfe", b"<Adapter slot=\"4294967295\" enabled=\"true\"/>",
+            "\u{1f680}".as_bytes(),
+        ];
+        let text = fixture(FIXTURES[fixture_index]);
+        let uuid = uuid_in(&text);
+        let mut bytes = text.into_bytes();
+        for (at, length, piece, from) in changes {
+            let repeated = from % bytes.len().max(1);
+            let repeated = bytes[repeated..(repeated + length).min(bytes.len())].to_vec();
+            bytes = changed(&bytes, at, length, PIECES.get(piece).copied().unwrap_or(&repeated));
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if let Ok(file) = read_machine(&text, uuid, Path::new("/vms/x/x.vbox")) {
+            prop_assert_eq!(file.machine.uuid, uuid);
+            prop_assert!(serde_json::to_string(&file.machine).is_ok());
+        }
+        let _ = super::read_global(&text, Path::new("/home/x"));
+        let _ = crate::host::virtualbox::info::Pairs::parse(&text);
+    }
 }
