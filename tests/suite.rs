@@ -9,8 +9,8 @@ mod cli;
 mod manifests;
 #[path = "suite/readme.rs"]
 mod readme;
-#[path = "suite/structure.rs"]
-mod structure;
 mod scenario;
 #[path = "suite/scenarios.rs"]
 mod scenarios;
+#[path = "suite/structure.rs"]
+mod structure;

@@ -70,24 +70,27 @@ pub fn rows(object: &ObjectPlan, view: &View) -> Vec<Row> {
 
 /// A member that goes, in one line: what it is called is what matters of it.
 fn gist(path: &FieldPath, member: &Value) -> String {
-    const WIDTH: usize = 60;
+    const PARTS: usize = 3;
     let telling = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
         value => value != "" && value != 0,
     };
-    let mut text = String::new();
-    for (below, value) in tree::leaves(member).into_iter().filter(|(_, value)| telling(value)) {
-        let whole = FieldPath::of(path.keys().iter().chain(below.keys()).cloned());
-        let part = format!("{below}: {}", spelled(&whole, value));
-        if text.len() + part.len() > WIDTH {
-            text += ", ...";
-            break;
-        }
-        text += if text.is_empty() { "" } else { ", " };
-        text += &part;
+    let leaves = tree::leaves(member);
+    let mut parts: Vec<String> = leaves
+        .into_iter()
+        .filter(|(_, value)| telling(value))
+        .map(|(below, value)| {
+            let whole = FieldPath::of(path.keys().iter().chain(below.keys()).cloned());
+            format!("{below}: {}", spelled(&whole, value))
+        })
+        .collect();
+    if parts.len() > PARTS {
+        parts.truncate(PARTS);
+        parts.push("...".to_owned());
     }
+    let text = parts.join(", ");
     format!("{{{}}}", printable(&text))
 }
 
