@@ -134,6 +134,7 @@ fn merged<'a>(group: &[Member<'a>]) -> Option<Block<'a>> {
             let same =
                 group.iter().all(|member| member.rows.get(at).is_some_and(|other| get(other) == get(row)));
             match (get(row), last.rows.get(at).and_then(|row| get(row).clone())) {
+                (Some(first), Some(last)) if !same && group.len() == 2 => Some(format!("{first}, {last}")),
                 (Some(first), Some(last)) if !same => Some(format!("{first} … {last}")),
                 (value, _) => value.clone(),
             }

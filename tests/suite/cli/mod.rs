@@ -5,6 +5,8 @@
 //! changes the simulated host behind the program's back.
 
 mod behind;
+#[cfg(unix)]
+mod cancel;
 mod redact;
 mod script;
 
