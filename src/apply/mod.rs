@@ -1,10 +1,12 @@
 //! The executor: walks the plan's DAG, one writer a machine, reads every effect back. It decides nothing about *what* is done.
 //!
 //! `walk` orders the steps, `step` performs one, `readback` tells whether its effect is there, `members` writes the stack's
-//! register, `lock` keeps other runs out, `cancel` stops, `clock` is the only reader of the time of day.
+//! register, `lock` keeps other runs out, `journal` writes down what is about to happen and what came of it, `cancel` stops, `clock` is
+//! the only reader of the time of day.
 
 mod cancel;
 pub mod clock;
+pub mod journal;
 mod lock;
 mod members;
 mod readback;
@@ -15,12 +17,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use cancel::Cancel;
+pub use journal::{Journal, JournalError};
 pub use lock::{Holder, Lock, LockError};
 pub use members::pending_writes;
+
+use journal::{End, Line, Phase};
 
 use crate::event::{Event, StepLabel};
 use crate::host::{Host, HostError, Want};
@@ -29,7 +34,7 @@ use crate::model::Address;
 use crate::plan::{Action, Plan, StepId};
 
 /// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// The run's id.
@@ -44,12 +49,26 @@ pub struct Outcome {
     pub skipped: Vec<SkippedStep>,
     /// Objects with something that the plan left undone.
     pub blocked: usize,
-    /// Somebody asked to stop.
+    /// Somebody asked to stop, or the journal could no longer be written.
     pub cancelled: bool,
+    /// Why the journal could no longer be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
+}
+
+impl Outcome {
+    /// The journal can no longer be written: the run stops as if somebody had asked for it. Only the first error counts.
+    fn lose_journal(&mut self, error: &JournalError, sink: Sink<'_>) {
+        if self.journal.is_none() {
+            self.cancelled = true;
+            self.journal = Some(error.to_text());
+            sink(Event::JournalFailed { error: error.to_text() });
+        }
+    }
 }
 
 /// A step that failed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedStep {
     /// The step.
@@ -69,7 +88,7 @@ pub struct FailedStep {
 }
 
 /// A step that was not tried.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SkippedStep {
     /// The step.
@@ -95,6 +114,9 @@ pub enum ApplyError {
         #[source]
         source: Box<HostError>,
     },
+    /// The journal cannot be written, and nothing was done yet.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The register cannot hold the stack.
     #[error("cannot write the stack's register")]
     Register(#[source] RegisterError),
@@ -131,25 +153,56 @@ pub fn derived_uuid(plan: &Plan, address: &Address) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{}\n{address}", plan.hash).as_bytes())
 }
 
-/// Runs a plan whose host was just read as `inventory`. The caller holds the lock.
+/// Runs a plan whose host was just read as `inventory`. The caller holds the lock and has begun the journal.
 pub fn apply(
     plan: &Plan,
     inventory: &Inventory,
     host: &Arc<dyn Host>,
+    journal: &mut Journal,
     cancel: &Cancel,
     sink: Sink<'_>,
 ) -> Result<Outcome, ApplyError> {
     let begun = Instant::now();
-    let register = inventory.registers.get(&plan.stack).cloned().unwrap_or_default();
-    if let Some(reason) = register.broken {
-        return Err(ApplyError::RegisterBroken { stack: plan.stack.to_string(), reason });
-    }
     let mut outcome = Outcome {
-        run: clock::run_id(&plan.hash),
+        run: journal.run().to_owned(),
         plan: plan.hash.clone(),
         blocked: plan.objects.iter().filter(|object| !object.blocked.is_empty()).count(),
         ..Outcome::default()
     };
+    let result = run(plan, inventory, host, journal, cancel, sink, &mut outcome);
+    let mut errors = Vec::new();
+    let mut error = result.as_ref().err().map(|error| error as &dyn std::error::Error);
+    while let Some(cause) = error {
+        errors.push(cause.to_string());
+        error = cause.source();
+    }
+    let end = End { outcome: outcome.clone(), errors, milliseconds: milliseconds(begun) };
+    if let Err(error) = journal.end(end) {
+        outcome.lose_journal(&error, sink);
+    }
+    result?;
+    sink(Event::Finished {
+        done: outcome.done,
+        failed: outcome.failed.len(),
+        skipped: outcome.skipped.len(),
+        milliseconds: milliseconds(begun),
+    });
+    Ok(outcome)
+}
+
+fn run(
+    plan: &Plan,
+    inventory: &Inventory,
+    host: &Arc<dyn Host>,
+    journal: &mut Journal,
+    cancel: &Cancel,
+    sink: Sink<'_>,
+    outcome: &mut Outcome,
+) -> Result<(), ApplyError> {
+    let register = inventory.registers.get(&plan.stack).cloned().unwrap_or_default();
+    if let Some(reason) = register.broken {
+        return Err(ApplyError::RegisterBroken { stack: plan.stack.to_string(), reason });
+    }
     let mut bindings: BTreeMap<Address, Uuid> = plan
         .steps
         .iter()
@@ -169,20 +222,26 @@ pub fn apply(
     let membership = members::before(plan, inventory, &bindings).map_err(ApplyError::Register)?;
     if !plan.steps.is_empty() || !membership.is_empty() {
         host.prepare().map_err(|source| ApplyError::Unreachable(Box::new(source)))?;
+        announce(journal, Phase::Before, &membership)?;
         write_register(host, &membership)?;
-        walk::walk(plan, host, cancel, sink, &mut bindings, &mut outcome);
+        walk::walk(plan, host, journal, cancel, sink, &mut bindings, outcome);
     }
     let want = Want { states: true, ask_server: false };
     let after = host.inventory(&want).map_err(ApplyError::host("cannot read the host after the run"))?;
-    let finished = members::after(plan, &after, &bindings, &outcome).map_err(ApplyError::Register)?;
-    write_register(host, &finished)?;
-    sink(Event::Finished {
-        done: outcome.done,
-        failed: outcome.failed.len(),
-        skipped: outcome.skipped.len(),
-        milliseconds: milliseconds(begun),
-    });
-    Ok(outcome)
+    let finished = members::after(plan, &after, &bindings, outcome).map_err(ApplyError::Register)?;
+    // What was done must be registered, journal or not.
+    if let Err(error) = announce(journal, Phase::After, &finished) {
+        outcome.lose_journal(&error, sink);
+    }
+    write_register(host, &finished)
+}
+
+fn announce(journal: &mut Journal, phase: Phase, writes: &[Shard]) -> Result<(), JournalError> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    journal.write(&Line::Register { phase, keys: writes.iter().map(|shard| shard.key.clone()).collect() })?;
+    journal.sync()
 }
 
 fn write_register(host: &Arc<dyn Host>, writes: &[Shard]) -> Result<(), ApplyError> {

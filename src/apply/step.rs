@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::journal::before;
 use super::readback;
 use crate::diff::{equal, machine as shape, tree};
 use crate::event::StepOutcome;
@@ -21,6 +22,8 @@ pub struct StepEnd {
     pub outcome: StepOutcome,
     /// The object that it made.
     pub made: Option<Uuid>,
+    /// Values of what it changes, as they were right before.
+    pub before: BTreeMap<String, Value>,
     /// VirtualBox is missing or unreachable.
     pub unreachable: bool,
 }
@@ -40,6 +43,18 @@ pub fn run(
     host: &Arc<dyn Host>,
     report: &dyn Report,
 ) -> StepEnd {
+    let mut values = BTreeMap::new();
+    let end = perform(step, bindings, host, report, &mut values);
+    StepEnd { before: values, ..end }
+}
+
+fn perform(
+    step: &Step,
+    bindings: &BTreeMap<Address, Uuid>,
+    host: &Arc<dyn Host>,
+    report: &dyn Report,
+    values: &mut BTreeMap<String, Value>,
+) -> StepEnd {
     let mut action = match step.action.bound(bindings) {
         Ok(action) => action,
         Err(address) => return failed(vec![format!("{address} was not made by this run")], None, false),
@@ -57,8 +72,9 @@ pub fn run(
         Ok(before) => before,
         Err(error) => return refused(&error),
     };
+    *values = before::values(&action, &before);
     if can_be_seen_done(&action) && readback::missing(&action, None, &before).is_none() {
-        return StepEnd { outcome: StepOutcome::Unchanged, made: None, unreachable: false };
+        return ended(StepOutcome::Unchanged, None);
     }
     if let Some(moved) = moved(step, &before, looked_at) {
         return failed(vec![moved], Some("plan again: somebody else changed it meanwhile".to_owned()), true);
@@ -78,16 +94,12 @@ pub fn run(
         let missing = readback::missing(&action, made, &after);
         match (performed, missing) {
             (Ok(done), None) => {
-                return StepEnd {
-                    outcome: StepOutcome::Done { warnings: done.warnings },
-                    made,
-                    unreachable: false,
-                };
+                return ended(StepOutcome::Done { warnings: done.warnings }, made);
             }
             // It says that it failed, and what it was to do is there: it was done.
             (Err(error), None) if error.class() == ErrorClass::Unknown => {
                 let warnings = vec![format!("{error}; what it was to do is there")];
-                return StepEnd { outcome: StepOutcome::Done { warnings }, made, unreachable: false };
+                return ended(StepOutcome::Done { warnings }, made);
             }
             (Err(error), None) => return refused(&error),
             (Ok(_), Some(missing)) => {
@@ -154,7 +166,8 @@ fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<String> {
     })
 }
 
-fn live_tree(machine: &Machine) -> Value {
+/// A machine's settings and name as a tree.
+pub(super) fn live_tree(machine: &Machine) -> Value {
     let mut live = shape::settings_tree(&machine.settings);
     if let (Value::Object(map), Some(name)) = (&mut live, &machine.name) {
         map.insert("name".to_owned(), name.as_str().into());
@@ -175,7 +188,11 @@ fn word(state: &crate::model::PowerState) -> &'static str {
 }
 
 fn failed(errors: Vec<String>, hint: Option<String>, moved: bool) -> StepEnd {
-    StepEnd { outcome: StepOutcome::Failed { errors, hint, moved }, made: None, unreachable: false }
+    ended(StepOutcome::Failed { errors, hint, moved }, None)
+}
+
+fn ended(outcome: StepOutcome, made: Option<Uuid>) -> StepEnd {
+    StepEnd { outcome, made, before: BTreeMap::new(), unreachable: false }
 }
 
 fn refused(error: &HostError) -> StepEnd {

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use super::journal::{Journal, JournalError, Line};
 use super::step::{self, Report, StepEnd};
 use super::{Cancel, FailedStep, Outcome, Sink, SkippedStep, milliseconds};
 use crate::event::{Event, StepOutcome};
 use crate::host::Host;
 use crate::model::Address;
-use crate::plan::{Plan, Step, StepId};
+use crate::plan::{Action, Plan, Step, StepId};
 
 /// Nothing has been said for that long: say that the run goes on.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -39,10 +40,11 @@ impl Report for Channel {
     }
 }
 
-/// Runs all steps of a plan and fills in their outcomes.
+/// Runs all steps of a plan and fills in their outcomes. What is about to happen and what came of it goes into the journal.
 pub fn walk(
     plan: &Plan,
     host: &Arc<dyn Host>,
+    journal: &mut Journal,
     cancel: &Cancel,
     sink: Sink<'_>,
     bindings: &mut BTreeMap<Address, Uuid>,
@@ -53,6 +55,7 @@ pub fn walk(
     let mut running: BTreeMap<StepId, &Step> = BTreeMap::new();
     let mut succeeded: BTreeSet<StepId> = BTreeSet::new();
     let mut ended: BTreeMap<StepId, String> = BTreeMap::new();
+    let mut pen = Pen { journal, plan, announced: BTreeSet::new() };
     let (sender, receiver) = std::sync::mpsc::channel::<Message>();
     let mut last_word = Instant::now();
     let mut told = 0;
@@ -62,14 +65,23 @@ pub fn walk(
                 told = 1;
                 outcome.cancelled = true;
                 sink(Event::Cancelling { now: false });
+                pen.note(&Line::Cancel { now: false }, sink, outcome);
             }
             if cancel.is_urgent() && told == 1 {
                 told = 2;
                 host.cancel();
                 sink(Event::Cancelling { now: true });
+                pen.note(&Line::Cancel { now: true }, sink, outcome);
             }
-            skip(&mut waiting, &mut ended, cancel.is_requested(), sink, outcome);
-            for id in startable(&waiting, &running, &succeeded, host) {
+            skip(&mut waiting, &mut ended, stop(cancel, outcome), sink, outcome);
+            let mut next = startable(&waiting, &running, &succeeded, host);
+            if let Err(error) = pen.announce(&next, bindings) {
+                // What is not announced does not begin.
+                outcome.lose_journal(&error, sink);
+                skip(&mut waiting, &mut ended, stop(cancel, outcome), sink, outcome);
+                next.clear();
+            }
+            for id in next {
                 let Some(step) = waiting.remove(&id) else { continue };
                 running.insert(id, step);
                 sink(Event::StepStarted { step: id });
@@ -88,16 +100,27 @@ pub fn walk(
             match receiver.recv_timeout(TICK) {
                 Ok(Message::Event(event)) => {
                     last_word = Instant::now();
+                    if let Event::StepRetried { step, reason } = &event {
+                        pen.note(&Line::Retry { step: *step, reason: reason.clone() }, sink, outcome);
+                    }
                     sink(event);
                 }
                 Ok(Message::End(id, end, milliseconds)) => {
                     last_word = Instant::now();
                     let Some(step) = running.remove(&id) else { continue };
-                    if let (Some(made), crate::plan::Action::CreateDisk { address, .. }) =
+                    if let (Some(made), Action::CreateDisk { address, .. }) =
                         (end.made, &step.action)
                     {
                         bindings.insert(address.clone(), made);
                     }
+                    let result = Line::Result {
+                        step: id,
+                        outcome: end.outcome.clone(),
+                        milliseconds,
+                        before: end.before.clone(),
+                        made: end.made,
+                    };
+                    pen.note(&result, sink, outcome);
                     finish(step, &end, &mut succeeded, &mut ended, outcome);
                     sink(Event::StepFinished { step: id, outcome: end.outcome, milliseconds });
                 }
@@ -110,6 +133,61 @@ pub fn walk(
             }
         }
     });
+}
+
+/// Writes the journal while steps run. Its failure stops the run as a request to stop does: what runs is finished, nothing begins.
+struct Pen<'a> {
+    journal: &'a mut Journal,
+    plan: &'a Plan,
+    announced: BTreeSet<StepId>,
+}
+
+impl Pen<'_> {
+    /// Puts steps on the disk before they begin. The steps that make one machine are announced together, so that a birth costs
+    /// one wait for the disk.
+    fn announce(&mut self, next: &[StepId], bindings: &BTreeMap<Address, Uuid>) -> Result<(), JournalError> {
+        let mut written = false;
+        for id in next {
+            if self.announced.contains(id) {
+                continue;
+            }
+            let steps = self.together(*id);
+            let made = steps.iter().filter_map(|step| self.plan.made_by(*step));
+            let making = made.filter_map(|address| Some((address.clone(), *bindings.get(address)?))).collect();
+            self.announced.extend(&steps);
+            self.journal.write(&Line::Intent { steps, making })?;
+            written = true;
+        }
+        if written { self.journal.sync() } else { Ok(()) }
+    }
+
+    /// A step, and where it makes a machine all that makes it whole: nothing of that was there before.
+    fn together(&self, id: StepId) -> Vec<StepId> {
+        let Some(first) = self.plan.steps.iter().find(|step| step.id == id) else { return vec![id] };
+        if !matches!(first.action, Action::CreateMachine { .. }) {
+            return vec![id];
+        }
+        let of_birth = |step: &&Step| step.address == first.address && !matches!(step.action, Action::Start { .. });
+        let steps = self.plan.steps.iter().filter(|step| step.id >= id).filter(of_birth);
+        steps.take_while(|step| step.danger.is_empty()).map(|step| step.id).collect()
+    }
+
+    /// Writes what need not be on the disk at once.
+    fn note(&mut self, line: &Line, sink: Sink<'_>, outcome: &mut Outcome) {
+        if outcome.journal.is_none() {
+            if let Err(error) = self.journal.write(line) {
+                outcome.lose_journal(&error, sink);
+            }
+        }
+    }
+}
+
+/// Why no further step begins.
+fn stop(cancel: &Cancel, outcome: &Outcome) -> Option<&'static str> {
+    if outcome.journal.is_some() {
+        return Some("the run's journal cannot be written");
+    }
+    cancel.is_requested().then_some("cancelled")
 }
 
 fn finish(
@@ -149,7 +227,7 @@ fn finish(
 fn skip(
     waiting: &mut BTreeMap<StepId, &Step>,
     ended: &mut BTreeMap<StepId, String>,
-    cancelled: bool,
+    stop: Option<&str>,
     sink: Sink<'_>,
     outcome: &mut Outcome,
 ) {
@@ -159,8 +237,10 @@ fn skip(
         let Some(step) = waiting.get(&id) else { continue };
         let because = match step.needs.iter().find_map(|need| ended.get(need)) {
             Some(earlier) => earlier.clone(),
-            None if cancelled => "cancelled".to_owned(),
-            None => continue,
+            None => match stop {
+                Some(reason) => reason.to_owned(),
+                None => continue,
+            },
         };
         outcome.skipped.push(SkippedStep {
             step: id,

@@ -60,6 +60,11 @@ pub enum Event {
         /// Running steps are ended, too.
         now: bool,
     },
+    /// The run's journal can no longer be written: running steps are finished, no other one begins.
+    JournalFailed {
+        /// Why.
+        error: String,
+    },
     /// The last event of every run.
     Finished {
         /// Steps done.

@@ -28,6 +28,9 @@ pub struct Want {
 
 /// Reads a host. Never changes anything, and starts no server on its own.
 pub trait Inspect: Send + Sync {
+    /// The VirtualBox home.
+    fn home_folder(&self) -> Result<PathBuf, HostError>;
+
     /// Everything there is. A machine that cannot be read is a row with a reason, not an error.
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError>;
 

@@ -27,5 +27,5 @@ mod vocabulary;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Record, Severity};
 pub use load::{LoadRequest, Loaded, load};
-pub use lower::{LowerContext, lower};
+pub use lower::{LowerContext, lower, sensitive_variables};
 pub use variables::VariableValue;

@@ -4,6 +4,7 @@
 //! handed in with the place they came from.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Label, Sink};
@@ -111,6 +112,12 @@ impl Variables {
             self.all[at].value = Some((scalar, span));
             self.all[at].by_default = false;
         }
+    }
+
+    /// Names of those whose values are secrets.
+    pub(super) fn sensitive(&self) -> BTreeSet<String> {
+        let sensitive = self.all.iter().filter(|variable| variable.sensitive);
+        sensitive.map(|variable| variable.name.clone()).collect()
     }
 
     /// A variable by its name; from now on it counts as used.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::declare::Declared;
 use super::plan::{PlanResponse, probe, read};
 use super::{Context, Manifests};
+use crate::apply::journal::{Origin, Request};
 use crate::diff;
 use crate::failure::Failure;
 use crate::model::Address;
@@ -35,5 +37,8 @@ pub fn adopt(context: &Context, request: &AdoptRequest) -> Result<PlanResponse, 
         .collect();
     let plan =
         plan::adopt(&request.addresses, &chosen, &declared.desired, &inventory, &context.settings.policy);
-    Ok(PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings })
+    let Declared { desired, findings, origin } = declared;
+    let asked = Request::Adopt { addresses: request.addresses.clone(), uuid: request.uuid };
+    let origin = Origin { request: asked, ..origin };
+    Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })
 }

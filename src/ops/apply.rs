@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plan::{self as planning, PlanResponse};
-use super::{Context, plan};
+use super::{Context, runs};
 use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
 use crate::failure::{Failure, Kind};
 use crate::host::ErrorClass;
@@ -28,7 +28,7 @@ pub fn apply(
     cancel: &Cancel,
     sink: Sink<'_>,
 ) -> Result<Outcome, Failure> {
-    let home = plan::read(context)?.host.home;
+    let home = context.host.home_folder().map_err(Failure::from)?;
     let user = context.environment.user().unwrap_or("unknown user");
     let operation = format!("apply of plan {}", short(&consent.hash));
     let _lock = Lock::take(&home, user, &operation, consent.lock_timeout).map_err(locked)?;
@@ -39,7 +39,8 @@ pub fn apply(
     if let Some(refused) = planning::refused(&now.plan) {
         return Err(refused);
     }
-    apply::apply(&now.plan, &now.inventory, &context.host, cancel, sink).map_err(ended)
+    let mut journal = runs::begin(context, &now.plan, now.origin)?;
+    apply::apply(&now.plan, &now.inventory, &context.host, &mut journal, cancel, sink).map_err(ended)
 }
 
 /// Whether applying an empty plan would still bring the stack's register up to date.
@@ -84,7 +85,9 @@ pub(super) fn ended(error: ApplyError) -> Failure {
             (Kind::Unreachable, source.hint())
         }
         ApplyError::Host { source, .. } => (Kind::Other, source.hint()),
-        ApplyError::Register(_) | ApplyError::RegisterLost { .. } | ApplyError::RegisterBroken { .. } => {
+        ApplyError::Journal(_)
+        | ApplyError::Register(_)
+        | ApplyError::RegisterLost { .. } | ApplyError::RegisterBroken { .. } => {
             (Kind::Other, None)
         }
     };

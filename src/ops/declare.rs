@@ -1,8 +1,10 @@
 //! Manifests to a declaration.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::Context;
+use crate::apply::journal::{Origin, RecordedVariable};
 use crate::config::{Environment, Settings};
 use crate::failure::{Failure, Kind};
 use crate::inventory::Inventory;
@@ -26,6 +28,8 @@ pub struct Declared {
     pub desired: Desired,
     /// Warnings and notes, with the texts that they point into.
     pub findings: Diagnostics,
+    /// What it was made from, for the journal: no secrets.
+    pub origin: Origin,
 }
 
 impl Manifests {
@@ -39,7 +43,7 @@ impl Manifests {
     ) -> Result<Declared, Failure> {
         let paths = if self.paths.is_empty() { settings.manifests.clone() } else { self.paths.clone() };
         let loaded = manifest::load(&LoadRequest {
-            paths,
+            paths: paths.clone(),
             stdin: self.stdin.clone(),
             cwd: environment.directory.clone(),
         });
@@ -57,7 +61,8 @@ impl Manifests {
             placeholders,
         };
         let (desired, findings) = manifest::lower(&loaded, &context).map_err(Failure::manifest)?;
-        Ok(Declared { desired, findings })
+        let origin = origin(&paths, settings, environment, &manifest::sensitive_variables(&loaded));
+        Ok(Declared { desired, findings, origin })
     }
 
     /// As [`Self::declare`], and refuses words that this version cannot apply.
@@ -84,5 +89,32 @@ impl Manifests {
             ),
         )
         .hint("README.md says what works today"))
+    }
+}
+
+/// What a declaration is made from. Of sensitive variables it says only that they were set.
+fn origin(
+    paths: &[PathBuf],
+    settings: &Settings,
+    environment: &Environment,
+    sensitive: &BTreeSet<String>,
+) -> Origin {
+    let absolute = |path: &PathBuf| {
+        let is_stdin = path.as_os_str() == manifest::load::STDIN;
+        if is_stdin { path.clone() } else { environment.directory.join(path) }
+    };
+    let recorded = settings.variables.iter().map(|variable| RecordedVariable {
+        name: variable.name.clone(),
+        origin: variable.origin.clone(),
+        value: (!sensitive.contains(&variable.name)).then(|| variable.value.clone()),
+        base: variable.base.clone(),
+    });
+    Origin {
+        directory: environment.directory.clone(),
+        paths: paths.iter().map(absolute).collect(),
+        variables: recorded.collect(),
+        stack: settings.stack.clone(),
+        stack_typed: settings.stack_typed,
+        ..Origin::default()
     }
 }

@@ -1,7 +1,9 @@
 //! `destroy`: a plan that removes what the manifests declare, or forgets it.
 
+use super::declare::Declared;
 use super::plan::{PlanResponse, probe, read};
 use super::{Context, Manifests};
+use crate::apply::journal::{Origin, Request};
 use crate::diff;
 use crate::failure::Failure;
 use crate::plan::{self, DestroyOptions};
@@ -22,5 +24,8 @@ pub fn destroy(context: &Context, request: &DestroyRequest) -> Result<PlanRespon
     probe(context, &declared.desired, &mut inventory);
     let changes = diff::diff(&declared.desired, &inventory);
     let plan = plan::destroy(&declared.desired, &inventory, &context.settings.policy, request.options);
-    Ok(PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings })
+    let Declared { desired, findings, origin } = declared;
+    let asked = Request::Destroy { all: request.options.all };
+    let origin = Origin { request: asked, ..origin };
+    Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })
 }

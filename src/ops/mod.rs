@@ -13,6 +13,7 @@ mod export;
 mod get;
 mod host;
 mod plan;
+pub mod runs;
 pub mod saved;
 mod validate;
 

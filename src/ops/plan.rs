@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::declare::Declared;
 use super::{Context, Manifests};
+use crate::apply::journal::Origin;
 use crate::diff::{self, ChangeSet};
 use crate::failure::{Failure, Kind};
 use crate::host::Want;
@@ -33,6 +34,8 @@ pub struct PlanResponse {
     pub inventory: Inventory,
     /// Warnings and notes of the manifests.
     pub findings: Diagnostics,
+    /// What it was made from, for the journal.
+    pub origin: Origin,
 }
 
 /// A machine may be on its way from one state to another: that long is waited for it.
@@ -52,7 +55,8 @@ pub fn replan(context: &Context, declared: Declared, mut inventory: Inventory) -
     let changes = diff::diff(&declared.desired, &inventory);
     let options = PlanOptions { stack_typed: context.settings.stack_typed };
     let plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
-    PlanResponse { plan, changes, desired: declared.desired, inventory, findings: declared.findings }
+    let Declared { desired, findings, origin } = declared;
+    PlanResponse { plan, changes, desired, inventory, findings, origin }
 }
 
 /// Adds the facts of the paths that new objects would take.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::Context;
 use super::apply::{ended, locked};
 use super::plan::{read, refused};
+use super::runs;
+use crate::apply::journal::{Origin, Request};
 use crate::apply::{self, Cancel, Lock, Outcome, Sink};
 use crate::failure::{Failure, Kind};
 use crate::plan::{Plan, reads};
@@ -88,5 +90,12 @@ pub fn apply_saved(
         )
         .hint("look at what would be done now: `vboxmcp plan`"));
     }
-    apply::apply(plan, &inventory, &context.host, cancel, sink).map_err(ended)
+    let origin = Origin {
+        directory: context.environment.directory.clone(),
+        paths: plan.register.paths.clone().unwrap_or_default(),
+        request: Request::Saved,
+        ..Origin::default()
+    };
+    let mut journal = runs::begin(context, plan, origin)?;
+    apply::apply(plan, &inventory, &context.host, &mut journal, cancel, sink).map_err(ended)
 }

@@ -241,6 +241,16 @@ impl Plan {
         self.steps.is_empty() && self.objects.is_empty()
     }
 
+    /// The machine or disk that a step makes.
+    pub fn made_by(&self, step: StepId) -> Option<&Address> {
+        let step = self.steps.iter().find(|one| one.id == step)?;
+        match &step.action {
+            Action::CreateMachine { .. } => Some(&step.address),
+            Action::CreateDisk { address, .. } => Some(address),
+            _ => None,
+        }
+    }
+
     /// The plan in numbers.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();

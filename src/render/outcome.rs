@@ -15,6 +15,7 @@ pub fn write_outcome(out: &mut dyn Write, plan: &Plan, outcome: &Outcome, view: 
     let s = &view.styles;
     let whole = outcome.failed.is_empty() && outcome.skipped.is_empty();
     let (word, style) = match (whole, outcome.cancelled, outcome.blocked) {
+        _ if outcome.journal.is_some() => ("Stopped:", s.remove),
         (true, false, 0) => (done_word(plan.verb), s.add),
         (true, false, _) => ("Done, as far as permitted:", s.change),
         (_, true, _) => ("Cancelled:", s.change),
@@ -38,13 +39,11 @@ pub fn write_outcome(out: &mut dyn Write, plan: &Plan, outcome: &Outcome, view: 
     for (because, objects) in skipped(outcome) {
         writeln!(out, "  {}skipped{:#} {objects}, because {}", s.blocked, s.blocked, printable(&because))?;
     }
+    if let Some(error) = &outcome.journal {
+        writeln!(out, "  {}stopped{:#} {}", s.remove, s.remove, printable(error))?;
+    }
     if !whole {
-        let again = match plan.verb {
-            Verb::Apply => "apply",
-            Verb::Destroy => "destroy",
-            Verb::Adopt => "adopt",
-        };
-        writeln!(out, "Run {}. `vboxmcp {again}` again goes on from what is there.", outcome.run)?;
+        writeln!(out, "Run {0}. `vboxmcp runs resume {0}` goes on from what is there.", outcome.run)?;
     }
     Ok(())
 }
@@ -146,7 +145,7 @@ mod tests {
             shown(&outcome),
             "Not finished: 1 step done, 1 failed, 2 skipped.\n  failed  vm/web: start: no memory\n  \
              skipped 2 steps of vm/web, because step 2 failed\n\
-             Run r1. `vboxmcp apply` again goes on from what is there.\n"
+             Run r1. `vboxmcp runs resume r1` goes on from what is there.\n"
         );
     }
 }

@@ -125,6 +125,11 @@ impl SimHost {
 }
 
 impl Inspect for SimHost {
+    fn home_folder(&self) -> Result<PathBuf, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.home.clone())
+    }
+
     fn inventory(&self, _want: &Want) -> Result<Inventory, HostError> {
         self.alive()?;
         self.store.look(|world| world.inventory(None))

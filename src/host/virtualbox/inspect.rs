@@ -28,6 +28,10 @@ enum Lives {
 }
 
 impl Inspect for VirtualBox {
+    fn home_folder(&self) -> Result<PathBuf, HostError> {
+        Ok(self.home.folder.clone())
+    }
+
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError> {
         self.read(want, None)
     }

@@ -142,6 +142,13 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
     if diagnostics.has_errors() { Err(diagnostics) } else { Ok((desired, diagnostics)) }
 }
 
+/// Names of the variables whose values are secrets.
+pub fn sensitive_variables(loaded: &Loaded) -> BTreeSet<String> {
+    let mut variables = Variables::default();
+    document::declare_variables(loaded, &mut variables);
+    variables.sensitive()
+}
+
 /// A word that this version cannot apply, once for all members of a machine.
 fn note_unsupported(unsupported: &mut Vec<(String, Span)>, what: String, span: Span) {
     if !unsupported.iter().any(|(known, at)| *known == what && *at == span) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::plain::{cancelling, write_outcome};
+use super::plain::{cancelling, journal_failed, write_outcome};
 use super::{Progress, Run};
 use crate::event::{Event, StepOutcome};
 use crate::model::Address;
@@ -109,8 +109,8 @@ impl Progress for Live {
     fn event(&self, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Started { steps, .. } => {
-                state.run.start(steps);
+            Event::Started { run, steps, .. } => {
+                state.run.start(run, steps);
                 self.started(&mut state);
             }
             Event::StepStarted { step } => {
@@ -135,7 +135,11 @@ impl Progress for Live {
             Event::Heartbeat { .. } => {}
             Event::Cancelling { now } => {
                 let s = &self.styles;
-                self.say(&format!("{}{}{:#}", s.change, cancelling(*now), s.change));
+                self.say(&format!("{}{}{:#}", s.change, cancelling(*now, &state.run.id), s.change));
+            }
+            Event::JournalFailed { error } => {
+                let s = &self.styles;
+                self.say(&format!("{}{}{:#}", s.remove, journal_failed(error), s.remove));
             }
             Event::Finished { .. } => self.bar.finish_and_clear(),
         }

@@ -62,12 +62,14 @@ impl Progress for Quiet {
 /// What the displays remember of the run.
 #[derive(Debug, Default)]
 struct Run {
+    id: String,
     labels: BTreeMap<StepId, StepLabel>,
     ended: usize,
 }
 
 impl Run {
-    fn start(&mut self, steps: &[StepLabel]) {
+    fn start(&mut self, id: &str, steps: &[StepLabel]) {
+        id.clone_into(&mut self.id);
         self.labels = steps.iter().map(|label| (label.step, label.clone())).collect();
         self.ended = 0;
     }

@@ -44,8 +44,8 @@ impl<W: Write + Send> Progress for Plain<W> {
 
 fn write_event(out: &mut dyn Write, event: &Event, run: &mut Run, s: &Styles) -> io::Result<()> {
     match event {
-        Event::Started { steps, .. } => {
-            run.start(steps);
+        Event::Started { run: id, steps, .. } => {
+            run.start(id, steps);
             Ok(())
         }
         Event::StepStarted { .. } | Event::StepProgress { .. } | Event::Finished { .. } => Ok(()),
@@ -64,7 +64,12 @@ fn write_event(out: &mut dyn Write, event: &Event, run: &mut Run, s: &Styles) ->
             let time = duration(seconds * 1_000);
             writeln!(out, "{}... {time}, still running: {}{:#}", s.faint, list(&names, 3), s.faint)
         }
-        Event::Cancelling { now } => writeln!(out, "{}{}{:#}", s.change, cancelling(*now), s.change),
+        Event::Cancelling { now } => {
+            writeln!(out, "{}{}{:#}", s.change, cancelling(*now, &run.id), s.change)
+        }
+        Event::JournalFailed { error } => {
+            writeln!(out, "{}{}{:#}", s.remove, journal_failed(error), s.remove)
+        }
     }
 }
 
@@ -104,7 +109,16 @@ pub(super) fn write_outcome(
     }
 }
 
-/// What Ctrl-C does.
-pub(super) fn cancelling(now: bool) -> &'static str {
-    if now { "stopping now" } else { "finishing what is running, then stopping; Ctrl-C again stops now" }
+/// What Ctrl-C does, and how to go on afterwards.
+pub(super) fn cancelling(now: bool, run: &str) -> String {
+    if now {
+        return "stopping now".to_owned();
+    }
+    let run = printable(run);
+    format!("finishing what is running, then stopping; Ctrl-C again stops now. To go on: vboxmcp runs resume {run}")
+}
+
+/// Why the run stops although nobody asked for it.
+pub(super) fn journal_failed(error: &str) -> String {
+    format!("{}: finishing what is running, then stopping", printable(error))
 }

@@ -82,7 +82,7 @@ fn a_log_gets_a_line_for_each_step_that_ended() {
     warning: slow\\u{7}
 ... 10.0 s, still running: vm/web\\u{1b}c: start
 vm/web\\u{1b}c: start: tried again: it did not begin
-finishing what is running, then stopping; Ctrl-C again stops now
+finishing what is running, then stopping; Ctrl-C again stops now. To go on: vboxmcp runs resume r1
 [2/3] vm/web\\u{1b}c: start FAILED after 12.3 s
     error: cannot start
     caused by: no memory

@@ -1,0 +1,96 @@
+//! What a step changes, as it was right before the step.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::diff::tree;
+use crate::inventory::{AttachedMedium, Inventory, Machine};
+use crate::model::Location;
+use crate::plan::{Action, Assignment, Target};
+
+/// The values that a bound action is about to change; `null` for what is not there.
+pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
+    let machine = match action.machine() {
+        Some(Target::Existing(uuid)) => now.machines.get(uuid),
+        _ => None,
+    };
+    let Some(machine) = machine else { return of_media(action, now) };
+    let settings = &machine.settings;
+    let of = |key: String, value: Value| BTreeMap::from([(key, value)]);
+    match action {
+        Action::ModifyMachine { set, .. } | Action::ModifyLive { set, .. } => assignments(machine, set),
+        Action::SetExtraData { key, .. } => {
+            let there = settings.extra_data.as_ref().and_then(|data| data.get(key)).cloned().flatten();
+            of(format!("extraData.{key}"), there.into())
+        }
+        Action::SetGuestProperty { key, .. } => {
+            let there = settings.guest_properties.as_ref().and_then(|data| data.get(key)).cloned().flatten();
+            of(format!("guestProperties.{key}"), there.into())
+        }
+        Action::WriteMark { .. } => of("mark".to_owned(), json!(machine.mark)),
+        Action::AddController { name, .. }
+        | Action::ChangeController { name, .. }
+        | Action::RemoveController { name, .. } => {
+            let there = settings.controllers.as_ref().and_then(|all| all.get(name));
+            of(format!("controllers.{name}"), json!(there))
+        }
+        Action::AddSharedFolder { name, .. } | Action::RemoveSharedFolder { name, .. } => {
+            let there = settings.shared_folders.as_ref().and_then(|all| all.get(name));
+            of(format!("sharedFolders.{name}"), json!(there))
+        }
+        Action::Attach { at, .. } | Action::Detach { at, .. } => of(at.to_string(), attached(machine, at, now)),
+        Action::Start { .. }
+        | Action::Shutdown { .. }
+        | Action::PowerCut { .. }
+        | Action::Pause { .. }
+        | Action::Resume { .. }
+        | Action::SaveState { .. }
+        | Action::DiscardState { .. } => {
+            of("state".to_owned(), machine.state.as_ref().map(ToString::to_string).into())
+        }
+        Action::DeleteSnapshot { snapshot, .. } => {
+            let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
+            let there = all.into_iter().find(|one| one.uuid == *snapshot);
+            of("snapshot".to_owned(), json!(there))
+        }
+        // All that there is to know of it: it will not be there to be asked.
+        Action::Unregister { .. } => of("machine".to_owned(), json!(machine)),
+        Action::CreateMachine { .. }
+        | Action::WriteRegister { .. }
+        | Action::CreateDisk { .. }
+        | Action::GrowDisk { .. }
+        | Action::DeleteDisk { .. }
+        | Action::CloseDisk { .. } => BTreeMap::new(),
+    }
+}
+
+fn of_media(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
+    let medium = match action {
+        Action::GrowDisk { medium: Target::Existing(uuid), .. }
+        | Action::DeleteDisk { medium: Target::Existing(uuid) }
+        | Action::CloseDisk { medium: Target::Existing(uuid) } => now.media.get(uuid),
+        _ => return BTreeMap::new(),
+    };
+    BTreeMap::from([("disk".to_owned(), json!(medium))])
+}
+
+fn assignments(machine: &Machine, set: &[Assignment]) -> BTreeMap<String, Value> {
+    let live = super::super::step::live_tree(machine);
+    let value = |assignment: &Assignment| match machine.why_unknown(&assignment.path) {
+        Some(reason) => json!({ "unknown": reason }),
+        None => tree::get(&live, &assignment.path).cloned().unwrap_or_default(),
+    };
+    set.iter().map(|assignment| (assignment.path.to_string(), value(assignment))).collect()
+}
+
+fn attached(machine: &Machine, at: &Location, now: &Inventory) -> Value {
+    let Some(there) = machine.attachment_at(&at.controller, at.port, at.device) else { return Value::Null };
+    let mut value = json!(there);
+    let file = |uuid: &Uuid| now.media.get(uuid).map(|medium| medium.location.display().to_string());
+    if let (AttachedMedium::Image(uuid), Value::Object(map)) = (&there.medium, &mut value) {
+        map.insert("file".to_owned(), file(uuid).into());
+    }
+    value
+}
