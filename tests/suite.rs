@@ -9,6 +9,8 @@ mod cli;
 mod manifests;
 #[path = "suite/readme.rs"]
 mod readme;
+#[path = "suite/runs.rs"]
+mod runs;
 mod scenario;
 #[path = "suite/scenarios.rs"]
 mod scenarios;

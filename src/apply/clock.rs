@@ -7,6 +7,13 @@ pub fn timestamp() -> String {
     format_utc(since_epoch())
 }
 
+/// Now, to the millisecond: `2026-01-31T12:00:00.042Z`.
+pub fn moment() -> String {
+    let now = since_epoch();
+    let seconds = format_utc(now);
+    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), now.subsec_millis())
+}
+
 /// An id of a run: its time in compact form and the first digits of the plan's hash (`20260131T120000Z-1a2b3c4d`).
 pub fn run_id(plan_hash: &str) -> String {
     let time: String = timestamp().chars().filter(|c| !matches!(c, '-' | ':')).collect();

@@ -29,6 +29,15 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// Whether somebody holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nobody does.
+    Nobody,
+    /// Somebody does: who, where that could be read.
+    Somebody(Option<Holder>),
+}
+
 /// Why there is no lock.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -61,6 +70,34 @@ impl Lock {
     /// The file's name in the VirtualBox home.
     pub const FILE_NAME: &'static str = "vboxmcp.lock";
 
+    /// Longer than [`Self::look`] holds it.
+    const GLANCE: Duration = Duration::from_millis(60);
+
+    /// Who holds the lock of a VirtualBox home now.
+    pub fn look(home: &Path) -> Holding {
+        let Ok(mut file) = File::open(home.join(Self::FILE_NAME)) else { return Holding::Nobody };
+        let mut text = String::new();
+        // Where locks are mandatory a held file cannot be read.
+        let holder = match file.read_to_string(&mut text) {
+            Ok(0) => return Holding::Nobody,
+            Ok(_) => serde_json::from_str(&text).ok(),
+            Err(_) => None,
+        };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Holding::Somebody(holder),
+            // A holder that died left its name; the lock went with it.
+            Ok(()) | Err(TryLockError::Error(_)) => Holding::Nobody,
+        }
+    }
+
+    /// Who holds the lock of a VirtualBox home now; `None` where nobody does, or the holder does not say.
+    pub fn holder(home: &Path) -> Option<Holder> {
+        match Self::look(home) {
+            Holding::Somebody(holder) => holder,
+            Holding::Nobody => None,
+        }
+    }
+
     /// Takes the lock of a VirtualBox home, waiting as long as `timeout`.
     pub fn take(home: &Path, user: &str, operation: &str, timeout: Duration) -> Result<Self, LockError> {
         let path = home.join(Self::FILE_NAME);
@@ -68,7 +105,8 @@ impl Lock {
         std::fs::create_dir_all(home).map_err(wrong)?;
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(wrong)?;
-        let deadline = Instant::now() + timeout;
+        // Somebody who only looks holds it for an instant.
+        let deadline = Instant::now() + timeout.max(Self::GLANCE);
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -100,19 +138,6 @@ impl Lock {
     }
 }
 
-impl Lock {
-    /// Who holds the lock of a VirtualBox home now; `None` where nobody does, or the holder does not say.
-    pub fn holder(home: &Path) -> Option<Holder> {
-        let mut file = File::open(home.join(Self::FILE_NAME)).ok()?;
-        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
-            return None;
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).ok()?;
-        serde_json::from_str(&text).ok()
-    }
-}
-
 impl Drop for Lock {
     fn drop(&mut self) {
         // The name of a holder that is gone would only mislead; the lock itself goes with the file's handle.
@@ -134,9 +159,13 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        match Lock::look(home.path()) {
+            Holding::Somebody(Some(holder)) => assert_eq!(holder.user, "ann"),
+            other => panic!("{other:?}"),
+        }
         assert_eq!(Lock::holder(home.path()).unwrap().user, "ann");
         drop(first);
-        assert_eq!(Lock::holder(home.path()), None);
+        assert_eq!(Lock::look(home.path()), Holding::Nobody);
         Lock::take(home.path(), "bob", "destroy of stack shop", Duration::ZERO).unwrap();
     }
 }

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use cancel::Cancel;
 pub use journal::{Journal, JournalError};
-pub use lock::{Holder, Lock, LockError};
+pub use lock::{Holder, Holding, Lock, LockError};
 pub use members::pending_writes;
 
 use journal::{End, Line, Phase};
@@ -153,6 +153,17 @@ pub fn derived_uuid(plan: &Plan, address: &Address) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{}\n{address}", plan.hash).as_bytes())
 }
 
+/// The UUIDs that a plan's new machines get.
+pub fn machine_uuids(plan: &Plan) -> BTreeMap<Address, Uuid> {
+    let uuids = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::CreateMachine { uuid, .. } => {
+            Some((step.address.clone(), uuid.unwrap_or_else(|| derived_uuid(plan, &step.address))))
+        }
+        _ => None,
+    });
+    uuids.collect()
+}
+
 /// Runs a plan whose host was just read as `inventory`. The caller holds the lock and has begun the journal.
 pub fn apply(
     plan: &Plan,
@@ -203,16 +214,7 @@ fn run(
     if let Some(reason) = register.broken {
         return Err(ApplyError::RegisterBroken { stack: plan.stack.to_string(), reason });
     }
-    let mut bindings: BTreeMap<Address, Uuid> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match &step.action {
-            Action::CreateMachine { uuid, .. } => {
-                Some((step.address.clone(), uuid.unwrap_or_else(|| derived_uuid(plan, &step.address))))
-            }
-            _ => None,
-        })
-        .collect();
+    let mut bindings = machine_uuids(plan);
     sink(Event::Started {
         version: Event::VERSION,
         run: outcome.run.clone(),

@@ -108,9 +108,7 @@ pub fn walk(
                 Ok(Message::End(id, end, milliseconds)) => {
                     last_word = Instant::now();
                     let Some(step) = running.remove(&id) else { continue };
-                    if let (Some(made), Action::CreateDisk { address, .. }) =
-                        (end.made, &step.action)
-                    {
+                    if let (Some(made), Action::CreateDisk { address, .. }) = (end.made, &step.action) {
                         bindings.insert(address.clone(), made);
                     }
                     let result = Line::Result {
@@ -153,7 +151,8 @@ impl Pen<'_> {
             }
             let steps = self.together(*id);
             let made = steps.iter().filter_map(|step| self.plan.made_by(*step));
-            let making = made.filter_map(|address| Some((address.clone(), *bindings.get(address)?))).collect();
+            let making =
+                made.filter_map(|address| Some((address.clone(), *bindings.get(address)?))).collect();
             self.announced.extend(&steps);
             self.journal.write(&Line::Intent { steps, making })?;
             written = true;
@@ -167,17 +166,18 @@ impl Pen<'_> {
         if !matches!(first.action, Action::CreateMachine { .. }) {
             return vec![id];
         }
-        let of_birth = |step: &&Step| step.address == first.address && !matches!(step.action, Action::Start { .. });
+        let of_birth =
+            |step: &&Step| step.address == first.address && !matches!(step.action, Action::Start { .. });
         let steps = self.plan.steps.iter().filter(|step| step.id >= id).filter(of_birth);
         steps.take_while(|step| step.danger.is_empty()).map(|step| step.id).collect()
     }
 
     /// Writes what need not be on the disk at once.
     fn note(&mut self, line: &Line, sink: Sink<'_>, outcome: &mut Outcome) {
-        if outcome.journal.is_none() {
-            if let Err(error) = self.journal.write(line) {
-                outcome.lose_journal(&error, sink);
-            }
+        if outcome.journal.is_none()
+            && let Err(error) = self.journal.write(line)
+        {
+            outcome.lose_journal(&error, sink);
         }
     }
 }
@@ -227,7 +227,7 @@ fn finish(
 fn skip(
     waiting: &mut BTreeMap<StepId, &Step>,
     ended: &mut BTreeMap<StepId, String>,
-    stop: Option<&str>,
+    end: Option<&str>,
     sink: Sink<'_>,
     outcome: &mut Outcome,
 ) {
@@ -237,7 +237,7 @@ fn skip(
         let Some(step) = waiting.get(&id) else { continue };
         let because = match step.needs.iter().find_map(|need| ended.get(need)) {
             Some(earlier) => earlier.clone(),
-            None => match stop {
+            None => match end {
                 Some(reason) => reason.to_owned(),
                 None => continue,
             },

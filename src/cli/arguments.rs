@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{adopt, apply, destroy, doctor, drift, export, get, plan, validate};
+use super::{adopt, apply, destroy, doctor, drift, export, get, plan, runs, validate};
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
 
@@ -62,6 +62,7 @@ pub enum Verb {
     Export(export::Arguments),
     Get(get::Arguments),
     Doctor(doctor::Arguments),
+    Runs(runs::Arguments),
     /// Print the JSON Schema of the manifests
     #[command(
         long_about = "Print the JSON Schema of the manifests, for editors and checks.",

@@ -32,7 +32,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["-detailed-exitcode"], "`--detailed-exitcode` has two dashes"),
     (&["-parallelism", "--parallelism"], "vboxmcp knows what VirtualBox can do side by side"),
     (
-        &["init", "explain", "graph", "runs", "completions", "watch", "mcp", "approve", "serve"],
+        &["init", "explain", "graph", "completions", "watch", "mcp", "approve", "serve"],
         "this verb is planned and not there yet; README.md says what works today",
     ),
     (

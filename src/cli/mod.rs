@@ -18,6 +18,7 @@ mod foreign;
 mod get;
 mod plan;
 mod run;
+mod runs;
 mod schema;
 mod session;
 mod validate;
@@ -74,6 +75,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Export(arguments) => export::run(session, &arguments),
         Verb::Get(arguments) => get::run(session, &arguments),
         Verb::Doctor(_) => doctor::run(session),
+        Verb::Runs(arguments) => runs::run(session, &arguments),
         Verb::Schema => schema::run(session),
     }
 }

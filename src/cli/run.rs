@@ -8,10 +8,12 @@ use indicatif::ProgressDrawTarget;
 
 use super::session::Session;
 use crate::failure::{Exit, Failure, Kind};
-use crate::ops::{self, Cancel, Consent, Context, Event, Outcome, Plan, PlanResponse, Sink};
+use crate::ops::runs::Resume;
+use crate::ops::{self, Cancel, Consent, Context, Event, Outcome, Plan, PlanResponse, Sink, Verb};
 use crate::render::outcome::{write_outcome, write_outcome_json};
 use crate::render::plan::{write_plan, write_plan_event};
 use crate::render::progress::{JsonLines, Live, Plain, Progress, Quiet};
+use crate::render::text::printable;
 
 /// Consent that is given beforehand.
 #[derive(Args, Clone, Debug, Default)]
@@ -38,12 +40,14 @@ impl Approval {
 }
 
 /// How consent is got.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Question<'a> {
     /// Yes or no.
     Plan,
     /// The stack's name must be said, or was given.
     Stack(Option<&'a str>),
+    /// None where all that is left was consented to already; else as for the run that is gone on with.
+    Resume(&'a Resume, Option<&'a str>),
 }
 
 /// Shows a plan and runs it with consent.
@@ -60,6 +64,9 @@ pub fn consented(
     let is_given = match question {
         Question::Plan => approval.is_given(),
         Question::Stack(given) => given.is_some(),
+        Question::Resume(resume, given) => {
+            resume.covers(plan) || given.is_some() || (resume.verb != Verb::Destroy && approval.is_given())
+        }
     };
     show(session, plan, approval, is_given)?;
     // What only the register would show is no change, and needs no consent.
@@ -69,8 +76,14 @@ pub fn consented(
         }
     } else {
         match question {
-            Question::Stack(given) => confirm_stack(session, plan, given)?,
-            Question::Plan => approve(session, plan, approval)?,
+            Question::Resume(resume, _) if resume.covers(plan) => {
+                let run = printable(&resume.id);
+                session.status(&format!("going on with run {run}: every step was consented to"));
+            }
+            Question::Stack(given) | Question::Resume(Resume { verb: Verb::Destroy, .. }, given) => {
+                confirm_stack(session, plan, given)?;
+            }
+            Question::Plan | Question::Resume(..) => approve(session, plan, approval)?,
         }
     }
     let consent = Consent { hash: plan.hash.clone(), lock_timeout: approval.patience() };

@@ -38,6 +38,7 @@ impl Session {
             | Verb::Export(_)
             | Verb::Get(_)
             | Verb::Doctor(_)
+            | Verb::Runs(_)
             | Verb::Schema => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
         }
@@ -131,13 +132,16 @@ impl Session {
 
 /// The manifests that the command line names; `-` is read here.
 pub fn manifests(paths: &[PathBuf]) -> Result<Manifests, Failure> {
+    let is_stdin = paths.iter().any(|path| path == Path::new("-"));
+    let stdin = if is_stdin { Some(stdin()?) } else { None };
+    Ok(Manifests { paths: paths.to_vec(), stdin })
+}
+
+/// Standard input, as far as a manifest may reach.
+pub fn stdin() -> Result<Vec<u8>, Failure> {
     // One byte more than a manifest may have: the loader says what is wrong with it.
     const MOST: u64 = ops::MOST_MANIFEST_BYTES as u64 + 1;
-    let mut stdin = None;
-    if paths.iter().any(|path| path == Path::new("-")) {
-        let mut bytes = Vec::new();
-        io::stdin().lock().take(MOST).read_to_end(&mut bytes)?;
-        stdin = Some(bytes);
-    }
-    Ok(Manifests { paths: paths.to_vec(), stdin })
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -6,6 +6,7 @@ pub mod address;
 pub mod capability;
 pub mod danger;
 pub mod desired;
+pub mod digest;
 pub mod field;
 pub mod nic;
 pub mod os_type;

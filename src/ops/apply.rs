@@ -87,9 +87,8 @@ pub(super) fn ended(error: ApplyError) -> Failure {
         ApplyError::Host { source, .. } => (Kind::Other, source.hint()),
         ApplyError::Journal(_)
         | ApplyError::Register(_)
-        | ApplyError::RegisterLost { .. } | ApplyError::RegisterBroken { .. } => {
-            (Kind::Other, None)
-        }
+        | ApplyError::RegisterLost { .. }
+        | ApplyError::RegisterBroken { .. } => (Kind::Other, None),
     };
     let failure = Failure::new(kind, error);
     match hint {

@@ -31,11 +31,13 @@ pub use host::open;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use validate::{ValidateResponse, validate};
 
+pub use crate::apply::journal::Chain;
 pub use crate::apply::{Cancel, Outcome, Sink};
 pub use crate::event::Event;
+pub use crate::event::StepOutcome;
 pub use crate::manifest::diagnostic::Diagnostics;
 pub use crate::manifest::node::MAX_BYTES as MOST_MANIFEST_BYTES;
-pub use crate::plan::{DestroyOptions, Plan};
+pub use crate::plan::{DestroyOptions, Plan, Verb};
 
 use crate::config::{Environment, Settings};
 use crate::host::Host;

@@ -340,10 +340,30 @@ impl Action {
                 *target = Target::Existing(*bindings.get(address).ok_or_else(|| address.clone())?);
             }
         }
-        if let Self::WriteMark { machine: Target::Existing(uuid), mark: Some(mark) } = &mut bound {
+        bound.sign();
+        Ok(bound)
+    }
+
+    /// The action with every planned object replaced by its UUID where it has one.
+    #[must_use]
+    pub fn bound_where_known(&self, bindings: &BTreeMap<Address, Uuid>) -> Self {
+        let mut bound = self.clone();
+        for target in bound.targets() {
+            if let Target::Planned(address) = target {
+                if let Some(uuid) = bindings.get(address) {
+                    *target = Target::Existing(*uuid);
+                }
+            }
+        }
+        bound.sign();
+        bound
+    }
+
+    /// A mark names its own machine.
+    fn sign(&mut self) {
+        if let Self::WriteMark { machine: Target::Existing(uuid), mark: Some(mark) } = self {
             mark.uuid = *uuid;
         }
-        Ok(bound)
     }
 
     /// Whether doing it again after an unknown outcome ends the same.

@@ -7,6 +7,7 @@ use super::register::RegisterPlan;
 use super::types::{HostId, ObjectPlan, Plan, Step, Verb};
 use crate::diff::machine as shape;
 use crate::inventory::Inventory;
+use crate::model::digest::{hex, sha256};
 use crate::model::{Desired, Policy};
 
 /// A plan without hash and notes.
@@ -64,15 +65,6 @@ impl Plan {
         content.notes.clear();
         content.hash.clear();
         // Strings, numbers, and maps with string keys: serialisation has no way to fail.
-        hex(&Sha256::digest(serde_json::to_vec(&content).unwrap_or_default()))
+        sha256(&serde_json::to_vec(&content).unwrap_or_default())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

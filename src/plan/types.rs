@@ -28,6 +28,17 @@ pub enum Verb {
     Adopt,
 }
 
+impl Verb {
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Destroy => "destroy",
+            Self::Adopt => "adopt",
+        }
+    }
+}
+
 /// Which host a plan is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -15,6 +15,7 @@ pub mod json;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+pub mod runs;
 pub mod style;
 pub mod table;
 pub mod text;

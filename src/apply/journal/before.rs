@@ -40,7 +40,9 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
             let there = settings.shared_folders.as_ref().and_then(|all| all.get(name));
             of(format!("sharedFolders.{name}"), json!(there))
         }
-        Action::Attach { at, .. } | Action::Detach { at, .. } => of(at.to_string(), attached(machine, at, now)),
+        Action::Attach { at, .. } | Action::Detach { at, .. } => {
+            of(at.to_string(), attached(machine, at, now))
+        }
         Action::Start { .. }
         | Action::Shutdown { .. }
         | Action::PowerCut { .. }

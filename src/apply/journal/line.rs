@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::apply::Outcome;
 use crate::event::StepOutcome;
+use crate::model::digest::sha256;
 use crate::model::{Address, StackName};
 use crate::plan::{HostId, Plan, StepId, Verb};
 
@@ -210,17 +210,12 @@ const OWN: &str = ",\"sha256\":\"";
 /// The text of a line. Its own hash is that of the text without it.
 pub fn seal(previous: Option<&str>, time: &str, line: &Line) -> io::Result<String> {
     let mut text = serde_json::to_string(&Stamped { previous, time, line })?;
-    let own = hash(text.as_bytes());
+    let own = sha256(text.as_bytes());
     text.truncate(text.len() - 1);
     text.push_str(OWN);
     text.push_str(&own);
     text.push_str("\"}");
     Ok(text)
-}
-
-/// SHA-256 in hexadecimal.
-pub fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A line that was read: the hash of the line before it, when it was written, and what it says.
@@ -240,7 +235,7 @@ pub fn open(text: &str) -> Result<Opened, String> {
         .strip_suffix("\"}")
         .and_then(|text| text.rsplit_once(OWN))
         .ok_or_else(|| "it does not end with a hash".to_owned())?;
-    if hash(format!("{body}}}").as_bytes()) != own {
+    if sha256(format!("{body}}}").as_bytes()) != own {
         return Err("its content is not what its hash was made from".to_owned());
     }
     let mut value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;

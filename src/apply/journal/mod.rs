@@ -17,9 +17,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use line::{End, Header, Line, Origin, Phase, RecordedVariable, Request, Who};
-pub use read::{Chain, Record, StepTrail, read};
+pub use read::{Chain, Record, StepTrail, began, read};
 
 use super::clock;
+use crate::model::digest::sha256;
 use crate::plan::Plan;
 
 /// Name of a journal's file behind the run's id.
@@ -166,7 +167,7 @@ impl Journal {
         if self.failed && !matches!(line, Line::End(_)) {
             return Err(wrong(&self.path, io::Error::other("an earlier line could not be written")));
         }
-        let text = line::seal(self.last.as_deref(), &clock::timestamp(), line)
+        let text = line::seal(self.last.as_deref(), &clock::moment(), line)
             .map_err(|error| wrong(&self.path, error))?;
         let mut bytes = text.clone().into_bytes();
         bytes.push(b'\n');
@@ -177,7 +178,7 @@ impl Journal {
             return Err(wrong(&self.path, source));
         }
         self.length += bytes.len() as u64;
-        self.last = Some(line::hash(text.as_bytes()));
+        self.last = Some(sha256(text.as_bytes()));
         Ok(())
     }
 

@@ -1,15 +1,18 @@
 //! Reading a journal: what the run did, and whether the file is as it was written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::line::{self, End, Header, Line};
 use crate::event::StepOutcome;
 use crate::model::Address;
+use crate::model::digest::sha256;
 use crate::plan::{Plan, StepId};
 
 /// Whether the lines are as they were written.
@@ -32,13 +35,16 @@ pub enum Chain {
 }
 
 /// What became of one step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StepTrail {
     /// When it was announced; it may have begun from then on.
     pub announced: Option<String>,
     /// Why it was tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retries: Vec<String>,
     /// How it ended; `None` where nobody knows.
+    #[serde(rename = "result")]
     pub outcome: Option<StepOutcome>,
     /// How long it took.
     pub milliseconds: u64,
@@ -86,6 +92,14 @@ pub fn read(path: &Path) -> io::Result<Record> {
     Ok(parse(&std::fs::read(path)?))
 }
 
+/// When a journal's run began, from its first line alone; empty where that cannot be read.
+pub fn began(path: &Path) -> String {
+    let mut first = String::new();
+    let read = File::open(path).and_then(|file| BufReader::new(file).read_line(&mut first));
+    let opened = read.ok().and_then(|_| line::open(first.trim_end_matches('\n')).ok());
+    opened.map(|opened| opened.time).unwrap_or_default()
+}
+
 /// Reads the bytes of a journal.
 pub(super) fn parse(bytes: &[u8]) -> Record {
     let mut record = Record {
@@ -113,7 +127,7 @@ pub(super) fn parse(bytes: &[u8]) -> Record {
             return record;
         }
         record.lines += 1;
-        record.head = Some(line::hash(text));
+        record.head = Some(sha256(text));
         rest = behind;
     }
     if record.end.is_some() {

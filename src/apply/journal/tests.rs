@@ -172,7 +172,10 @@ fn a_full_disk_stops_the_run_and_leaves_a_journal_that_reads() {
         let after = shared.inventory(&Want::default()).unwrap();
         match result {
             Ok(outcome) => {
-                assert!(outcome.cancelled && outcome.journal.is_some() && outcome.failed.is_empty(), "{room}");
+                assert!(
+                    outcome.cancelled && outcome.journal.is_some() && outcome.failed.is_empty(),
+                    "{room}"
+                );
                 // Everything that was done is registered: the next run goes on from there.
                 for machine in after.machines.values() {
                     assert!(after.entry_with_uuid(machine.uuid).is_some(), "{room}");
@@ -256,7 +259,7 @@ fn a_cut_anywhere_is_a_cut_and_not_tampering() {
     }
     assert_eq!(read::parse(whole.as_bytes()).chain, Chain::Whole);
     // Blocks that the file system had promised and not yet written.
-    let zeros = [whole[..whole.len() - 60].as_bytes(), &[0; 60]].concat();
+    let zeros = [&whole.as_bytes()[..whole.len() - 60], &[0; 60]].concat();
     assert!(matches!(read::parse(&zeros).chain, Chain::CutShort { .. }));
 }
 

@@ -115,7 +115,9 @@ pub(super) fn cancelling(now: bool, run: &str) -> String {
         return "stopping now".to_owned();
     }
     let run = printable(run);
-    format!("finishing what is running, then stopping; Ctrl-C again stops now. To go on: vboxmcp runs resume {run}")
+    format!(
+        "finishing what is running, then stopping; Ctrl-C again stops now. To go on: vboxmcp runs resume {run}"
+    )
 }
 
 /// Why the run stops although nobody asked for it.

@@ -1,6 +1,6 @@
 //! What somebody else does to the simulated host, behind the program's back.
 //!
-//! `create NAME`, `set NAME FIELD VALUE`, `unset NAME FIELD`, `start NAME`, `off NAME`, `delete NAME`, `mark NAME KEY VALUE` (extradata).
+//! `create NAME`, `set NAME FIELD VALUE`, `unset NAME FIELD`, `start NAME`, `off NAME`, `delete NAME`, `mark NAME KEY [VALUE]` (extradata).
 
 use std::path::Path;
 
@@ -39,10 +39,10 @@ pub fn behind(folder: &Path, words: &[&str]) {
         ["start", name] => Action::Start { machine: named(name).0 },
         ["off", name] => Action::PowerCut { machine: named(name).0 },
         ["delete", name] => Action::Unregister { machine: named(name).0, delete: true },
-        ["mark", name, key, value] => Action::SetExtraData {
+        ["mark", name, key, value @ ..] => Action::SetExtraData {
             machine: named(name).0,
             key: (*key).to_owned(),
-            value: Some((*value).to_owned()).filter(|value| !value.is_empty()),
+            value: value.first().map(|value| (*value).to_owned()),
         },
         other => panic!("cannot do {other:?}"),
     };

@@ -69,6 +69,7 @@ scripts!(
     json,
     permissions,
     replicas,
+    runs,
     usage,
     validate,
 );

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 pub struct Redact {
     directory: PathBuf,
     hash: Option<String>,
+    run: Option<String>,
 }
 
 impl Redact {
     /// For one directory.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), hash: None }
+        Self { directory: directory.to_owned(), hash: None, run: None }
     }
 
     /// Remembers the last hash of an output.
@@ -21,13 +22,21 @@ impl Redact {
         if let Some(hash) = found {
             self.hash = Some(hash.to_owned());
         }
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        if let Some(run) = words.into_iter().find(|word| is_run(word)) {
+            self.run = Some(run.to_owned());
+        }
     }
 
-    /// A command with its `$HASH` and `$DIR`.
+    /// A command with its `$HASH`, `$RUN` and `$DIR`.
     pub fn fill_in(&self, command: &str) -> String {
         let command = command.replace("$DIR", &self.directory.display().to_string());
-        match &self.hash {
+        let command = match &self.hash {
             Some(hash) => command.replace("$HASH", hash),
+            None => command,
+        };
+        match &self.run {
+            Some(run) => command.replace("$RUN", run),
             None => command,
         }
     }
@@ -41,8 +50,9 @@ impl Redact {
 }
 
 fn hide_line(line: &str) -> String {
+    let line = hide_moments(line);
     let mut shown = String::new();
-    let mut rest = line;
+    let mut rest = line.as_str();
     while !rest.is_empty() {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
         let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
@@ -76,14 +86,33 @@ fn hide_word(word: &str) -> &str {
         let parts: Vec<usize> = word.split('-').map(str::len).collect();
         parts == [8, 4, 4, 4, 12] && word.split('-').all(hexadecimal)
     };
-    let is_run = || word.len() == 25 && word.as_bytes()[8] == b'T' && word.as_bytes()[15] == b'Z';
     match word.len() {
         64 if hexadecimal(word) => "<hash>",
         36 if is_uuid() => "<uuid>",
         12 if word.starts_with("080027") && hexadecimal(word) => "<mac>",
         12 if hexadecimal(word) && word.bytes().any(|b| b.is_ascii_digit()) => "<short hash>",
-        25 if is_run() => "<run>",
+        25 if is_run(word) => "<run>",
         _ => word,
+    }
+}
+
+/// `20260131T120000Z-1a2b3c4d`
+fn is_run(word: &str) -> bool {
+    word.len() == 25 && word.as_bytes()[8] == b'T' && word.as_bytes()[15] == b'Z'
+}
+
+/// `2026-01-31T12:00:00Z`, wherever it stands.
+fn hide_moments(line: &str) -> String {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00Z";
+    let fits = |at: usize| {
+        let part = line.as_bytes().get(at..at + SHAPE.len())?;
+        let same =
+            |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+        part.iter().zip(SHAPE).all(same).then_some(())
+    };
+    match (0..line.len()).find(|at| line.is_char_boundary(*at) && fits(*at).is_some()) {
+        Some(at) => format!("{}<time>{}", &line[..at], hide_moments(&line[at + SHAPE.len()..])),
+        None => line.to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! Commands besides `vboxmcp`: `edit FILE OLD => NEW`, `rm PATH`, `ls PATH`, `behind DIR …` (see `behind`), `locked DIR vboxmcp …` while
 //! another run holds the host's lock. `$HASH` is the last hash that
-//! was printed, `$DIR` the directory. `| json KEY...` behind a command shows these keys of each document of its output,
+//! was printed, `$RUN` the first run of the last output that names one, `$DIR` the directory. `| json KEY...` behind a command shows these keys of each document of its output,
 //! `| json:TYPE KEY...` of the first document of a type.
 
 use std::io::Write as _;

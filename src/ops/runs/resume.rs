@@ -1,0 +1,132 @@
+//! `runs resume`: plans again from what a run was made from, and tells whether what is left was consented to already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{find, holding, is_running};
+use crate::apply::journal::{Chain, Header, Origin, Record, Request};
+use crate::config::Variable;
+use crate::failure::{Failure, Kind};
+use crate::model::Address;
+use crate::ops::{
+    self, AdoptRequest, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest, PlanResponse,
+};
+use crate::plan::{Action, Plan, Step, Verb};
+
+/// A run that is gone on with.
+pub struct Resume {
+    /// The run.
+    pub id: String,
+    /// What it was for.
+    pub verb: Verb,
+    /// The settings that it had.
+    pub context: Context,
+    origin: Origin,
+    stdin: Option<Vec<u8>>,
+    approved: BTreeSet<String>,
+}
+
+/// Prepares to go on with a run. `stdin` is asked for where the run's manifests came from standard input.
+pub fn resume(
+    context: &Context,
+    id: &str,
+    stdin: impl FnOnce() -> Result<Vec<u8>, Failure>,
+) -> Result<Resume, Failure> {
+    let (id, record) = find(context, id)?;
+    if let Chain::Broken { line, reason } = &record.chain {
+        return Err(Failure::new(
+            Kind::Other,
+            format!("the journal of run {id} is not as it was written: line {line}: {reason}"),
+        )
+        .hint("plan again from the manifests: `vboxmcp plan`"));
+    }
+    let running = is_running(&record, &holding(context)?);
+    let Record { header: Some(header), plan: Some(plan), made, .. } = record else {
+        return Err(Failure::new(Kind::Other, format!("run {id} died before it had written down its plan"))
+            .hint("nothing was done: plan again from the manifests, `vboxmcp plan`"));
+    };
+    if running {
+        return Err(Failure::new(
+            Kind::Locked,
+            format!("run {id} is not over: process {} of {} goes on", header.who.pid, header.who.user),
+        ));
+    }
+    let Header { origin, verb, .. } = *Box::new(header);
+    if origin.paths.is_empty() {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("run {id} does not say which manifests it was made from"),
+        )
+        .hint("plan again from the manifests: `vboxmcp plan`"));
+    }
+    let is_stdin = origin.paths.iter().any(|path| path.as_os_str() == "-");
+    let stdin = if is_stdin { Some(stdin()?) } else { None };
+    let context = as_then(context, &origin, &plan);
+    let bindings = bindings(&plan, made);
+    let approved = plan.steps.iter().map(|step| text(step, &bindings)).collect();
+    Ok(Resume { id, verb, context, origin, stdin, approved })
+}
+
+impl Resume {
+    /// What is left to do, planned from what is there now.
+    pub fn plan(&self) -> Result<PlanResponse, Failure> {
+        let manifests = Manifests { paths: self.origin.paths.clone(), stdin: self.stdin.clone() };
+        let mut response = match &self.origin.request {
+            Request::Apply | Request::Saved => ops::plan(&self.context, &PlanRequest { manifests }),
+            Request::Destroy { all } => {
+                let options = DestroyOptions { all: *all };
+                ops::destroy(&self.context, &DestroyRequest { manifests, options })
+            }
+            Request::Adopt { addresses, uuid } => {
+                let request = AdoptRequest { manifests, addresses: addresses.clone(), uuid: *uuid };
+                ops::adopt(&self.context, &request)
+            }
+        }?;
+        response.origin.resumes = Some(self.id.clone());
+        Ok(response)
+    }
+
+    /// Whether every step of a plan is, byte for byte, one that was consented to.
+    pub fn covers(&self, plan: &Plan) -> bool {
+        let bindings = bindings(plan, BTreeMap::new());
+        plan.steps.iter().all(|step| self.approved.contains(&text(step, &bindings)))
+    }
+}
+
+/// The settings that the run had, with what only now can say: the values of sensitive variables, and what is typed now.
+fn as_then(context: &Context, origin: &Origin, plan: &Plan) -> Context {
+    let mut context = context.clone();
+    let (typed, others): (Vec<_>, Vec<_>) =
+        context.settings.variables.drain(..).partition(|variable| variable.origin == "--var");
+    let recorded = origin.variables.iter().filter_map(|variable| {
+        Some(Variable {
+            name: variable.name.clone(),
+            value: variable.value.clone()?,
+            origin: variable.origin.clone(),
+            base: variable.base.clone(),
+        })
+    });
+    context.settings.variables = typed.into_iter().chain(recorded).chain(others).collect();
+    context.settings.policy = plan.policy.clone();
+    context.settings.stack.clone_from(&origin.stack);
+    context.settings.stack_typed = origin.stack_typed;
+    context.environment.directory.clone_from(&origin.directory);
+    context
+}
+
+/// UUIDs of what a plan makes: those that are known, and those that its machines will get.
+fn bindings(plan: &Plan, made: BTreeMap<Address, Uuid>) -> BTreeMap<Address, Uuid> {
+    let mut bindings = crate::apply::machine_uuids(plan);
+    bindings.extend(made);
+    bindings
+}
+
+/// What is compared of a step, as text: what it does, to what, why, and what it endangers.
+fn text(step: &Step, bindings: &BTreeMap<Address, Uuid>) -> String {
+    let mut action = step.action.bound_where_known(bindings);
+    if let Action::CreateMachine { uuid, .. } = &mut action {
+        *uuid = bindings.get(&step.address).copied();
+    }
+    serde_json::json!({ "action": action, "danger": step.danger, "cause": step.cause }).to_string()
+}
