@@ -184,8 +184,9 @@ fn stacks(report: &mut DoctorReport, inventory: &Inventory) {
         let pending = register.entries.values().filter(|entry| entry.status == Status::Pending).count();
         let members = register.entries.len();
         if pending > 0 {
-            let text =
-                format!("{stack}: {pending} of its members ({members}) are not finished: a run was cut short");
+            let text = format!(
+                "{stack}: {pending} of its members ({members}) are not finished: a run was cut short"
+            );
             report.add("stacks", Verdict::Warning, text).hint =
                 Some("the next apply of its manifests finishes them".to_owned());
         } else {
