@@ -29,6 +29,7 @@ mod lab;
 mod operate;
 mod os_types;
 mod reader;
+mod runs;
 #[path = "../scenario/mod.rs"]
 mod scenario;
 mod scenarios;
@@ -55,6 +56,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
     ("reader", reader::TESTS),
+    ("runs", runs::TESTS),
     ("smoke", smoke::TESTS),
     ("transcripts", transcripts::TESTS),
     ("walk", walk::TESTS),
