@@ -243,11 +243,10 @@ fn random_machines_round_trip(lab: &Lab) {
     let home = lab.home();
     home.wait_no_server();
     home.host().prepare().expect("a server");
-    let (scratch, iso) = (home.scratch(), home.scratch().join("x.iso"));
-    fs::write(&iso, vec![0; 64 << 10]).expect("an image");
+    let place = Place::make(home.scratch());
     let mut random = Random::new(seed);
     for index in 0..MACHINES {
-        for command in recipe(&mut random, &Place { scratch: &scratch, iso: &iso }, index).commands {
+        for command in recipe(&mut random, &place, index).commands {
             // Some of it VirtualBox refuses.
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             home.vbox(&words);

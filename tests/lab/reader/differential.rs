@@ -37,9 +37,7 @@ pub fn the_reader_agrees_with_virtualbox(lab: &Lab) {
     let host = reader(lab, &home);
     home.wait_no_server();
     host.prepare().unwrap();
-    let (scratch, iso) = (home.scratch(), home.scratch().join("x.iso"));
-    std::fs::write(&iso, vec![0; 64 << 10]).unwrap();
-    let place = Place { scratch: &scratch, iso: &iso };
+    let place = Place::make(home.scratch());
     let mut random = Random::new(seed);
     let recipes: Vec<Recipe> = (0..machines).map(|index| recipe(&mut random, &place, index)).collect();
 

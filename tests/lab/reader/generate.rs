@@ -3,7 +3,8 @@
 //! Over every setting that VirtualBox keeps in a machine's file, also those that manifests cannot say. What VirtualBox refuses
 //! to combine is left out here, so that no command fails.
 
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 
 use uuid::Uuid;
 use vboxmcp::model::os_type;
@@ -84,16 +85,28 @@ pub struct Recipe {
 }
 
 /// Where the machines of one run find what they share.
-pub struct Place<'p> {
+pub struct Place {
     /// For disks and other files.
-    pub scratch: &'p Path,
+    scratch: PathBuf,
     /// An image for drives.
-    pub iso: &'p Path,
+    iso: PathBuf,
+    /// An image for floppy drives.
+    floppy: PathBuf,
+}
+
+impl Place {
+    /// Makes the images in a folder.
+    pub fn make(scratch: PathBuf) -> Self {
+        let (iso, floppy) = (scratch.join("x.iso"), scratch.join("x.img"));
+        fs::write(&iso, vec![0; 64 << 10]).expect("an image");
+        fs::write(&floppy, vec![0; 1440 << 10]).expect("an image");
+        Self { scratch, iso, floppy }
+    }
 }
 
 struct Maker<'r, 'p> {
     random: &'r mut Random,
-    place: &'p Place<'p>,
+    place: &'p Place,
     index: usize,
     id: String,
     flags: Vec<String>,
@@ -102,7 +115,7 @@ struct Maker<'r, 'p> {
 }
 
 /// Makes the recipe of one machine.
-pub fn recipe(random: &mut Random, place: &Place<'_>, index: usize) -> Recipe {
+pub fn recipe(random: &mut Random, place: &Place, index: usize) -> Recipe {
     let uuid = random.uuid();
     let mut maker = Maker {
         random,
@@ -150,6 +163,9 @@ impl Maker<'_, '_> {
     }
 
     fn modify(&mut self) {
+        if self.flags.is_empty() {
+            return;
+        }
         let mut words = command(&["modifyvm", &self.id]);
         words.append(&mut self.flags);
         self.commands.push(words);
@@ -494,7 +510,7 @@ impl Maker<'_, '_> {
             self.run(&["guestproperty", "set", &id, "/app/role", value, "--flags", flags]);
         }
         if self.random.percent(20) {
-            let scratch = path(self.place.scratch).to_owned();
+            let scratch = path(&self.place.scratch).to_owned();
             let host_path = format!("--hostpath={scratch}");
             let names = ["share", "s\"f", "ü"];
             let name = format!("--name={}", self.random.pick(&names));
@@ -578,7 +594,11 @@ impl Maker<'_, '_> {
             self.commands.push(words);
             let port = self.random.below(count);
             match bus {
-                "floppy" => self.attach(&name, 0, &["--type=fdd", "--medium=emptydrive"]),
+                "floppy" => {
+                    let image = format!("--medium={}", path(&self.place.floppy));
+                    let medium = self.random.pick(&["--medium=emptydrive", image.as_str()]);
+                    self.attach(&name, 0, &["--type=fdd", medium]);
+                }
                 "ide" | "sata" if self.random.percent(50) => self.drive(&name, port),
                 _ => self.disk(&name, port, has_group),
             }
@@ -593,7 +613,7 @@ impl Maker<'_, '_> {
     }
 
     fn drive(&mut self, controller: &str, port: u64) {
-        let iso = path(self.place.iso).to_owned();
+        let iso = path(&self.place.iso).to_owned();
         let medium = format!("--medium={}", self.random.pick(&["emptydrive", iso.as_str()]));
         let mut words = vec!["--type=dvddrive".to_owned(), medium];
         for option in ["--passthrough", "--tempeject"] {
@@ -627,8 +647,8 @@ impl Maker<'_, '_> {
         if has_group && made_group && self.random.percent(50) {
             words.push("--bandwidthgroup=d \"g".to_owned());
         }
-        if self.random.percent(15) {
-            words.push("--mtype=writethrough".to_owned());
+        if self.random.percent(25) {
+            words.push(format!("--mtype={}", self.random.pick(&["writethrough", "immutable"])));
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.attach(controller, port, &words);
