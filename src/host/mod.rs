@@ -26,7 +26,7 @@ pub struct Want {
     pub ask_server: bool,
 }
 
-/// Reads a host. Never changes anything, and starts no server on its own.
+/// Reads a host. Never changes anything, and starts no server but to ask about a machine whose file it does not trust.
 pub trait Inspect: Send + Sync {
     /// The VirtualBox home.
     fn home_folder(&self) -> Result<PathBuf, HostError>;

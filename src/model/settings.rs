@@ -145,7 +145,7 @@ settings! {
         firmware_settings: FirmwareSettings,
         /// UEFI secure boot; kept in the variable store, not in the settings file.
         secure_boot: bool,
-        /// `none`, `1.2`, `2.0`, `host`, `swtpm`.
+        /// `none`, `1.2`, `2.0`, `host`, `swtpm:ADDRESS`.
         tpm: String,
         /// The four boot devices, the whole list.
         boot_order: Vec<BootDevice>,
