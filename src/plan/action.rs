@@ -349,10 +349,10 @@ impl Action {
     pub fn bound_where_known(&self, bindings: &BTreeMap<Address, Uuid>) -> Self {
         let mut bound = self.clone();
         for target in bound.targets() {
-            if let Target::Planned(address) = target {
-                if let Some(uuid) = bindings.get(address) {
-                    *target = Target::Existing(*uuid);
-                }
+            if let Target::Planned(address) = target
+                && let Some(uuid) = bindings.get(address)
+            {
+                *target = Target::Existing(*uuid);
             }
         }
         bound.sign();

@@ -228,7 +228,7 @@ impl World {
             }
             Action::ModifyLive { machine, set } => self.modify_live(bound(machine)?, set)?,
             Action::SetExtraData { machine, key, value } => {
-                self.set_extra(bound(machine)?, key, value.as_deref())?
+                self.set_extra(bound(machine)?, key, value.as_deref())?;
             }
             Action::SetGuestProperty { machine, key, value } => {
                 self.set_property(bound(machine)?, key, value.as_deref())?;
@@ -256,7 +256,7 @@ impl World {
                 self.add_shared_folder(bound(machine)?, name, folder)?;
             }
             Action::RemoveSharedFolder { machine, name } => {
-                self.remove_shared_folder(bound(machine)?, name)?
+                self.remove_shared_folder(bound(machine)?, name)?;
             }
             Action::Start { machine } => self.start(bound(machine)?)?,
             Action::Shutdown { machine, timeout, then_power_cut } => {
@@ -268,7 +268,7 @@ impl World {
             Action::SaveState { machine } => self.save_state(bound(machine)?)?,
             Action::DiscardState { machine } => self.discard_state(bound(machine)?)?,
             Action::DeleteSnapshot { machine, snapshot } => {
-                self.delete_snapshot(bound(machine)?, *snapshot)?
+                self.delete_snapshot(bound(machine)?, *snapshot)?;
             }
             Action::Unregister { machine, delete } => self.unregister(bound(machine)?, *delete)?,
         }

@@ -149,10 +149,10 @@ impl World {
         let mut renamed = file.clone();
         if file.file_stem().is_some_and(|stem| stem == old_name.as_str()) {
             renamed = to.join(format!("{}.vbox", draft.name));
-            if renamed != file {
-                if let Some(content) = self.tree.remove(&file) {
-                    self.tree.write(&renamed, content);
-                }
+            if renamed != file
+                && let Some(content) = self.tree.remove(&file)
+            {
+                self.tree.write(&renamed, content);
             }
         }
         draft.settings_file = renamed;
@@ -234,7 +234,7 @@ pub fn set_plain(settings: &mut Settings, assignment: &Assignment) -> Result<(),
                 (["groups"], Value::Array(groups)) if groups.is_empty() => groups.push("/".into()),
                 (["bootOrder"], Value::Array(devices)) => devices.resize(4, "none".into()),
                 (["audio", "driver"], Value::String(driver)) if driver == "none" => {
-                    *driver = "null".to_owned()
+                    "null".clone_into(driver);
                 }
                 _ => {}
             }

@@ -217,16 +217,11 @@ impl Template {
 
     /// As VBoxManage prints it.
     fn stderr(&self, arguments: &[String]) -> String {
-        let mut text = String::new();
-        for line in self.message(arguments) {
-            text.push_str(&format!("VBoxManage: error: {line}\n"));
-        }
+        let mut lines = self.message(arguments);
         if let Some((name, number)) = self.code {
-            text.push_str(&format!(
-                "VBoxManage: error: Details: code {name} (0x{number:08x}), component SimWrap\n"
-            ));
+            lines.push(format!("Details: code {name} (0x{number:08x}), component SimWrap"));
         }
-        text
+        lines.iter().fold(String::new(), |text, line| text + "VBoxManage: error: " + line + "\n")
     }
 }
 
@@ -274,17 +269,24 @@ mod tests {
             let output = Output { stdout: told.stdout, stderr: told.stderr };
             let theirs = judge(&CommandLine::default(), Some(told.status), output).unwrap_err();
             let (
-                HostError::Refused { message: a, code: c, status: s, class: k, .. },
-                HostError::Refused { message: b, code: d, status: t, class: l, .. },
+                HostError::Refused {
+                    message: ours_said,
+                    code: ours_code,
+                    status: ours_status,
+                    class: ours_class,
+                    ..
+                },
+                HostError::Refused { message: said, code, status, class, .. },
             ) = (&ours, &theirs)
             else {
                 panic!("{name}: {ours:?} {theirs:?}")
             };
-            let shape = a.replace('\u{0}', "{}");
+            let shape = ours_said.replace('\u{0}', "{}");
             // Lines of the same failure that say it once more may follow.
-            if (!fits(&shape, b) && !b.starts_with(&shape)) || (c, s, k) != (d, t, l) {
+            let same = (ours_code, ours_status, ours_class) == (code, status, class);
+            if !same || (!fits(&shape, said) && !said.starts_with(&shape)) {
                 wrong.push(format!(
-                    "{name}:\n  sim  {shape:?} {c:?} {s:?} {k:?}\n  real {b:?} {d:?} {t:?} {l:?}"
+                    "{name}:\n  sim  {shape:?} {ours_code:?} {ours_status:?} {ours_class:?}\n  real {said:?} {code:?} {status:?} {class:?}"
                 ));
             }
         }

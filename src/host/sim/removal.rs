@@ -90,7 +90,7 @@ impl World {
             self.media.entry(row.medium.uuid).or_insert(row).registries = vec![machine.uuid];
         }
         let uuid = machine.uuid;
-        machine.settings_file = file.to_owned();
+        file.clone_into(&mut machine.settings_file);
         self.tree.write(file, Content::Settings(uuid));
         self.machines.insert(uuid, machine);
         Ok(uuid)

@@ -166,6 +166,12 @@ impl World {
     }
 
     fn replace_attached(&mut self, from: Uuid, to: Uuid) {
+        fn each(snapshot: &mut SimSnapshot, swap: &impl Fn(&mut Vec<crate::inventory::Attachment>)) {
+            swap(&mut snapshot.hardware.attachments);
+            for child in &mut snapshot.children {
+                each(child, swap);
+            }
+        }
         let swap = |attachments: &mut Vec<crate::inventory::Attachment>| {
             for attachment in attachments {
                 if attachment.medium == AttachedMedium::Image(from) {
@@ -173,12 +179,6 @@ impl World {
                 }
             }
         };
-        fn each(snapshot: &mut SimSnapshot, swap: &impl Fn(&mut Vec<crate::inventory::Attachment>)) {
-            swap(&mut snapshot.hardware.attachments);
-            for child in &mut snapshot.children {
-                each(child, swap);
-            }
-        }
         for machine in self.machines.values_mut() {
             swap(&mut machine.hardware.attachments);
             if let Some(root) = &mut machine.snapshots {

@@ -153,12 +153,12 @@ impl World {
         };
         let name = at.controller.clone();
         let machine = self.machine_mut(uuid)?;
-        if !live && ports <= at.port {
-            if let Some(controller) =
+        if !live
+            && ports <= at.port
+            && let Some(controller) =
                 machine.hardware.settings.controllers.get_or_insert_default().get_mut(&name)
-            {
-                controller.ports = Some(at.port + 1);
-            }
+        {
+            controller.ports = Some(at.port + 1);
         }
         let old = machine
             .hardware

@@ -24,7 +24,7 @@ impl World {
                 owner_home: self.owner_home.clone(),
                 server_running: Some(self.machines.values().any(SimMachine::is_live)),
             },
-            machines: machines.map(|machine| (machine.uuid, self.view(machine))).collect(),
+            machines: machines.map(|machine| (machine.uuid, Self::view(machine))).collect(),
             media: self.media.keys().filter_map(|uuid| Some((*uuid, self.medium_view(*uuid)?))).collect(),
             nat_networks: self.nat_networks.clone(),
             registers: self.registers(),
@@ -65,7 +65,7 @@ impl World {
         Some(medium)
     }
 
-    fn view(&self, machine: &SimMachine) -> Machine {
+    fn view(machine: &SimMachine) -> Machine {
         if let Some(reason) = &machine.broken {
             return Machine {
                 uuid: machine.uuid,
