@@ -76,7 +76,7 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
             ok(&["sharedfolder", "add", machine, &flag("name", name), &flag("hostpath", host_path)]);
         }
         ByHand::RemoveSharedFolder { machine, name } => {
-            ok(&["sharedfolder", "remove", machine, &flag("name", name)])
+            ok(&["sharedfolder", "remove", machine, &flag("name", name)]);
         }
         ByHand::TakeSnapshot { machine, name } => ok(&["snapshot", machine, "take", name]),
         ByHand::RestoreSnapshot { machine, name } => ok(&["snapshot", machine, "restore", name]),

@@ -271,12 +271,21 @@ spec: {osType: Other, memory: 32MiB}
 }
 
 fn three(home: &Home) -> PathBuf {
-    let mut text = "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {name: broken}\n".to_owned();
-    for name in ["good", "bad", "diskless"] {
-        text += &format!(
-            "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: {name}}}\nspec:\n  osType: Other\n  memory: 32MiB\n  acpi: true\n  disks:\n    root: {{size: 8MiB}}\n"
-        );
-    }
+    const STACK: &str = "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {name: broken}\n";
+    const MACHINE: &str = "\
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: NAME}
+spec:
+  osType: Other
+  memory: 32MiB
+  acpi: true
+  disks:
+    root: {size: 8MiB}
+";
+    let machines = ["good", "bad", "diskless"].map(|name| MACHINE.replace("NAME", name));
+    let text = STACK.to_owned() + &machines.concat();
     write(home, "broken.yaml", &text)
 }
 

@@ -26,7 +26,7 @@ pub struct Case {
     pub runs: Vec<Run>,
     /// Why it cannot play on a real VirtualBox.
     #[serde(default)]
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[allow(dead_code, reason = "the suite on the simulated host plays all, and only the laboratory asks")]
     pub only_simulated: Option<String>,
 }
 
@@ -59,6 +59,7 @@ pub enum Verb {
 /// One run of vboxmcp.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of the command line")]
 pub struct Run {
     /// The manifests; none is those of the run before.
     #[serde(default)]

@@ -115,7 +115,7 @@ impl Player<'_> {
 
     fn attempt(&self, run: &Run, said: &mut String) -> Result<Exit, Failure> {
         let context = self.context(run)?;
-        let shown = self.plan(&context, run)?;
+        let shown = Self::plan(&context, run)?;
         self.say_plan(&shown, said);
         if let Some(refused) = ops::refused(&shown.plan) {
             return Err(refused);
@@ -124,12 +124,12 @@ impl Player<'_> {
             return Ok(Exit::Done);
         }
         let consent = ops::Consent { hash: shown.plan.hash.clone(), lock_timeout: Duration::ZERO };
-        let again = || self.plan(&context, run);
+        let again = || Self::plan(&context, run);
         let outcome = ops::apply(&context, &consent, &again, &Cancel::default(), &|_| {})?;
         Ok(self.say_outcome(&outcome, said))
     }
 
-    fn plan(&self, context: &Context, run: &Run) -> Result<PlanResponse, Failure> {
+    fn plan(context: &Context, run: &Run) -> Result<PlanResponse, Failure> {
         let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None };
         match &run.verb {
             Verb::Apply => ops::plan(context, &ops::PlanRequest { manifests }),
@@ -154,7 +154,7 @@ impl Player<'_> {
             return;
         }
         let context = self.context(&again).unwrap_or_else(|failure| panic!("{failure:?}"));
-        let response = self.plan(&context, &again).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let response = Self::plan(&context, &again).unwrap_or_else(|failure| panic!("{failure:?}"));
         let mut said = String::new();
         self.say_plan(&response, &mut said);
         assert!(response.plan.is_empty(), "the next plan is not empty\n{}\n{said}", record.said);
@@ -220,6 +220,7 @@ fn words(hand: &ByHand) -> String {
 }
 
 /// Whether records are to be written anew.
+#[allow(dead_code, reason = "only the suite on the simulated host writes records")]
 pub fn updating() -> bool {
     #[expect(clippy::disallowed_methods, reason = "a switch for tests, not part of the program")]
     std::env::var_os("VBOXMCP_UPDATE").is_some()

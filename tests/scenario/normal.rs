@@ -19,7 +19,8 @@ pub fn text(text: &str, root: &Path) -> String {
                 seen.push(candidate.to_owned());
                 seen.len() - 1
             });
-            plain.push_str(&format!("UUID-{}", number + 1));
+            plain.push_str("UUID-");
+            plain.push_str(&(number + 1).to_string());
             rest = &rest[36..];
         } else if rest.get(..12).is_some_and(is_mac) {
             plain.push_str("MAC");
@@ -187,7 +188,9 @@ fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
     match value {
         Value::String(text) => *text = plain(text),
         Value::Array(members) => {
-            members.iter_mut().for_each(|member| rename(member, names, root));
+            for member in members.iter_mut() {
+                rename(member, names, root);
+            }
             // Lists of objects and of names have an order that no two hosts share; the others keep theirs.
             if members
                 .iter()
