@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::MarkState;
-use crate::model::{FieldPath, PowerState, Settings};
+use crate::model::{FieldPath, PortForward, PowerState, Settings};
 
 /// Whether a machine could be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,10 @@ pub struct Machine {
     pub current_snapshot: Option<Uuid>,
     /// The ownership mark.
     pub mark: MarkState,
+    /// Port-forwards by adapter from 1 that VirtualBox remembers while the adapter's NAT engine is not in use, because the
+    /// adapter is disabled or attached to something else. They are there again as soon as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub remembered: BTreeMap<u32, BTreeMap<String, PortForward>>,
     /// Settings that VirtualBox has and the language does not name, `element: value`, for export's comments.
     pub beyond: Vec<String>,
 }

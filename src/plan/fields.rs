@@ -1,5 +1,7 @@
 //! From differences of settings to assignments and actions: what to set, in the order that VirtualBox needs.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::action::{Action, Assignment};
@@ -7,8 +9,9 @@ use super::draft::Draft;
 use super::ports::Ports;
 use super::types::Expectation;
 use crate::diff::{FieldDifference, tree};
+use crate::inventory::Machine;
 use crate::model::capability::{self, Edit};
-use crate::model::{FieldPath, PortForward, Settings, SharedFolder};
+use crate::model::{FieldPath, NicMode, PortForward, Settings, SharedFolder, os_type};
 
 /// Fields in a sentence: `memory, cpus and name`.
 pub fn list(paths: &[FieldPath]) -> String {
@@ -39,9 +42,19 @@ fn is_setting(path: &FieldPath) -> bool {
     )
 }
 
+/// What a settings change starts from.
+pub struct Before<'a> {
+    /// The machine, where it is there.
+    pub live: Option<&'a Machine>,
+    /// Id of its operating system.
+    pub os_type: &'a str,
+}
+
+/// Assignments for the fields that `modifyvm` and `controlvm` set, with their causes and what they expect.
 pub fn settings(
     fields: &[&FieldDifference],
     ports: &mut Ports,
+    before: &Before<'_>,
 ) -> (Vec<Assignment>, Vec<FieldPath>, Vec<Expectation>) {
     let mut set = Vec::new();
     let mut cause = Vec::new();
@@ -67,10 +80,16 @@ pub fn settings(
                 Assignment::set(path.clone(), resolve(&path, value, ports))
             })
             .collect();
+        if field.live.is_none() && matches!(field.path.parts().as_slice(), ["nics", _]) {
+            leaves.extend(recommended(&field.path, &leaves, before.os_type));
+        }
         // An adapter must have its mode before the mode's own settings.
         leaves.sort_by_key(|assignment| assignment.path.parts().last() != Some(&"mode"));
         set.extend(leaves);
     }
+    let forgotten: Vec<Assignment> =
+        set.iter().flat_map(|assignment| forgotten(assignment, before.live)).collect();
+    set.extend(forgotten);
     // Rules that go make room for rules that come; modes come before what they bring; the name is last, because it moves the folder.
     set.sort_by_key(|assignment| match assignment.path.parts().as_slice() {
         ["nics", _] | ["nics", _, "nat", "portForwards", _] if assignment.value.is_none() => 0,
@@ -79,6 +98,47 @@ pub fn settings(
         _ => 2,
     });
     (set, cause, expects)
+}
+
+/// What a new adapter gets that its manifest does not write. VirtualBox alone would give it the type of another operating system
+/// where its server has been started again since the machine was made, and no cable beyond slot 8.
+fn recommended(adapter: &FieldPath, leaves: &[Assignment], os_type: &str) -> Vec<Assignment> {
+    let plain = os_type::lookup(os_type).and_then(|row| row.plain.nics.as_ref()?.get(&1)?.nic_type.clone());
+    let base =
+        os_type::lookup(os_type::BASE).and_then(|row| row.plain.nics.as_ref()?.get(&1)?.nic_type.clone());
+    let nic_type = plain.or(base).map(|nic_type| Value::from(nic_type.as_str()));
+    [("type", nic_type), ("cable", Some(Value::Bool(true)))]
+        .into_iter()
+        .filter_map(|(key, value)| Some(Assignment { path: adapter.join(key), value: Some(value?) }))
+        .filter(|assignment| leaves.iter().all(|leaf| leaf.path != assignment.path))
+        .collect()
+}
+
+/// Takes away the rules that VirtualBox would bring back with the NAT engine of an adapter.
+fn forgotten(assignment: &Assignment, live: Option<&Machine>) -> Vec<Assignment> {
+    let parts = assignment.path.parts();
+    let (["nics", slot, "mode"], Some(mode)) = (parts.as_slice(), &assignment.value) else {
+        return Vec::new();
+    };
+    if mode.as_str() != Some(NicMode::Nat.as_str()) {
+        return Vec::new();
+    }
+    let rules = slot.parse().ok().and_then(|slot: u32| live?.remembered.get(&slot));
+    let path = |name: &String| FieldPath::of(["nics", slot, "nat", "portForwards", name]);
+    rules.into_iter().flat_map(BTreeMap::keys).map(|name| Assignment::remove(path(name))).collect()
+}
+
+/// In words what [`settings`] does beyond the fields that it is for.
+pub fn effects(set: &[Assignment], cause: &[FieldPath]) -> Vec<String> {
+    set.iter()
+        .filter(|assignment| assignment.value.is_none() && !cause.contains(&assignment.path))
+        .filter_map(|assignment| match assignment.path.parts().as_slice() {
+            ["nics", slot, "nat", "portForwards", name] => {
+                Some(format!("drops the port-forward {name} that VirtualBox remembers of adapter {slot}"))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn resolve(path: &FieldPath, value: &Value, ports: &mut Ports) -> Value {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::action::{Action, Target};
 use super::draft::Draft;
-use super::fields::{edit, keyed_data, list, settings, shared_folders, undoable};
+use super::fields::{Before, edit, effects, keyed_data, list, settings, shared_folders, undoable};
 use super::ports::Ports;
 use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
@@ -427,11 +427,19 @@ impl Scene<'_> {
         Some(self.object(operation, Some(uuid), fields, draft))
     }
 
+    fn before(&self) -> Before<'_> {
+        let live = self.live();
+        let of_live = live.and_then(|live| live.settings.os_type.as_deref());
+        let os_type = self.machine.settings.os_type.as_deref().or(of_live).unwrap_or(shape::DEFAULT_OS_TYPE);
+        Before { live, os_type }
+    }
+
     /// What can be done without touching the guest's state.
     fn while_up(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference], class: StateClass) {
         let machine = draft.target.clone();
-        let (set, cause, expects) = settings(fields, ports);
+        let (set, cause, expects) = settings(fields, ports, &self.before());
         if !set.is_empty() {
+            draft.effects.extend(effects(&set, &cause));
             let action = if class == StateClass::Saved {
                 Action::ModifyMachine { machine, set }
             } else {
@@ -450,8 +458,9 @@ impl Scene<'_> {
         let mut storage = Storage::of(self);
         storage.detach(draft, fields);
         shared_folders(draft, fields, self.live().map(|live| &live.settings), true);
-        let (set, cause, mut expects) = settings(fields, ports);
+        let (set, cause, mut expects) = settings(fields, ports, &self.before());
         if !set.is_empty() {
+            draft.effects.extend(effects(&set, &cause));
             if matches!(draft.target, Target::Existing(_)) {
                 expects.push(Expectation::State(class_word(StateClass::Off).to_owned()));
             } else {

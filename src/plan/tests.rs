@@ -76,6 +76,7 @@ fn live(number: u128, name: &str, state: PowerState) -> Machine {
         snapshots: None,
         current_snapshot: None,
         mark: MarkState::None,
+        remembered: BTreeMap::new(),
         beyond: Vec::new(),
     }
 }

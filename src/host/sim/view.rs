@@ -10,7 +10,7 @@ use crate::inventory::{
     Snapshot,
 };
 use crate::model::settings::Firmware;
-use crate::model::{Settings, StackName};
+use crate::model::{NicMode, Settings, StackName};
 
 impl World {
     /// Everything, or one machine and all media.
@@ -79,6 +79,7 @@ impl World {
                 snapshots: None,
                 current_snapshot: None,
                 mark: MarkState::None,
+                remembered: BTreeMap::new(),
                 beyond: Vec::new(),
             };
         }
@@ -90,6 +91,15 @@ impl World {
         settings.nics = Some(slots.map(|(number, slot)| (*number, slot.view())).collect());
         let extra = machine.extra.iter().filter(|(key, _)| !key.starts_with("vboxmcp/"));
         settings.extra_data = Some(extra.map(|(key, value)| (key.clone(), Some(value.clone()))).collect());
+        let unused = machine
+            .hardware
+            .slots
+            .iter()
+            .filter(|(_, slot)| !slot.enabled || slot.nic.mode != Some(NicMode::Nat));
+        let remembered = unused
+            .map(|(number, slot)| (*number, slot.nat.port_forwards.clone().unwrap_or_default()))
+            .filter(|(_, rules)| !rules.is_empty())
+            .collect();
         let mut attachments = machine.hardware.attachments.clone();
         attachments.sort_by(|a, b| (&a.controller, a.port, a.device).cmp(&(&b.controller, b.port, b.device)));
         Machine {
@@ -107,6 +117,7 @@ impl World {
                 .extra
                 .get(Mark::KEY)
                 .map_or(MarkState::None, |text| MarkState::read(text, machine.uuid)),
+            remembered,
             beyond: Vec::new(),
         }
     }

@@ -86,6 +86,7 @@ fn row(entry: &MachineEntry, access: Access) -> Machine {
         snapshots: None,
         current_snapshot: None,
         mark: MarkState::None,
+        remembered: BTreeMap::new(),
         beyond: Vec::new(),
     }
 }

@@ -62,6 +62,7 @@ fn machine(name: &str, settings: Settings) -> Machine {
         snapshots: None,
         current_snapshot: None,
         mark: MarkState::None,
+        remembered: BTreeMap::new(),
         beyond: Vec::new(),
     }
 }

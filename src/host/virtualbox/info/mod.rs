@@ -82,6 +82,7 @@ pub fn read_info(text: &str, uuid: Uuid, file: &Path, reason: &str) -> Result<To
         snapshots: pairs.snapshots,
         current_snapshot: pairs.current_snapshot,
         mark: MarkState::None,
+        remembered: BTreeMap::new(),
         beyond: gathered.beyond,
     };
     Ok(Told { machine, media, nvram })

@@ -121,6 +121,7 @@ fn read_trusted(machine: Element<'_>, minor: u32, uuid: Uuid, file: &Path) -> Re
     settings.extra_data = Some(extra_data);
     let layout = Layout::of(machine, minor)?;
     let attachments = hardware::read(&layout, &mut settings, &mut beyond)?;
+    let remembered = super::network::remembered(layout.hardware.child("Network"))?;
     settings.recording = Some(recording(machine.child("Recording"), &mut beyond)?);
 
     let registry = machine.child("MediaRegistry");
@@ -146,6 +147,7 @@ fn read_trusted(machine: Element<'_>, minor: u32, uuid: Uuid, file: &Path) -> Re
         snapshots: machine.child("Snapshot").map(read_snapshot).transpose()?,
         current_snapshot: machine.uuid_if_any("currentSnapshot")?,
         mark,
+        remembered,
         beyond: beyond.0,
     };
     Ok(MachineFile { machine, media, nvram: is_efi.then_some(nvram) })

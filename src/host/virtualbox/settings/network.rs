@@ -22,6 +22,24 @@ pub fn read(list: Option<Element<'_>>, beyond: &mut Beyond) -> Result<BTreeMap<u
     Ok(nics)
 }
 
+/// The port-forwards of adapters whose NAT engine is not in use, by slot from 1.
+pub fn remembered(list: Option<Element<'_>>) -> Result<BTreeMap<u32, BTreeMap<String, PortForward>>, String> {
+    let mut found = BTreeMap::new();
+    for adapter in list.into_iter().flat_map(|list| list.children("Adapter")) {
+        let slot = adapter.number::<u32>("slot", 0)?;
+        let unused = adapter.child("DisabledModes").and_then(|modes| modes.child("NAT"));
+        let disabled = if adapter.flag("enabled", false)? { None } else { adapter.child("NAT") };
+        let mut rules = BTreeMap::new();
+        for rule in [unused, disabled].into_iter().flatten().flat_map(|nat| nat.children("Forwarding")) {
+            rules.insert(rule.required("name")?.to_owned(), read_rule(rule)?);
+        }
+        if !rules.is_empty() {
+            found.insert(slot.saturating_add(1), rules);
+        }
+    }
+    Ok(found)
+}
+
 fn read_adapter(adapter: Element<'_>, beyond: &mut Beyond) -> Result<Nic, String> {
     let trace = adapter.flag("trace", false)?;
     let trace_file = adapter.string("tracefile");
