@@ -14,9 +14,10 @@ pub fn moment() -> String {
     format!("{}.{:03}Z", seconds.trim_end_matches('Z'), now.subsec_millis())
 }
 
-/// An id of a run: its time in compact form and the first digits of the plan's hash (`20260131T120000Z-1a2b3c4d`).
+/// An id of a run: its time in compact form, to the millisecond, and the first digits of the plan's hash
+/// (`20260131T120000042Z-1a2b3c4d`). Ids sort as their runs began.
 pub fn run_id(plan_hash: &str) -> String {
-    let time: String = timestamp().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let time: String = moment().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
     let hash: String = plan_hash.chars().take(8).collect();
     format!("{time}-{hash}")
 }

@@ -183,6 +183,10 @@ fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
                 text = text.replace(&uuid, name);
             }
         }
+        // What only the register still knows has no name: the disk of a machine that cannot be read.
+        if is_uuid(&text) {
+            "a uuid".clone_into(&mut text);
+        }
         text
     };
     match value {

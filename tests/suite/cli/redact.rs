@@ -91,14 +91,14 @@ fn hide_word(word: &str) -> &str {
         36 if is_uuid() => "<uuid>",
         12 if word.starts_with("080027") && hexadecimal(word) => "<mac>",
         12 if hexadecimal(word) && word.bytes().any(|b| b.is_ascii_digit()) => "<short hash>",
-        25 if is_run(word) => "<run>",
+        28 if is_run(word) => "<run>",
         _ => word,
     }
 }
 
-/// `20260131T120000Z-1a2b3c4d`
+/// `20260131T120000042Z-1a2b3c4d`
 fn is_run(word: &str) -> bool {
-    word.len() == 25 && word.as_bytes()[8] == b'T' && word.as_bytes()[15] == b'Z'
+    word.len() == 28 && word.as_bytes()[8] == b'T' && word.as_bytes()[18] == b'Z'
 }
 
 /// `2026-01-31T12:00:00Z`, wherever it stands.
