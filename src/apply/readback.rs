@@ -18,6 +18,7 @@ pub fn needs_state(action: &Action) -> bool {
             | Action::PowerCut { .. }
             | Action::Pause { .. }
             | Action::Resume { .. }
+            | Action::Reset { .. }
             | Action::SaveState { .. }
             | Action::DiscardState { .. }
     )
@@ -120,7 +121,7 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let there = machine.settings.shared_folders.as_ref().is_some_and(|all| all.contains_key(name));
             there.then(|| format!("shared folder {name:?} is still there"))
         }),
-        Action::Start { .. } | Action::Resume { .. } => {
+        Action::Start { .. } | Action::Resume { .. } | Action::Reset { .. } => {
             on_machine(&|machine| state(machine, StateClass::Running))
         }
         Action::Shutdown { .. } | Action::PowerCut { .. } | Action::DiscardState { .. } => {

@@ -134,7 +134,14 @@ fn perform(
 
 /// Actions whose effect, when it is there already, makes them needless. A new disk is never taken for an old one.
 fn can_be_seen_done(action: &Action) -> bool {
-    !matches!(action, Action::CreateDisk { .. } | Action::Unregister { .. } | Action::DeleteDisk { .. })
+    !matches!(
+        action,
+        Action::CreateDisk { .. }
+            | Action::Unregister { .. }
+            | Action::DeleteDisk { .. }
+            // A guest that was reset runs as it did before.
+            | Action::Reset { .. }
+    )
 }
 
 /// What is no longer as the planner read it.

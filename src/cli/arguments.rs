@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{adopt, apply, destroy, doctor, drift, export, get, plan, runs, validate};
+use super::{adopt, apply, command, destroy, doctor, drift, export, get, plan, runs, validate};
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
 
@@ -61,6 +61,50 @@ pub enum Verb {
     Adopt(adopt::Arguments),
     Export(export::Arguments),
     Get(get::Arguments),
+    /// Start machines
+    ///
+    /// A saved machine resumes, a paused one goes on. The machine's manifest may declare another state: then the next apply brings it back there.
+    #[command(after_help = "\
+Examples:
+  vboxmcp start web-1                   show the plan, ask, do it
+  vboxmcp start 'vm/web-*' --yes        several at once")]
+    Start(command::Arguments),
+    /// Shut machines down
+    ///
+    /// Presses the power button and waits for the guest; it fails where the guest does not obey in time. Where `power-cut` is permitted too, the
+    /// guest is switched off then.
+    #[command(after_help = "\
+Examples:
+  vboxmcp stop web-1 --allow downtime
+  vboxmcp stop 'web-*' --allow downtime,power-cut --yes")]
+    Stop(command::Arguments),
+    /// Shut machines down and start them again
+    #[command(after_help = "\
+Examples:
+  vboxmcp restart web-1 --allow downtime")]
+    Restart(command::Arguments),
+    /// Hold guests
+    #[command(after_help = "\
+Examples:
+  vboxmcp pause web-1 --allow downtime      `vboxmcp resume web-1` lets it go on")]
+    Pause(command::Arguments),
+    /// Let held or saved guests go on
+    #[command(after_help = "\
+Examples:
+  vboxmcp resume web-1")]
+    Resume(command::Arguments),
+    /// Save guests' states and stop them
+    #[command(after_help = "\
+Examples:
+  vboxmcp save web-1 --allow downtime       `vboxmcp resume web-1` brings it back")]
+    Save(command::Arguments),
+    /// Press machines' reset buttons
+    ///
+    /// The guest is cut off, as by the button of a computer: what it has not written is lost.
+    #[command(after_help = "\
+Examples:
+  vboxmcp reset web-1 --allow power-cut")]
+    Reset(command::Arguments),
     Doctor(doctor::Arguments),
     Runs(runs::Arguments),
     /// Print the JSON Schema of the manifests

@@ -35,10 +35,11 @@ const WORDS: &[(&[&str], &str)] = &[
         &["init", "explain", "graph", "completions", "watch", "mcp", "approve", "serve"],
         "this verb is planned and not there yet; README.md says what works today",
     ),
-    (
-        &["start", "stop", "restart", "pause", "resume", "save", "reset", "halt", "suspend"],
-        "verbs for single machines are not there yet: declare `spec.state` and apply",
-    ),
+    (&["halt", "poweroff", "shutdown", "kill"], "`vboxmcp stop` shuts machines down"),
+    (&["suspend", "hibernate"], "`vboxmcp save` saves a guest's state and stops it"),
+    (&["boot", "power-on", "poweron"], "`vboxmcp start` starts machines"),
+    (&["reboot", "reload"], "`vboxmcp restart` shuts machines down and starts them again"),
+    (&["unpause", "continue", "thaw"], "`vboxmcp resume` lets a held or saved guest go on"),
     (&["snapshot", "revert"], "snapshots are planned and not there yet; README.md says what works today"),
 ];
 

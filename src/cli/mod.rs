@@ -10,6 +10,7 @@
 mod adopt;
 mod apply;
 mod arguments;
+mod command;
 mod destroy;
 mod doctor;
 mod drift;
@@ -32,6 +33,7 @@ use clap::error::{ContextKind, ErrorKind};
 
 use crate::config::Environment;
 use crate::failure::{Exit, Failure, Kind};
+use crate::ops::PowerCommand;
 use crate::render::View;
 use crate::render::failure::{write_failure, write_failure_json};
 use arguments::{Arguments, Verb};
@@ -74,6 +76,13 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Adopt(arguments) => adopt::run(session, &arguments),
         Verb::Export(arguments) => export::run(session, &arguments),
         Verb::Get(arguments) => get::run(session, &arguments),
+        Verb::Start(arguments) => command::run(session, PowerCommand::Start, &arguments),
+        Verb::Stop(arguments) => command::run(session, PowerCommand::Stop, &arguments),
+        Verb::Restart(arguments) => command::run(session, PowerCommand::Restart, &arguments),
+        Verb::Pause(arguments) => command::run(session, PowerCommand::Pause, &arguments),
+        Verb::Resume(arguments) => command::run(session, PowerCommand::Resume, &arguments),
+        Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
+        Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
         Verb::Doctor(_) => doctor::run(session),
         Verb::Runs(arguments) => runs::run(session, &arguments),
         Verb::Schema => schema::run(session),

@@ -41,6 +41,13 @@ impl Session {
             | Verb::Runs(_)
             | Verb::Schema => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
+            Verb::Start(arguments)
+            | Verb::Stop(arguments)
+            | Verb::Restart(arguments)
+            | Verb::Pause(arguments)
+            | Verb::Resume(arguments)
+            | Verb::Save(arguments)
+            | Verb::Reset(arguments) => arguments.permissions.add_to(&mut overrides),
         }
         let settings = Settings::resolve(overrides, &environment)?;
         let columns = environment.var("COLUMNS").and_then(|columns| columns.parse().ok());

@@ -92,7 +92,7 @@ pub struct Finding {
 }
 
 /// All that differs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeSet {
     /// Declared machines.
     pub machines: BTreeMap<Address, MachineDifference>,

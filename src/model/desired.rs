@@ -26,6 +26,13 @@ pub struct Desired {
     pub paths: Vec<PathBuf>,
 }
 
+impl Desired {
+    /// A stack of which nothing is declared: what plans without manifests are made from.
+    pub fn nothing(stack: StackName) -> Self {
+        Self { stack, machines: BTreeMap::new(), unsupported: Vec::new(), paths: Vec::new() }
+    }
+}
+
 /// A word of the language that this version validates and cannot apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod field;
 pub mod nic;
 pub mod os_type;
+pub mod pattern;
 pub mod policy;
 pub mod settings;
 pub mod state;
@@ -24,6 +25,7 @@ pub use desired::{
 };
 pub use field::FieldPath;
 pub use nic::{HostPort, Nat, Nic, NicMode, PortForward, Protocol};
+pub use pattern::Pattern;
 pub use policy::{Limit, Limits, Policy};
 pub use settings::{Controller, Graphics, Settings, SharedFolder};
 pub use state::{DesiredState, PowerState};

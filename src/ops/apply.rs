@@ -56,8 +56,7 @@ fn short(hash: &str) -> &str {
 fn stale(now: &Plan, consent: &Consent) -> Failure {
     let verb = match now.verb {
         Verb::Apply => "plan",
-        Verb::Destroy => "destroy",
-        Verb::Adopt => "adopt",
+        verb => verb.word(),
     };
     Failure::new(
         Kind::Stale,

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod apply;
+mod command;
 mod declare;
 mod destroy;
 mod doctor;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use adopt::{AdoptRequest, adopt};
 pub use apply::{Consent, apply, has_pending_writes};
+pub use command::{CommandRequest, command};
 pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};
 pub use doctor::{Check, DoctorReport, Verdict, doctor};
@@ -37,7 +39,7 @@ pub use crate::event::Event;
 pub use crate::event::StepOutcome;
 pub use crate::manifest::diagnostic::Diagnostics;
 pub use crate::manifest::node::MAX_BYTES as MOST_MANIFEST_BYTES;
-pub use crate::plan::{DestroyOptions, Plan, Verb};
+pub use crate::plan::{DestroyOptions, Plan, PowerCommand, Verb};
 
 use crate::config::{Environment, Settings};
 use crate::host::Host;

@@ -240,6 +240,11 @@ pub enum Action {
         /// The machine.
         machine: Target,
     },
+    /// Press the reset button: the guest is cut off and boots again.
+    Reset {
+        /// The machine.
+        machine: Target,
+    },
     /// Save a guest's state and stop it.
     SaveState {
         /// The machine.
@@ -288,6 +293,7 @@ impl Action {
             | Self::PowerCut { machine }
             | Self::Pause { machine }
             | Self::Resume { machine }
+            | Self::Reset { machine }
             | Self::SaveState { machine }
             | Self::DiscardState { machine }
             | Self::DeleteSnapshot { machine, .. }
@@ -321,6 +327,7 @@ impl Action {
             | Self::PowerCut { machine }
             | Self::Pause { machine }
             | Self::Resume { machine }
+            | Self::Reset { machine }
             | Self::SaveState { machine }
             | Self::DiscardState { machine }
             | Self::DeleteSnapshot { machine, .. }
@@ -394,6 +401,7 @@ impl Action {
             | Self::PowerCut { .. }
             | Self::Pause { .. }
             | Self::Resume { .. }
+            | Self::Reset { .. }
             | Self::SaveState { .. }
             | Self::DiscardState { .. }
             | Self::DeleteSnapshot { .. }
@@ -428,6 +436,7 @@ impl Action {
             Self::PowerCut { .. } => "switch off",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
+            Self::Reset { .. } => "reset",
             Self::SaveState { .. } => "save state",
             Self::DiscardState { .. } => "discard saved state",
             Self::DeleteSnapshot { .. } => "delete snapshot",

@@ -1,6 +1,6 @@
 //! The plan: an inert DAG of steps. Pure: no clock, no I/O, no randomness; the same input gives the same bytes.
 //!
-//! `types` is what a plan is; `machine`, `storage`, `power`, `remove` and `adopt` turn differences into steps; `draft`
+//! `types` is what a plan is; `machine`, `storage`, `power`, `remove` and `adopt` turn differences into steps, `imperative` commands; `draft`
 //! collects them in order; `limits` holds them against the policy; `canonical` makes bytes and hash.
 
 pub mod action;
@@ -8,6 +8,7 @@ mod adopt;
 mod canonical;
 mod draft;
 mod fields;
+mod imperative;
 mod limits;
 mod machine;
 mod ports;
@@ -22,6 +23,7 @@ mod types;
 
 pub use action::{Action, Assignment, Insert, Target};
 pub use adopt::adopt;
+pub use imperative::{PowerCommand, command};
 pub use register::{Member, RegisterPlan};
 pub use remove::{DestroyOptions, destroy};
 pub use types::{

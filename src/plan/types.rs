@@ -26,6 +26,20 @@ pub enum Verb {
     Destroy,
     /// Take over objects that are there.
     Adopt,
+    /// Start machines.
+    Start,
+    /// Shut machines down.
+    Stop,
+    /// Shut machines down and start them.
+    Restart,
+    /// Hold guests.
+    Pause,
+    /// Let held or saved guests go on.
+    Resume,
+    /// Save guests' states.
+    Save,
+    /// Press reset buttons.
+    Reset,
 }
 
 impl Verb {
@@ -35,6 +49,13 @@ impl Verb {
             Self::Apply => "apply",
             Self::Destroy => "destroy",
             Self::Adopt => "adopt",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Save => "save",
+            Self::Reset => "reset",
         }
     }
 }

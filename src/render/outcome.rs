@@ -53,6 +53,13 @@ fn done_word(verb: Verb) -> &'static str {
         Verb::Apply => "Applied:",
         Verb::Destroy => "Destroyed:",
         Verb::Adopt => "Adopted:",
+        Verb::Start => "Started:",
+        Verb::Stop => "Stopped:",
+        Verb::Restart => "Restarted:",
+        Verb::Pause => "Paused:",
+        Verb::Resume => "Resumed:",
+        Verb::Save => "Saved:",
+        Verb::Reset => "Reset:",
     }
 }
 

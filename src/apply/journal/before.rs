@@ -48,6 +48,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         | Action::PowerCut { .. }
         | Action::Pause { .. }
         | Action::Resume { .. }
+        | Action::Reset { .. }
         | Action::SaveState { .. }
         | Action::DiscardState { .. } => {
             of("state".to_owned(), machine.state.as_ref().map(ToString::to_string).into())

@@ -179,6 +179,13 @@ pub enum Request {
         /// The one, where several share the name.
         uuid: Option<Uuid>,
     },
+    /// Tell machines to do something; the plan's verb says what.
+    Command {
+        /// The machines.
+        addresses: Vec<Address>,
+        /// Seconds that a shutdown may take.
+        stop_timeout: u64,
+    },
     /// Run a plan that was kept in a file.
     Saved,
 }

@@ -265,6 +265,7 @@ impl World {
             Action::PowerCut { machine } => self.power_off(bound(machine)?)?,
             Action::Pause { machine } => self.pause(bound(machine)?)?,
             Action::Resume { machine } => self.resume(bound(machine)?)?,
+            Action::Reset { machine } => self.reset(bound(machine)?)?,
             Action::SaveState { machine } => self.save_state(bound(machine)?)?,
             Action::DiscardState { machine } => self.discard_state(bound(machine)?)?,
             Action::DeleteSnapshot { machine, snapshot } => {

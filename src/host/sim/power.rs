@@ -100,6 +100,17 @@ impl World {
         }
     }
 
+    /// `controlvm reset`.
+    pub fn reset(&self, uuid: Uuid) -> Result<(), No> {
+        self.must_be_live(uuid)?;
+        let machine = self.machine(uuid)?;
+        if machine.state == PowerState::Running {
+            Ok(())
+        } else {
+            Err(no(&refusal::INVALID_STATE, &[&machine.state_word()]))
+        }
+    }
+
     /// `controlvm savestate`.
     pub fn save_state(&mut self, uuid: Uuid) -> Result<(), No> {
         self.must_be_live(uuid)?;

@@ -8,11 +8,12 @@ use super::{find, holding, is_running};
 use crate::apply::journal::{Chain, Header, Origin, Record, Request};
 use crate::config::Variable;
 use crate::failure::{Failure, Kind};
-use crate::model::Address;
+use crate::model::{Address, Pattern};
 use crate::ops::{
-    self, AdoptRequest, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest, PlanResponse,
+    self, AdoptRequest, CommandRequest, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest,
+    PlanResponse,
 };
-use crate::plan::{Action, Plan, Step, Verb};
+use crate::plan::{Action, Plan, PowerCommand, Step, Verb};
 
 /// A run that is gone on with.
 pub struct Resume {
@@ -53,7 +54,7 @@ pub fn resume(
         ));
     }
     let Header { origin, verb, .. } = *Box::new(header);
-    if origin.paths.is_empty() {
+    if origin.paths.is_empty() && !matches!(origin.request, Request::Command { .. }) {
         return Err(Failure::new(
             Kind::Usage,
             format!("run {id} does not say which manifests it was made from"),
@@ -81,6 +82,17 @@ impl Resume {
             Request::Adopt { addresses, uuid } => {
                 let request = AdoptRequest { manifests, addresses: addresses.clone(), uuid: *uuid };
                 ops::adopt(&self.context, &request)
+            }
+            Request::Command { addresses, stop_timeout } => {
+                let Some(command) = PowerCommand::of(self.verb) else {
+                    return Err(Failure::new(
+                        Kind::Internal,
+                        format!("run {} is a command and its verb is {}", self.id, self.verb.word()),
+                    ));
+                };
+                let machines = addresses.iter().map(Pattern::of).collect();
+                let request = CommandRequest { command, machines, stop_timeout: *stop_timeout };
+                ops::command(&self.context, &request)
             }
         }?;
         response.origin.resumes = Some(self.id.clone());

@@ -71,6 +71,11 @@ fn nothing_to_do(plan: &Plan) -> String {
         Verb::Apply => format!("No changes. {machines} machines are as declared."),
         Verb::Destroy => "Nothing to destroy.".to_owned(),
         Verb::Adopt => "Nothing to adopt.".to_owned(),
+        Verb::Start | Verb::Restart | Verb::Resume => "Nothing to do: it runs.".to_owned(),
+        Verb::Stop => "Nothing to do: it is off.".to_owned(),
+        Verb::Pause => "Nothing to do: it is paused.".to_owned(),
+        Verb::Save => "Nothing to do: it is saved.".to_owned(),
+        Verb::Reset => "Nothing to do.".to_owned(),
     }
 }
 
@@ -86,6 +91,9 @@ fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
         }
         Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
         Verb::Adopt => {}
+        Verb::Start | Verb::Stop | Verb::Restart | Verb::Pause | Verb::Resume | Verb::Save | Verb::Reset => {
+            parts.push(format!("{} to {}", sum.change, plan.verb.word()))
+        }
     }
     if sum.adopt > 0 || plan.verb == Verb::Adopt {
         parts.push(format!("{} to adopt", sum.adopt));

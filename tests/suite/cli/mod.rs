@@ -58,6 +58,7 @@ macro_rules! scripts {
 
 scripts!(
     adopt,
+    commands,
     consent,
     destroy,
     doctor,

@@ -122,6 +122,7 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         Action::PowerCut { machine } => one(of(machine, &["controlvm", "poweroff"])?),
         Action::Pause { machine } => one(of(machine, &["controlvm", "pause"])?),
         Action::Resume { machine } => one(of(machine, &["controlvm", "resume"])?),
+        Action::Reset { machine } => one(of(machine, &["controlvm", "reset"])?),
         Action::SaveState { machine } => one(of(machine, &["controlvm", "savestate"])?),
         Action::DiscardState { machine } => one(of(machine, &["discardstate"])?),
         Action::DeleteSnapshot { machine, snapshot } => {

@@ -348,6 +348,7 @@ fn states() {
         (Action::PowerCut { machine: vm() }, "controlvm VM poweroff"),
         (Action::Pause { machine: vm() }, "controlvm VM pause"),
         (Action::Resume { machine: vm() }, "controlvm VM resume"),
+        (Action::Reset { machine: vm() }, "controlvm VM reset"),
         (Action::SaveState { machine: vm() }, "controlvm VM savestate"),
         (Action::DiscardState { machine: vm() }, "discardstate VM"),
         (
