@@ -22,6 +22,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
 mod by_hand;
+mod commands;
 mod export;
 mod guest;
 mod home;
@@ -52,6 +53,7 @@ type Body = Box<dyn Fn(&Lab) + Send + Sync>;
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
+    ("commands", commands::TESTS),
     ("export", export::TESTS),
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
