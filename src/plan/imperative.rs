@@ -115,7 +115,6 @@ fn one(command: PowerCommand, live: StateClass, draft: &mut Draft, stop_timeout:
         return draft.block(vec![state_path()], "it is on the way from one state to another", hints);
     }
     match (command, live) {
-        (PowerCommand::Start, _) => power(Some(&DesiredState::Running)).settle(draft),
         (PowerCommand::Stop, _) => power(Some(&DesiredState::PowerOff)).settle(draft),
         (PowerCommand::Pause, _) => power(Some(&DesiredState::Paused)).settle(draft),
         (PowerCommand::Save, StateClass::Off) => {
@@ -127,8 +126,9 @@ fn one(command: PowerCommand, live: StateClass, draft: &mut Draft, stop_timeout:
             "there is nothing to resume: the machine is off",
             vec![format!("vboxmcp start {}", draft.address)],
         ),
-        (PowerCommand::Resume, _) => power(Some(&DesiredState::Running)).settle(draft),
-        (PowerCommand::Restart, StateClass::Off) => power(Some(&DesiredState::Running)).settle(draft),
+        (PowerCommand::Start | PowerCommand::Resume, _) | (PowerCommand::Restart, StateClass::Off) => {
+            power(Some(&DesiredState::Running)).settle(draft);
+        }
         (PowerCommand::Restart, _) => {
             let cause = [state_path()];
             if power(None).stop(draft, &cause, "restarting stops the guest") {
