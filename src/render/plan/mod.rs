@@ -92,7 +92,7 @@ fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
         Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
         Verb::Adopt => {}
         Verb::Start | Verb::Stop | Verb::Restart | Verb::Pause | Verb::Resume | Verb::Save | Verb::Reset => {
-            parts.push(format!("{} to {}", sum.change, plan.verb.word()))
+            parts.push(format!("{} to {}", sum.change, plan.verb.word()));
         }
     }
     if sum.adopt > 0 || plan.verb == Verb::Adopt {
