@@ -28,6 +28,7 @@ pub mod failure;
 pub mod host;
 pub mod inventory;
 pub mod manifest;
+pub mod mcp;
 pub mod model;
 
 pub mod ops;

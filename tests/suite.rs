@@ -1,12 +1,15 @@
 //! All tests that need no VirtualBox.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod agent;
 #[path = "suite/broken_vboxmanage.rs"]
 mod broken_vboxmanage;
 #[path = "suite/cli/mod.rs"]
 mod cli;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
+#[path = "suite/mcp/mod.rs"]
+mod mcp;
 #[path = "suite/readme.rs"]
 mod readme;
 #[path = "suite/runs.rs"]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{adopt, apply, command, destroy, doctor, drift, export, get, plan, runs, validate};
+use super::{adopt, apply, command, destroy, doctor, drift, export, get, mcp, plan, runs, validate};
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
 
@@ -107,6 +107,7 @@ Examples:
     Reset(command::Arguments),
     Doctor(doctor::Arguments),
     Runs(runs::Arguments),
+    Mcp(mcp::Arguments),
     /// Print the JSON Schema of the manifests
     #[command(
         long_about = "Print the JSON Schema of the manifests, for editors and checks.",

@@ -1,12 +1,10 @@
 //! `vboxmcp get`
 
 use clap::Args;
-use uuid::Uuid;
 
 use super::session::Session;
-use crate::failure::{Exit, Failure, Kind};
-use crate::model::Address;
-use crate::ops::{self, GetResponse, MachineRow};
+use crate::failure::{Exit, Failure};
+use crate::ops;
 use crate::render::inventory::{
     write_disks, write_disks_json, write_machine, write_machine_json, write_machines, write_machines_json,
     write_problems,
@@ -47,7 +45,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
             }
         })?,
         what => {
-            let rows = chosen(&response, what)?;
+            let rows = response.meant(what)?;
             session.print(|out, view| {
                 rows.iter().try_for_each(|row| {
                     if session.is_json() {
@@ -63,25 +61,4 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         write_problems(&mut std::io::stderr().lock(), &response.inventory.problems, &session.err)?;
     }
     Ok(Exit::Done)
-}
-
-/// Machines that a person means: an address, a name that several may have, a UUID.
-fn chosen<'a>(response: &'a GetResponse, what: &str) -> Result<Vec<&'a MachineRow>, Failure> {
-    let uuid = what.parse::<Uuid>().ok();
-    let address = what.parse::<Address>().ok();
-    let name = match &address {
-        Some(Address::Machine(name)) => name.as_str(),
-        _ => what,
-    };
-    let is_meant = |row: &&MachineRow| {
-        Some(row.uuid) == uuid
-            || (address.is_some() && row.address == address)
-            || row.name.as_deref() == Some(name)
-    };
-    let rows: Vec<&MachineRow> = response.machines.iter().filter(is_meant).collect();
-    if rows.is_empty() {
-        return Err(Failure::new(Kind::Usage, format!("there is no machine `{what}`"))
-            .hint("`vboxmcp get` lists all machines; `get disks` lists disks"));
-    }
-    Ok(rows)
 }

@@ -17,6 +17,7 @@ mod drift;
 mod export;
 mod foreign;
 mod get;
+mod mcp;
 mod plan;
 mod run;
 mod runs;
@@ -36,7 +37,7 @@ use crate::failure::{Exit, Failure, Kind};
 use crate::ops::PowerCommand;
 use crate::render::View;
 use crate::render::failure::{write_failure, write_failure_json};
-use arguments::{Arguments, Verb};
+use arguments::{Arguments, Global, Verb};
 use session::Session;
 
 /// Runs the program.
@@ -55,7 +56,7 @@ fn start(words: &[OsString]) -> Exit {
         Err(error) => return early(&Failure::new(Kind::Other, error), &arguments),
     };
     let Arguments { global, verb } = arguments;
-    let session = match Session::open(global.clone(), &verb, environment) {
+    let session = match open(global.clone(), &verb, environment) {
         Ok(session) => session,
         Err(failure) => return early(&failure, &Arguments { global, verb }),
     };
@@ -63,6 +64,14 @@ fn start(words: &[OsString]) -> Exit {
         Ok(exit) => exit,
         Err(failure) => session.fail(&failure),
     }
+}
+
+fn open(global: Global, verb: &Verb, environment: Environment) -> Result<Session, Failure> {
+    let environment = match verb {
+        Verb::Mcp(arguments) => arguments.rooted(environment)?,
+        _ => environment,
+    };
+    Session::open(global, verb, environment)
 }
 
 fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
@@ -85,6 +94,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
         Verb::Doctor(_) => doctor::run(session),
         Verb::Runs(arguments) => runs::run(session, &arguments),
+        Verb::Mcp(_) => mcp::run(session),
         Verb::Schema => schema::run(session),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::arguments::{Global, Verb};
-use crate::config::{Environment, HostChoice, Output, Settings};
+use crate::config::{Environment, HostChoice, Output, Overrides, Settings};
 use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, Context, Diagnostics, Manifests};
 use crate::render::View;
@@ -17,6 +17,8 @@ use crate::render::text::printable;
 pub struct Session {
     /// How this run goes.
     pub settings: Settings,
+    /// What the command line says of it.
+    pub overrides: Overrides,
     /// What the program was started in.
     pub environment: Environment,
     /// How standard output is written.
@@ -39,6 +41,7 @@ impl Session {
             | Verb::Get(_)
             | Verb::Doctor(_)
             | Verb::Runs(_)
+            | Verb::Mcp(_)
             | Verb::Schema => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Start(arguments)
@@ -49,7 +52,7 @@ impl Session {
             | Verb::Save(arguments)
             | Verb::Reset(arguments) => arguments.permissions.add_to(&mut overrides),
         }
-        let settings = Settings::resolve(overrides, &environment)?;
+        let settings = Settings::resolve(overrides.clone(), &environment)?;
         let columns = environment.var("COLUMNS").and_then(|columns| columns.parse().ok());
         let view = |is_terminal: bool| View {
             styles: Styles::new(settings.color.applies(is_terminal, &environment)),
@@ -58,7 +61,7 @@ impl Session {
             columns,
         };
         let (out, err) = (view(environment.stdout_is_terminal), view(environment.stderr_is_terminal));
-        Ok(Self { settings, environment, out, err })
+        Ok(Self { settings, overrides, environment, out, err })
     }
 
     /// Opens the host.

@@ -1,12 +1,19 @@
 //! `get`: what is there.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Context;
 use super::plan::read;
-use crate::failure::Failure;
-use crate::inventory::{Access, AttachedMedium, Inventory, Machine, MediumHealth, MediumKind, Ownership};
+use crate::diff;
+use crate::failure::{Failure, Kind};
+use crate::inventory::{
+    Access, AttachedMedium, Attachment, Inventory, Machine, MediumHealth, MediumKind, Ownership, Snapshot,
+};
 use crate::model::Address;
 
 /// What is there.
@@ -58,6 +65,128 @@ pub struct DiskRow {
     pub machines: Vec<String>,
     /// Why it is not readable.
     pub reason: Option<String>,
+}
+
+/// One machine in full.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineDetail {
+    /// In short.
+    pub row: MachineRow,
+    /// The `.vbox` file.
+    pub settings_file: PathBuf,
+    /// Its settings, in the shape of a manifest's `spec`; empty where they could not be read.
+    pub settings: Value,
+    /// Fields that could not be read, with the reason.
+    pub unknown: BTreeMap<String, String>,
+    /// What hangs on its controllers.
+    pub attachments: Vec<AttachmentRow>,
+    /// Its snapshots, each before those that came after it.
+    pub snapshots: Vec<SnapshotRow>,
+}
+
+/// What hangs at one place of a controller.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentRow {
+    /// `CONTROLLER:PORT:DEVICE`
+    pub at: String,
+    /// The file, the host's drive, or `empty`.
+    pub medium: String,
+    /// Capacity in bytes, of a disk.
+    pub size: Option<u64>,
+}
+
+/// One snapshot.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotRow {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Its name, which another one may have, too.
+    pub name: String,
+    /// When it was taken.
+    pub taken: String,
+    /// The snapshot that it came after.
+    pub parent: Option<Uuid>,
+    /// Whether the machine goes on from it.
+    pub current: bool,
+}
+
+impl GetResponse {
+    /// The machines that somebody means by an address, a name that several may have, or a UUID. At least one.
+    pub fn meant(&self, what: &str) -> Result<Vec<&MachineRow>, Failure> {
+        let uuid = what.parse::<Uuid>().ok();
+        let address = what.parse::<Address>().ok();
+        let name = match &address {
+            Some(Address::Machine(name)) => name.as_str(),
+            _ => what,
+        };
+        let is_meant = |row: &&MachineRow| {
+            Some(row.uuid) == uuid
+                || (address.is_some() && row.address == address)
+                || row.name.as_deref() == Some(name)
+        };
+        let rows: Vec<&MachineRow> = self.machines.iter().filter(is_meant).collect();
+        if rows.is_empty() {
+            return Err(Failure::new(Kind::Usage, format!("there is no machine `{what}`"))
+                .hint("`vboxmcp get` lists all machines; `get disks` lists disks"));
+        }
+        Ok(rows)
+    }
+
+    /// One machine in full; `None` where the row is not one of this host's.
+    pub fn detail(&self, row: &MachineRow) -> Option<MachineDetail> {
+        let machine = self.inventory.machines.get(&row.uuid)?;
+        let settings = if machine.access.is_readable() {
+            diff::machine::settings_tree(&machine.settings)
+        } else {
+            Value::Object(serde_json::Map::new())
+        };
+        let mut snapshots = Vec::new();
+        if let Some(root) = &machine.snapshots {
+            snapshot_rows(root, None, machine.current_snapshot, &mut snapshots);
+        }
+        Some(MachineDetail {
+            row: row.clone(),
+            settings_file: machine.settings_file.clone(),
+            settings,
+            unknown: machine.unknown.iter().map(|(path, why)| (path.to_string(), why.clone())).collect(),
+            attachments: machine.attachments.iter().map(|one| self.attachment(one)).collect(),
+            snapshots,
+        })
+    }
+
+    fn attachment(&self, attachment: &Attachment) -> AttachmentRow {
+        let (medium, size) = match &attachment.medium {
+            AttachedMedium::Image(uuid) => match self.inventory.media.get(uuid) {
+                Some(medium) => (medium.location.display().to_string(), medium.size.map(|size| size.0)),
+                None => (format!("unregistered medium {{{uuid}}}"), None),
+            },
+            AttachedMedium::HostDrive(drive) => (format!("drive {drive} of the host"), None),
+            AttachedMedium::Empty => ("empty".to_owned(), None),
+        };
+        let at = format!("{}:{}:{}", attachment.controller, attachment.port, attachment.device);
+        AttachmentRow { at, medium, size }
+    }
+}
+
+fn snapshot_rows(
+    snapshot: &Snapshot,
+    parent: Option<Uuid>,
+    current: Option<Uuid>,
+    rows: &mut Vec<SnapshotRow>,
+) {
+    rows.push(SnapshotRow {
+        uuid: snapshot.uuid,
+        name: snapshot.name.clone(),
+        taken: snapshot.taken.clone(),
+        parent,
+        current: current == Some(snapshot.uuid),
+    });
+    for child in &snapshot.children {
+        snapshot_rows(child, Some(snapshot.uuid), current, rows);
+    }
 }
 
 /// Lists what is there.

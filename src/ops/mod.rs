@@ -28,7 +28,7 @@ pub use destroy::{DestroyRequest, destroy};
 pub use doctor::{Check, DoctorReport, Verdict, doctor};
 pub use drift::{DriftReport, drift};
 pub use export::{ExportRequest, Exported, export};
-pub use get::{DiskRow, GetResponse, MachineRow, get};
+pub use get::{AttachmentRow, DiskRow, GetResponse, MachineDetail, MachineRow, SnapshotRow, get};
 pub use host::open;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use validate::{ValidateResponse, validate};
@@ -37,12 +37,13 @@ pub use crate::apply::journal::Chain;
 pub use crate::apply::{Cancel, Outcome, Sink};
 pub use crate::event::Event;
 pub use crate::event::StepOutcome;
+pub use crate::host::Host;
 pub use crate::manifest::diagnostic::Diagnostics;
+pub use crate::manifest::load::STDIN;
 pub use crate::manifest::node::MAX_BYTES as MOST_MANIFEST_BYTES;
 pub use crate::plan::{DestroyOptions, Plan, PowerCommand, Verb};
 
 use crate::config::{Environment, Settings};
-use crate::host::Host;
 
 /// What every verb works with.
 #[derive(Clone)]

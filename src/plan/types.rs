@@ -103,6 +103,19 @@ impl Operation {
             Self::Blocked => "!",
         }
     }
+
+    /// One word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Change => "change",
+            Self::Remove => "remove",
+            Self::Recreate => "recreate",
+            Self::Forget => "forget",
+            Self::Adopt => "adopt",
+            Self::Blocked => "blocked",
+        }
+    }
 }
 
 /// One field of an object and what becomes of it.

@@ -21,12 +21,15 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
+#[path = "../agent/mod.rs"]
+mod agent;
 mod by_hand;
 mod commands;
 mod export;
 mod guest;
 mod home;
 mod lab;
+mod mcp;
 mod operate;
 mod os_types;
 mod reader;
@@ -55,6 +58,7 @@ type Body = Box<dyn Fn(&Lab) + Send + Sync>;
 const TESTS: &[(&str, &[Test])] = &[
     ("commands", commands::TESTS),
     ("export", export::TESTS),
+    ("mcp", mcp::TESTS),
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
     ("reader", reader::TESTS),

@@ -20,7 +20,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["model", "manifest", "inventory", "diff", "plan", "event", "host", "apply", "config", "failure"],
     ),
     ("render", &["model", "manifest", "inventory", "diff", "plan", "event", "ops", "failure"]),
-    ("cli", &["model", "config", "ops", "render", "failure"]),
+    ("mcp", &["model", "config", "ops", "render", "failure"]),
+    ("cli", &["model", "config", "ops", "render", "failure", "mcp"]),
 ];
 
 /// The longest file. It is split before it comes that far.

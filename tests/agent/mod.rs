@@ -1,0 +1,190 @@
+//! An agent that tests play: a client of the Model Context Protocol that knows nothing of the server's code, in both of the
+//! protocol's eras. Every line of standard output must be a message, or the test fails.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// How a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// A handshake, then a session (until 2025-11-25).
+    Legacy,
+    /// Each request says who asks (from 2026-07-28 on).
+    Modern,
+}
+
+impl Era {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Legacy, Self::Modern];
+
+    fn version(self) -> &'static str {
+        match self {
+            Self::Legacy => "2025-06-18",
+            Self::Modern => "2026-07-28",
+        }
+    }
+}
+
+/// One client with its server.
+pub struct Agent {
+    era: Era,
+    capabilities: Value,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+    number: u64,
+    answers: BTreeMap<u64, Value>,
+    /// Notifications of the server, oldest first.
+    pub notifications: Vec<Value>,
+}
+
+/// A test must not hang: nothing here takes this long.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+impl Agent {
+    /// Starts a server and says hello, as a client without capabilities.
+    pub fn start(command: Command, era: Era) -> Self {
+        Self::with_capabilities(command, era, json!({}))
+    }
+
+    /// The same for a client that can do more.
+    pub fn with_capabilities(mut command: Command, era: Era, capabilities: Value) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines() {
+                let _ = sender.send(line.expect("UTF-8"));
+            }
+        });
+        let stdin = child.stdin.take();
+        let (number, answers, notifications) = (0, BTreeMap::new(), Vec::new());
+        let mut agent = Self { era, capabilities, child, stdin, lines, number, answers, notifications };
+        if era == Era::Legacy {
+            let hello = json!({
+                "protocolVersion": era.version(),
+                "capabilities": agent.capabilities,
+                "clientInfo": client(),
+            });
+            agent.request("initialize", hello).expect("a handshake");
+            agent.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        }
+        agent
+    }
+
+    /// What a tool says: its text and the value of it. Panics where it says that it failed.
+    #[track_caller]
+    pub fn tool(&mut self, name: &str, arguments: Value) -> (String, Value) {
+        let result = self.call(name, arguments);
+        let text = text(&result);
+        assert_ne!(result["isError"], json!(true), "{name}: {text}");
+        (text, result["structuredContent"].clone())
+    }
+
+    /// What a tool says when it fails: its text and the failure's document.
+    #[track_caller]
+    pub fn failing_tool(&mut self, name: &str, arguments: Value) -> (String, Value) {
+        let result = self.call(name, arguments);
+        assert_eq!(result["isError"], json!(true), "{name} did not fail: {result}");
+        (text(&result), result["_meta"]["vboxmcp/error"].clone())
+    }
+
+    /// The result of a tool.
+    #[track_caller]
+    pub fn call(&mut self, name: &str, arguments: Value) -> Value {
+        self.request("tools/call", json!({"name": name, "arguments": arguments})).expect("a result")
+    }
+
+    /// One request and its result, or the protocol's error.
+    pub fn request(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        let number = self.send(method, params);
+        self.wait(number)
+    }
+
+    /// Sends a request without waiting for its answer: [`Self::wait`] does.
+    pub fn send(&mut self, method: &str, mut params: Value) -> u64 {
+        self.number += 1;
+        if self.era == Era::Modern {
+            params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(self.era.version());
+            params["_meta"]["io.modelcontextprotocol/clientInfo"] = client();
+            params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
+        }
+        self.write(&json!({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}));
+        self.number
+    }
+
+    /// The answer of a request.
+    pub fn wait(&mut self, number: u64) -> Result<Value, Value> {
+        loop {
+            if let Some(mut answer) = self.answers.remove(&number) {
+                return match answer.get_mut("error") {
+                    Some(error) => Err(error.take()),
+                    None => Ok(answer["result"].take()),
+                };
+            }
+            let line = match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => panic!("no answer to request {number}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the server went before it answered {number}"),
+            };
+            let message = message(&line);
+            match message["id"].as_u64() {
+                Some(id) => {
+                    let twice = self.answers.insert(id, message);
+                    assert!(twice.is_none(), "request {id} was answered twice");
+                }
+                None => self.notifications.push(message),
+            }
+        }
+    }
+
+    /// Writes a message as it is.
+    pub fn write(&mut self, message: &Value) {
+        let stdin = self.stdin.as_mut().expect("the server listens");
+        writeln!(stdin, "{message}").expect("the server listens");
+    }
+
+    /// The server's process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Hangs up, and how the server ended.
+    pub fn end(mut self) -> ExitStatus {
+        drop(self.stdin.take());
+        for line in self.lines.iter() {
+            message(&line);
+        }
+        self.child.wait().expect("the server ends")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // A test that failed leaves no server behind.
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn client() -> Value {
+    json!({"name": "test-agent", "version": "1.0"})
+}
+
+fn message(line: &str) -> Value {
+    let message: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no message: {line:?}"));
+    assert_eq!(message["jsonrpc"], json!("2.0"), "{line}");
+    message
+}
+
+/// The text of a tool's result.
+pub fn text(result: &Value) -> String {
+    let blocks = result["content"].as_array().expect("content");
+    blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,51 @@
+//! Tools that look.
+
+use serde_json::json;
+
+use super::Bench;
+use crate::agent::Era;
+
+#[test]
+fn machines_are_listed_page_by_page_and_shown_one_by_one() {
+    let bench = Bench::new();
+    bench.terminal(&["apply", "lab.yaml", "--yes"], None);
+    let mut agent = bench.agent(Era::Modern);
+    let (text, said) = agent.tool("list", json!({}));
+    assert_eq!(
+        said["machines"][0],
+        json!({"name": "web-1", "state": "running", "cpus": 1, "memory": 512, "stack": "shop"})
+    );
+    assert!(text.starts_with("NAME"), "{text}");
+    let (_, first) = agent.tool("list", json!({"limit": 1, "state": "running"}));
+    assert_eq!((&first["machines"][0]["name"], &first["total"]), (&json!("web-1"), &json!(2)));
+    let (_, second) = agent.tool("list", json!({"limit": 1, "cursor": first["next"]}));
+    assert_eq!((&second["machines"][0]["name"], second.get("next")), (&json!("web-2"), None));
+
+    let (_, machine) = agent.tool("get", json!({"machine": "vm/web-2"}));
+    assert_eq!(machine["settings"]["memory"], json!(512));
+    assert_eq!(machine["attachments"][0]["size"], json!(16 * 1024 * 1024));
+    let (_, same) = agent.tool("get", json!({"machine": machine["id"]}));
+    assert_eq!(same, machine);
+    let (text, _) = agent.failing_tool("get", json!({"machine": "web"}));
+    assert!(text.contains("there is no machine `web`"), "{text}");
+}
+
+#[test]
+fn a_hundred_machines_take_at_most_twelve_kilobytes() {
+    let bench = Bench::new();
+    let many = "apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {name: integration-worker}\n\
+                spec: {replicas: 100, osType: Debian_64, memory: 64MiB}\n";
+    std::fs::write(bench.root().join("lab.yaml"), many).unwrap();
+    bench.terminal(&["apply", "lab.yaml", "--yes", "--stack", "integration"], None);
+    let mut agent = bench.agent(Era::Modern);
+    let (text, said) = agent.tool("list", json!({}));
+    let machines = said["machines"].as_array().unwrap();
+    assert_eq!(machines.len(), 100);
+    assert!(text.len() <= 12_000, "{} bytes of text", text.len());
+    assert!(said.to_string().len() <= 12_000, "{} bytes of structured content", said.to_string().len());
+    for row in machines {
+        assert!(row.to_string().len() <= 120, "{row}");
+    }
+    let longest = text.lines().map(str::len).max().unwrap();
+    assert!(longest <= 120, "{longest} bytes in a row");
+}

@@ -1,0 +1,81 @@
+//! The door for agents, as a client sees it: the program as it is, on the simulated host.
+
+mod looking;
+mod parity;
+mod protocol;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::agent::{Agent, Era};
+
+const LAB: &str = "\
+apiVersion: vboxmcp/v1
+kind: Stack
+metadata: {name: shop}
+spec:
+  variables:
+    state: {default: running}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: web}
+spec:
+  replicas: 2
+  osType: Debian_64
+  memory: 512MiB
+  disks: {root: {size: 16MiB}}
+  nics: [{nat: {portForwards: {ssh: \"${2200 + index}:22\"}}}]
+  state: ${var.state}
+";
+
+/// A root directory with a manifest, and a simulated host beside it.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("root")).unwrap();
+        std::fs::write(folder.path().join("root/lab.yaml"), LAB).unwrap();
+        Self { folder }
+    }
+
+    fn root(&self) -> std::path::PathBuf {
+        self.folder.path().join("root")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the program under test")]
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vboxmcp"));
+        command
+            .current_dir(self.root())
+            .env("HOME", self.folder.path())
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .args(arguments)
+            .args(["--host", "sim:../host"])
+            .stderr(Stdio::null());
+        command
+    }
+
+    fn agent(&self, era: Era) -> Agent {
+        Agent::start(self.command(&["mcp"]), era)
+    }
+
+    /// What the program says on a terminal, for programs.
+    #[track_caller]
+    fn terminal(&self, arguments: &[&str], stdin: Option<&Path>) -> serde_json::Value {
+        let mut command = self.command(arguments);
+        command.args(["-o", "json"]);
+        if let Some(file) = stdin {
+            command.stdin(std::fs::File::open(file).unwrap());
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let last = text.lines().last().unwrap_or_else(|| panic!("nothing was said: {arguments:?}"));
+        serde_json::from_str(last).unwrap()
+    }
+}

@@ -1,0 +1,62 @@
+//! The same engine behind both doors: same manifests, same plan hash, same refusals.
+
+use serde_json::json;
+
+use super::{Bench, LAB};
+use crate::agent::Era;
+
+#[test]
+fn a_plan_is_the_same_in_a_terminal_and_for_an_agent() {
+    let bench = Bench::new();
+    let typed = bench.terminal(&["plan", "lab.yaml"], None);
+    let piped = bench.terminal(&["plan", "-"], Some(&bench.root().join("lab.yaml")));
+    let off = bench.terminal(&["plan", "lab.yaml", "--var", "state=poweroff"], None);
+    assert_ne!(typed["hash"], off["hash"], "the variable does something");
+    for era in Era::ALL {
+        let mut agent = bench.agent(era);
+        let (text, plan) = agent.tool("plan", json!({"paths": ["lab.yaml"]}));
+        assert_eq!(plan["hash"], typed["hash"], "{era:?}");
+        assert_eq!(plan["steps"], json!(typed["steps"].as_array().unwrap().len()));
+        assert!(text.contains("Plan: 2 to add, 0 to change, 0 to remove."), "{text}");
+        let (_, plan) = agent.tool("plan", json!({"manifest": LAB}));
+        assert_eq!(plan["hash"], piped["hash"], "{era:?}");
+        let with = json!({"paths": ["lab.yaml"], "variables": {"state": "poweroff"}});
+        assert_eq!(agent.tool("plan", with).1["hash"], off["hash"], "{era:?}");
+        assert!(agent.end().success());
+    }
+}
+
+#[test]
+fn permissions_and_drift_are_the_same_too() {
+    let bench = Bench::new();
+    assert_eq!(bench.terminal(&["apply", "lab.yaml", "--yes"], None)["exitCode"], json!(0));
+    let off = ["plan", "lab.yaml", "--var", "state=poweroff"];
+    let blocked = bench.terminal(&off, None);
+    let allowed = bench.terminal(&[&off[..], &["--allow", "downtime"]].concat(), None);
+    let drift = bench.terminal(&["drift", "lab.yaml"], None);
+    let mut agent = bench.agent(Era::Modern);
+    let mut with = json!({"paths": ["lab.yaml"], "variables": {"state": "poweroff"}});
+    let (_, plan) = agent.tool("plan", with.clone());
+    assert_eq!((&plan["blocked"], &plan["steps"], plan.get("hash")), (&json!(2), &json!(0), None));
+    assert_eq!(plan["objects"][0]["blocked"][0]["missing"], json!(["downtime"]));
+    assert_eq!(blocked["steps"], json!([]));
+    with["allow"] = json!(["downtime"]);
+    let (_, plan) = agent.tool("plan", with);
+    assert_eq!(plan["hash"], allowed["hash"]);
+    assert_eq!(plan["danger"]["downtime"], json!(["vm/web-1", "vm/web-2"]));
+    let (_, said) = agent.tool("drift", json!({"paths": ["lab.yaml"]}));
+    assert_eq!((&said["drift"], &said["pending"]), (&drift["drift"], &drift["pending"]));
+}
+
+#[test]
+fn a_wrong_manifest_is_refused_with_the_same_words() {
+    let bench = Bench::new();
+    let wrong = LAB.replace("memory: 512MiB", "memroy: 512MiB");
+    std::fs::write(bench.root().join("wrong.yaml"), &wrong).unwrap();
+    let typed = bench.terminal(&["validate", "wrong.yaml"], None);
+    let mut agent = bench.agent(Era::Legacy);
+    let (text, said) = agent.failing_tool("validate", json!({"paths": ["wrong.yaml"]}));
+    assert_eq!(said, typed);
+    assert_eq!((&said["kind"], &said["diagnostics"][0]["line"]), (&json!("manifest"), &json!(14)));
+    assert!(text.contains("did you mean `memory`"), "{text}");
+}
