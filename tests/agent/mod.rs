@@ -54,13 +54,12 @@ impl Agent {
 
     /// The same for a client that can do more.
     pub fn with_capabilities(mut command: Command, era: Era, capabilities: Value) -> Self {
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stdout.lines() {
-                let _ = sender.send(line.expect("UTF-8"));
+                let _ = sender.send(line.unwrap());
             }
         });
         let stdin = child.stdin.take();
@@ -72,7 +71,7 @@ impl Agent {
                 "capabilities": agent.capabilities,
                 "clientInfo": client(),
             });
-            agent.request("initialize", hello).expect("a handshake");
+            agent.request("initialize", hello).unwrap();
             agent.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         }
         agent
@@ -98,7 +97,7 @@ impl Agent {
     /// The result of a tool.
     #[track_caller]
     pub fn call(&mut self, name: &str, arguments: Value) -> Value {
-        self.request("tools/call", json!({"name": name, "arguments": arguments})).expect("a result")
+        self.request("tools/call", json!({"name": name, "arguments": arguments})).unwrap()
     }
 
     /// One request and its result, or the protocol's error.
@@ -146,22 +145,17 @@ impl Agent {
 
     /// Writes a message as it is.
     pub fn write(&mut self, message: &Value) {
-        let stdin = self.stdin.as_mut().expect("the server listens");
-        writeln!(stdin, "{message}").expect("the server listens");
-    }
-
-    /// The server's process.
-    pub fn process(&self) -> u32 {
-        self.child.id()
+        let stdin = self.stdin.as_mut().unwrap();
+        writeln!(stdin, "{message}").unwrap();
     }
 
     /// Hangs up, and how the server ended.
     pub fn end(mut self) -> ExitStatus {
         drop(self.stdin.take());
-        for line in self.lines.iter() {
+        for line in &self.lines {
             message(&line);
         }
-        self.child.wait().expect("the server ends")
+        self.child.wait().unwrap()
     }
 }
 
@@ -185,6 +179,6 @@ fn message(line: &str) -> Value {
 
 /// The text of a tool's result.
 pub fn text(result: &Value) -> String {
-    let blocks = result["content"].as_array().expect("content");
+    let blocks = result["content"].as_array().unwrap();
     blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
