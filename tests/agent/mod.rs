@@ -97,7 +97,9 @@ impl Agent {
     /// The result of a tool.
     #[track_caller]
     pub fn call(&mut self, name: &str, arguments: Value) -> Value {
-        self.request("tools/call", json!({"name": name, "arguments": arguments})).unwrap()
+        let mut params = json!({"name": name});
+        params["arguments"] = arguments;
+        self.request("tools/call", params).unwrap()
     }
 
     /// One request and its result, or the protocol's error.

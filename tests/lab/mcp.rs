@@ -64,6 +64,8 @@ fn a_plan_is_the_same_as_in_a_terminal(lab: &Lab) {
         assert_eq!((&drift["drift"], &drift["objects"]), (&json!(true), &moved));
         let (_, machine) = agent.tool("get", json!({"machine": "node-1"}));
         assert_eq!((&machine["id"], &machine["settings"]["memory"]), (&json!(id), &json!(64)));
+        let (text, _) = agent.failing_tool("get", json!({"machine": "nobody"}));
+        assert!(text.contains("there is no machine `nobody`"), "{text}");
         assert!(agent.end().success());
     }
 }
