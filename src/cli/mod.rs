@@ -92,7 +92,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Resume(arguments) => command::run(session, PowerCommand::Resume, &arguments),
         Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
-        Verb::Doctor(_) => doctor::run(session),
+        Verb::Doctor(arguments) => doctor::run(session, &arguments),
         Verb::Runs(arguments) => runs::run(session, &arguments),
         Verb::Mcp(_) => mcp::run(session),
         Verb::Schema => schema::run(session),

@@ -3,6 +3,7 @@
 //! Two hosts stand behind it: `virtualbox`, the real one, and `sim`, a strict simulated one. The traits block;
 //! the executor calls them from threads of its own.
 
+pub mod checkup;
 mod error;
 pub mod sim;
 pub mod virtualbox;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 pub use error::{ErrorClass, HostError};
 
+use self::checkup::{Comparison, Installation, Sample};
 use crate::inventory::{Inventory, PathFact};
 use crate::plan::Action;
 
@@ -40,6 +42,18 @@ pub trait Inspect: Send + Sync {
     /// One machine and all media, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError>;
+
+    /// What is installed. Asks VirtualBox's server.
+    fn installation(&self) -> Result<Installation, HostError>;
+
+    /// The version of VirtualBox alone, without asking its server; `None` for a simulated host.
+    fn version(&self) -> Result<Option<String>, HostError>;
+
+    /// Settings versions (`1.19`) of the machines' files that are read instead of asking VirtualBox.
+    fn layouts(&self) -> Result<Vec<String>, HostError>;
+
+    /// Compares what is read with what VirtualBox's server says: a process for each machine.
+    fn compare(&self, sample: Sample) -> Result<Comparison, HostError>;
 }
 
 /// What performing an action made known.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::plan::{self as planning, PlanResponse};
-use super::{Context, runs};
+use super::{Context, runs, self_check};
 use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
 use crate::failure::{Failure, Kind};
 use crate::host::ErrorClass;
@@ -38,6 +38,9 @@ pub fn apply(
     }
     if let Some(refused) = planning::refused(&now.plan) {
         return Err(refused);
+    }
+    if !now.plan.steps.is_empty() {
+        self_check::before_changes(context)?;
     }
     let mut journal = runs::begin(context, &now.plan, now.origin)?;
     apply::apply(&now.plan, &now.inventory, &context.host, &mut journal, cancel, sink).map_err(ended)

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::runs::of_home;
+use super::self_check::Findings;
 use crate::config::{Environment, HostChoice, Settings};
 use crate::failure::Failure;
 use crate::host::sim::SimHost;
@@ -28,12 +30,21 @@ fn local(settings: &Settings, environment: &Environment) -> virtualbox::VirtualB
         home: path("HOME"),
         user_profile: path("USERPROFILE"),
     });
-    let runner = match virtualbox::locate::vboxmanage(&search(settings, environment)) {
+    let distrusted = environment.state_directory().map(|state| {
+        let state = of_home(&state, &home.folder);
+        Findings::load(&state, settings, environment).distrusted
+    });
+    let runner = match vboxmanage(settings, environment) {
         Ok(program) => Ok(runner(program, environment)),
         Err(HostError::NoVBoxManage { searched }) => Err(searched),
         Err(other) => Err(vec![other.to_string()]),
     };
-    virtualbox::VirtualBox::new(home, runner)
+    virtualbox::VirtualBox::new(home, runner).distrusting(distrusted.unwrap_or_default())
+}
+
+/// The program that changes the host.
+pub fn vboxmanage(settings: &Settings, environment: &Environment) -> Result<PathBuf, HostError> {
+    virtualbox::locate::vboxmanage(&search(settings, environment))
 }
 
 fn runner(program: PathBuf, environment: &Environment) -> virtualbox::Runner {
@@ -50,21 +61,5 @@ fn search(settings: &Settings, environment: &Environment) -> virtualbox::locate:
         variable: path("VBOXMCP_VBOXMANAGE").map(|path| environment.directory.join(path)),
         path: environment.var_os("PATH").map(OsString::from),
         install_path: path("VBOX_MSI_INSTALL_PATH"),
-    }
-}
-
-/// Which program changes the host, and its version, for people.
-pub fn program(settings: &Settings, environment: &Environment) -> Result<String, HostError> {
-    if matches!(settings.host, HostChoice::Sim(_)) {
-        return Ok("none: the host is simulated".to_owned());
-    }
-    let found = virtualbox::locate::vboxmanage(&search(settings, environment))?;
-    let output = runner(found.clone(), environment).read(["--version"])?;
-    let version = output.stdout.lines().next_back().unwrap_or_default().trim();
-    if version.starts_with(|c: char| c.is_ascii_digit()) {
-        Ok(format!("{} {version}", found.display()))
-    } else {
-        let detail = format!("a version was expected, not {version:?}");
-        Err(HostError::Garbage { command: "VBoxManage --version".to_owned(), detail })
     }
 }

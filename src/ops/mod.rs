@@ -16,6 +16,7 @@ mod host;
 mod plan;
 pub mod runs;
 pub mod saved;
+mod self_check;
 mod validate;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub use apply::{Consent, apply, has_pending_writes};
 pub use command::{CommandRequest, command};
 pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};
-pub use doctor::{Check, DoctorReport, Verdict, doctor};
+pub use doctor::{Check, DoctorReport, DoctorRequest, Verdict, doctor};
 pub use drift::{DriftReport, drift};
 pub use export::{ExportRequest, Exported, export};
 pub use get::{AttachmentRow, DiskRow, GetResponse, MachineDetail, MachineRow, SnapshotRow, get};

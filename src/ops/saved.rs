@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Context;
 use super::apply::{ended, locked};
 use super::plan::{read, refused};
-use super::runs;
+use super::{runs, self_check};
 use crate::apply::journal::{Origin, Request};
 use crate::apply::{self, Cancel, Lock, Outcome, Sink};
 use crate::failure::{Failure, Kind};
@@ -96,6 +96,9 @@ pub fn apply_saved(
         request: Request::Saved,
         ..Origin::default()
     };
+    if !plan.steps.is_empty() {
+        self_check::before_changes(context)?;
+    }
     let mut journal = runs::begin(context, plan, origin)?;
     apply::apply(plan, &inventory, &context.host, &mut journal, cancel, sink).map_err(ended)
 }

@@ -39,6 +39,7 @@ pub use power::IGNORES_ACPI;
 use self::refusal::{No, unsupported};
 use self::store::Store;
 use self::world::World;
+use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Done, HostError, Inspect, Operate, Progress, Want};
@@ -143,6 +144,23 @@ impl Inspect for SimHost {
     fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
         self.alive()?;
         self.store.look(|world| world.inventory(Some(machine)))
+    }
+
+    fn installation(&self) -> Result<Installation, HostError> {
+        self.alive().map(|()| Installation::default())
+    }
+
+    fn version(&self) -> Result<Option<String>, HostError> {
+        self.alive().map(|()| None)
+    }
+
+    /// It has no settings files.
+    fn layouts(&self) -> Result<Vec<String>, HostError> {
+        self.alive().map(|()| Vec::new())
+    }
+
+    fn compare(&self, _sample: Sample) -> Result<Comparison, HostError> {
+        self.alive().map(|()| Comparison::default())
     }
 }
 

@@ -72,6 +72,11 @@ fn usual_home(environment: &Environment, user: &Path) -> PathBuf {
     }
 }
 
+/// Whether VirtualBox's kernel driver is loaded; `None` where nothing tells.
+pub fn has_driver() -> Option<bool> {
+    cfg!(target_os = "linux").then(|| Path::new("/dev/vboxdrv").exists())
+}
+
 /// The user's home directory as VirtualBox finds it: root's is what the account says, because `sudo` keeps `HOME`.
 #[cfg(unix)]
 fn user_home(environment: &Environment) -> PathBuf {

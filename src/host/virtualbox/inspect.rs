@@ -3,6 +3,7 @@
 //! Files first: an inventory where everything is trusted and no server runs starts no process; where one runs and states are
 //! wanted, one `list runningvms`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use uuid::Uuid;
 
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile};
-use super::{VirtualBox, headers, live, nvram};
+use super::{VirtualBox, headers, live, nvram, verify};
+use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Snapshot};
 use crate::model::FieldPath;
@@ -42,6 +44,22 @@ impl Inspect for VirtualBox {
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
         self.read(&Want { states, ask_server: false }, Some(machine))
+    }
+
+    fn installation(&self) -> Result<Installation, HostError> {
+        self.find_installation()
+    }
+
+    fn version(&self) -> Result<Option<String>, HostError> {
+        self.read_version().map(Some)
+    }
+
+    fn layouts(&self) -> Result<Vec<String>, HostError> {
+        self.read_layouts()
+    }
+
+    fn compare(&self, sample: Sample) -> Result<Comparison, HostError> {
+        self.compare_machines(sample)
     }
 }
 
@@ -95,8 +113,8 @@ impl VirtualBox {
         }
         let wanted = |row: &&Row| only.is_none_or(|only| only == row.entry.uuid);
         for row in reading.rows.iter().filter(wanted) {
-            if let Err(distrust) = row.file.as_ref() {
-                let (machine, media) = self.ask(&row.entry, distrust, server);
+            if let Some(distrust) = self.distrust(row) {
+                let (machine, media) = self.ask(&row.entry, &distrust, server);
                 inventory.machines.insert(machine.uuid, machine);
                 for medium in media {
                     inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium));
@@ -106,6 +124,9 @@ impl VirtualBox {
         let all_registries_are_known = reading.rows.iter().all(|row| row.file.is_ok());
         for row in reading.rows.iter().filter(wanted) {
             let Ok(file) = row.file.as_ref() else { continue };
+            if inventory.machines.contains_key(&row.entry.uuid) {
+                continue;
+            }
             let machine = match unregistered(&file.machine, &inventory.media) {
                 None => self.trusted(file, &lives)?,
                 Some(medium) => {
@@ -131,6 +152,18 @@ impl VirtualBox {
             return Ok(Lives::Unasked);
         }
         Ok(Lives::Known { running: live::running(self.runner()?)?, server: true })
+    }
+
+    /// Why a machine's file is not the answer.
+    fn distrust<'r>(&self, row: &'r Row) -> Option<Cow<'r, Distrust>> {
+        match row.file.as_ref() {
+            Err(distrust) => Some(Cow::Borrowed(distrust)),
+            Ok(_) if self.distrusted.is_empty() => None,
+            Ok(file) => {
+                let reason = self.distrusted.get(&verify::layout(file))?;
+                Some(Cow::Owned(Distrust::Unknown(reason.clone())))
+            }
+        }
     }
 
     /// A machine whose file is the answer.

@@ -16,12 +16,14 @@ mod operate;
 mod registry;
 pub mod runner;
 pub mod settings;
+mod verify;
 
 pub use argv::{Spellings, command_lines};
 pub use command::CommandLine;
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
 use runner::Server;
@@ -38,6 +40,8 @@ pub struct VirtualBox {
     spellings: OnceLock<Spellings>,
     /// The server that was started here: it would be a zombie when it has ended, and its lock keeps a second start away.
     server: Mutex<Option<Server>>,
+    /// Layouts of settings files that the self-check found to be misread, with the reason.
+    distrusted: BTreeMap<String, String>,
 }
 
 impl VirtualBox {
@@ -51,7 +55,15 @@ impl VirtualBox {
             probe: live::Probe::default(),
             spellings: OnceLock::new(),
             server: Mutex::default(),
+            distrusted: BTreeMap::new(),
         }
+    }
+
+    /// The same, asking VirtualBox about machines whose files have one of these layouts (`1.21`), each with the reason.
+    #[must_use]
+    pub fn distrusting(mut self, layouts: BTreeMap<String, String>) -> Self {
+        self.distrusted = layouts;
+        self
     }
 
     /// The home.

@@ -179,22 +179,33 @@ pub(super) fn begin(context: &Context, plan: &Plan, origin: Origin) -> Result<Jo
     })
 }
 
-/// Where the journals of a host are: in the state directory, by VirtualBox home. Those of a simulated host are with its state; one that is
-/// gone when the program ends keeps none.
+/// Where the journals of a host are.
 fn folder(context: &Context) -> Result<Option<PathBuf>, Failure> {
-    let state = match &context.settings.host {
-        HostChoice::Sim(None) => return Ok(None),
-        HostChoice::Sim(Some(directory)) => directory.join("state"),
-        HostChoice::Local => {
-            let state = context.environment.state_directory().ok_or_else(|| {
-                Failure::new(Kind::Other, "there is no place for journals: no state directory is known")
-                    .hint("set HOME or XDG_STATE_HOME (LOCALAPPDATA on Windows)")
-            })?;
-            let home = context.host.home_folder()?;
-            state.join(sha256(home.as_os_str().as_encoded_bytes()).split_at(12).0)
+    match (&context.settings.host, state_folder(context)?) {
+        (HostChoice::Local, None) => {
+            Err(Failure::new(Kind::Other, "there is no place for journals: no state directory is known")
+                .hint("set HOME or XDG_STATE_HOME (LOCALAPPDATA on Windows)"))
         }
-    };
-    Ok(Some(state.join("runs")))
+        (_, state) => Ok(state.map(|state| state.join("runs"))),
+    }
+}
+
+/// Where vboxmcp keeps what it knows of a host: in the state directory, by VirtualBox home; of a simulated host beside its state. A
+/// host that is gone when the program ends has none, and neither has a user without a home.
+pub(super) fn state_folder(context: &Context) -> Result<Option<PathBuf>, Failure> {
+    Ok(match &context.settings.host {
+        HostChoice::Sim(None) => None,
+        HostChoice::Sim(Some(directory)) => Some(directory.join("state")),
+        HostChoice::Local => {
+            let home = context.host.home_folder()?;
+            context.environment.state_directory().map(|state| of_home(&state, &home))
+        }
+    })
+}
+
+/// The part of the state directory that is about one VirtualBox home.
+pub(super) fn of_home(state: &Path, home: &Path) -> PathBuf {
+    state.join(sha256(home.as_os_str().as_encoded_bytes()).split_at(12).0)
 }
 
 /// All runs by their ids, newest first, with their files.

@@ -65,7 +65,15 @@ fn hide_line(line: &str) -> String {
             rest = &rest[end..];
         }
     }
-    narrowed(&hide_times(&shown))
+    narrowed(&hide_space(&hide_times(&shown)))
+}
+
+/// `, 12.3 GiB free` at the end of a line
+fn hide_space(line: &str) -> String {
+    match line.strip_suffix(" free").and_then(|line| line.rsplit_once(", ")) {
+        Some((rest, _)) => format!("{rest}, <n> free"),
+        None => line.to_owned(),
+    }
 }
 
 /// A column is as wide as the longest path in it, which is another one elsewhere.

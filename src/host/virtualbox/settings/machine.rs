@@ -15,6 +15,8 @@ use crate::model::{PowerState, Settings};
 /// What a machine's settings file says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MachineFile {
+    /// The number behind `1.` of its settings version, which names its layout.
+    pub minor_version: u32,
     /// The machine. Its state is that of a machine that is not live.
     pub machine: Machine,
     /// Media that are registered in this file.
@@ -150,7 +152,7 @@ fn read_trusted(machine: Element<'_>, minor: u32, uuid: Uuid, file: &Path) -> Re
         remembered,
         beyond: beyond.0,
     };
-    Ok(MachineFile { machine, media, nvram: is_efi.then_some(nvram) })
+    Ok(MachineFile { minor_version: minor, machine, media, nvram: is_efi.then_some(nvram) })
 }
 
 /// What stands on `Machine` itself, and its small children.
