@@ -21,8 +21,9 @@ impl World {
         };
         let mut attached: Vec<Uuid> = machine.hardware.images().collect();
         attached.extend(machine.all_snapshots().iter().flat_map(|snapshot| snapshot.hardware.images()));
+        self.add_lonely_parents(&mut attached);
         // From the leaves down: a difference goes before what it is a difference to.
-        attached.sort_by_key(|image| std::cmp::Reverse(self.chain(*image).len()));
+        attached.sort_by_key(|image| (std::cmp::Reverse(self.chain(*image).len()), *image));
         attached.dedup();
         let own: Vec<Uuid> = attached
             .into_iter()
@@ -66,6 +67,19 @@ impl World {
         }));
         self.tree.remove_empty_folder(&folder);
         Ok(())
+    }
+
+    /// What the images are differences to goes with them, where nothing else is a difference to it.
+    fn add_lonely_parents(&self, images: &mut Vec<Uuid>) {
+        let mut next = 0;
+        while let Some(image) = images.get(next) {
+            next += 1;
+            let Some(parent) = self.media.get(image).and_then(|row| row.medium.parent) else { continue };
+            let all_go = self.children_of(parent).iter().all(|child| images.contains(child));
+            if all_go && !images.contains(&parent) {
+                images.push(parent);
+            }
+        }
     }
 
     /// Disks that only this machine's file named are in the global registry from now on. Images are in no file any more:

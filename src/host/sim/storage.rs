@@ -280,7 +280,7 @@ impl World {
         Ok(uuid)
     }
 
-    /// What is really attached when a medium is asked for: under snapshots, a new difference to it.
+    /// What is really attached when a medium is asked for: under snapshots, and of one that can only be read, a new difference to it.
     fn attachable(&mut self, machine: Uuid, image: Uuid, kind: DeviceKind) -> Result<Uuid, No> {
         if kind != DeviceKind::Disk {
             return Ok(image);
@@ -300,8 +300,10 @@ impl World {
                 .iter()
                 .any(|snapshot| snapshot.hardware.images().any(|uuid| uuid == image))
         });
+        // A compressed image can only be read (transcript `storageattach-stream`).
         let read_only = !self.children_of(image).is_empty()
             || in_snapshot
+            || medium.variant.as_deref() == Some("stream")
             || matches!(medium.medium_type.as_str(), "immutable" | "multiattach");
         if !read_only {
             return Ok(image);

@@ -15,7 +15,7 @@ use super::{VirtualBox, live, locate};
 use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
 use crate::model::state::StateClass;
-use crate::plan::{Action, Target};
+use crate::plan::{Action, Insert, Target};
 
 /// How long VirtualBox's server stays after its last client. It is never signalled: machines would die with it.
 const SERVER_ARGUMENTS: [&str; 3] = ["--auto-shutdown", "--shutdown-delay", "20000"];
@@ -42,6 +42,9 @@ impl Operate for VirtualBox {
                 self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
             }
             _ => {
+                if let Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } = action {
+                    self.acquaint(*medium)?;
+                }
                 let mut done = Done::default();
                 let commands = command_lines(action, &self.spellings_for(action, runner))?;
                 for (index, command) in commands.iter().enumerate() {
@@ -220,6 +223,20 @@ impl VirtualBox {
             }
         }
         Ok(done)
+    }
+
+    /// Makes VirtualBox's server look at a VMDK before it attaches it.
+    ///
+    /// A compressed one can only be read, so that a difference to it is attached; but only by a server that has looked at the file. Another one
+    /// attaches the file itself, and the guest's disk cannot be written. A difference that the server has just made it takes for
+    /// compressed, too, until it looks (all measured).
+    fn acquaint(&self, medium: Uuid) -> Result<(), HostError> {
+        use crate::host::Inspect as _;
+        let media = self.reread(Uuid::nil(), false)?.media;
+        if media.get(&medium).is_some_and(|medium| medium.format == "vmdk") {
+            self.runner()?.read(["showmediuminfo", "disk", &medium.to_string()])?;
+        }
+        Ok(())
     }
 
     /// The folder of a registered machine.

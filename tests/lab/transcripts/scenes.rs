@@ -214,6 +214,12 @@ pub fn attachments(r: &mut Recorder) {
         WRONG_STATE,
         "storageattach {off} --storagectl=SATA --port=1 --device=0 --medium=none",
     );
+    // It is attached through a difference, which stays its child.
+    r.disk("stream", 0xdd, "--size=8 --format=VMDK --variant=Stream");
+    r.record("storageattach-stream", DONE, &format!("{attach} --port=2 --medium={{stream}}"));
+    r.record("showmediuminfo-stream", DONE, "showmediuminfo disk {stream}");
+    r.record("storageattach-detach-stream", DONE, &format!("{attach} --port=2 --medium=none"));
+    r.record("closemedium-stream", WRONG_STATE, "closemedium disk {stream}");
     r.set_up("storageattach {off} --storagectl=SATA --port=0 --device=0 --type=hdd --medium={attached}");
     r.record("closemedium-attached", WRONG_INPUT, "closemedium disk {attached}");
     r.record("closemedium-delete-attached", WRONG_INPUT, "closemedium disk {attached} --delete");
