@@ -25,6 +25,7 @@
 mod agent;
 mod by_hand;
 mod commands;
+mod doctor;
 mod export;
 mod guest;
 mod home;
@@ -57,6 +58,7 @@ type Body = Box<dyn Fn(&Lab) + Send + Sync>;
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
     ("commands", commands::TESTS),
+    ("doctor", doctor::TESTS),
     ("export", export::TESTS),
     ("mcp", mcp::TESTS),
     ("operate", operate::TESTS),

@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use uuid::Uuid;
+use vboxmcp::host::checkup::Sample;
 use vboxmcp::host::virtualbox::VirtualBox;
 use vboxmcp::host::{Inspect, Operate, Want};
 use vboxmcp::inventory::{Access, AttachedMedium, Inventory, Machine};
@@ -57,6 +58,13 @@ pub fn the_reader_agrees_with_virtualbox(lab: &Lab) {
         report.compare(recipe.uuid, &inventory, &printed[&recipe.uuid]);
     }
     report.finish(seed, &refused, machines);
+    // The self-check that users have finds the same.
+    let compared = host.compare(Sample::All).unwrap();
+    let differences: Vec<String> =
+        compared.layouts.values().flat_map(|layout| &layout.differences).map(ToString::to_string).collect();
+    assert!(differences.is_empty(), "VBOXMCP_SEED={seed}\n{}", differences.join("\n"));
+    let all: usize = compared.layouts.values().map(|layout| layout.machines).sum();
+    assert_eq!((all, compared.left_out), (machines, 0));
 
     let start = Instant::now();
     let asked = ask_instead_of_reading(&home, &host, &inventory);

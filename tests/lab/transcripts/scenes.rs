@@ -219,7 +219,7 @@ pub fn attachments(r: &mut Recorder) {
     r.record("storageattach-stream", DONE, &format!("{attach} --port=2 --medium={{stream}}"));
     r.record("showmediuminfo-stream", DONE, "showmediuminfo disk {stream}");
     r.record("storageattach-detach-stream", DONE, &format!("{attach} --port=2 --medium=none"));
-    r.record("closemedium-stream", WRONG_STATE, "closemedium disk {stream}");
+    r.record("closemedium-stream", WRONG_INPUT, "closemedium disk {stream}");
     r.set_up("storageattach {off} --storagectl=SATA --port=0 --device=0 --type=hdd --medium={attached}");
     r.record("closemedium-attached", WRONG_INPUT, "closemedium disk {attached}");
     r.record("closemedium-delete-attached", WRONG_INPUT, "closemedium disk {attached} --delete");

@@ -1,0 +1,114 @@
+//! `doctor` on a real VirtualBox: what it finds well, and a machine that is not read as VirtualBox tells it.
+
+use serde_json::Value;
+
+use crate::Test;
+use crate::home::{Home, Output, path};
+use crate::lab::Lab;
+
+pub const TESTS: &[Test] = &[
+    ("the_reader_is_compared_with_virtualbox", the_reader_is_compared_with_virtualbox),
+    (
+        "an_untested_virtualbox_is_compared_before_it_is_changed",
+        an_untested_virtualbox_is_compared_before_it_is_changed,
+    ),
+];
+
+/// Verdict and text of each row about something.
+fn rows(said: &Output, what: &str) -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(said.stdout.lines().last().unwrap()).unwrap();
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    let all = document["report"]["checks"].as_array().unwrap().iter();
+    all.filter(|row| row["what"] == what).map(|row| (text(row, "verdict"), text(row, "text"))).collect()
+}
+
+fn doctor(home: &Home, more: &[&str]) -> Output {
+    home.vboxmcp(&[&["doctor", "-o", "json"], more].concat())
+}
+
+fn the_reader_is_compared_with_virtualbox(lab: &Lab) {
+    let home = lab.home();
+    for name in ["a", "b"] {
+        home.vbox(&["createvm", "--name", name, "--ostype=Debian_64", "--register"]).ok();
+        home.vbox(&["modifyvm", name, "--memory=64", "--nic2=nat"]).ok();
+    }
+    let said = doctor(&home, &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let [(verdict, text)] = &rows(&said, "reader")[..] else { panic!("{said:?}") };
+    assert_eq!((verdict.as_str(), text.contains("2 of the machines")), ("good", true), "{text}");
+    assert!(rows(&said, "VBoxManage")[0].1.contains(" 7."), "{said:?}");
+    for folder in ["home", "machine folder", "state"] {
+        assert!(rows(&said, folder)[0].1.ends_with(" free"), "{said:?}");
+    }
+    if lab.is_driverless() {
+        assert_eq!(rows(&said, "driver")[0].0, "warning");
+    }
+
+    // A file that changes behind a server that runs: the server goes on with what it knows.
+    let file = home.settings("b");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let after = before.replace("RAMSize=\"64\"", "RAMSize=\"96\"");
+    assert_ne!(before, after);
+    assert!(home.has_server());
+    std::fs::write(&file, after).unwrap();
+    let said = doctor(&home, &["--verify-read"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let bad = rows(&said, "reader");
+    assert_eq!(bad, [("bad".to_owned(), "\"b\": memory: its file says 96, VirtualBox 64".to_owned())]);
+
+    home.wait_no_server();
+    let said = doctor(&home, &["--verify-read"]);
+    assert_eq!((said.code, rows(&said, "reader")[0].0.as_str()), (Some(0), "good"), "{said:?}");
+}
+
+const MANIFEST: &str = "\
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: new}
+spec: {osType: Other, memory: 32MiB}
+";
+
+/// A VBoxManage that says of itself that it is another version.
+fn another_version(home: &Home, lab: &Lab) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = home.root().join("VBoxManage");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && {{ echo 7.9.0r1; exit 0; }}\nexec '{}' \"$@\"\n",
+        lab.vboxmanage().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path(&program).to_owned()
+}
+
+fn an_untested_virtualbox_is_compared_before_it_is_changed(lab: &Lab) {
+    let home = lab.home();
+    let program = another_version(&home, lab);
+    home.vbox(&["createvm", "--name", "a", "--ostype=Debian_64", "--register"]).ok();
+    home.vbox(&["modifyvm", "a", "--memory=64"]).ok();
+    std::fs::write(home.scratch().join("new.yaml"), MANIFEST).unwrap();
+    let file = home.settings("a");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, before.replace("RAMSize=\"64\"", "RAMSize=\"96\"")).unwrap();
+    assert!(home.has_server());
+
+    let apply = ["apply", "new.yaml", "--yes", "--vboxmanage", &program];
+    let said = home.vboxmcp(&apply);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(
+        said.stderr.contains("are not read right (\"a\": memory: its file says 96, VirtualBox 64)"),
+        "{said:?}"
+    );
+    assert!(!home.settings("new").exists());
+    // From now on VirtualBox is asked about such machines, and told so.
+    let said = home.vboxmcp(&["get", "-o", "json", "--vboxmanage", &program]);
+    assert!(said.stdout.contains("\"memory\":64") && said.stdout.contains("are not read right"), "{said:?}");
+    assert_eq!(home.vboxmcp(&apply).code, Some(0));
+
+    // Until the files are found well again.
+    home.wait_no_server();
+    let said = home.vboxmcp(&["doctor", "--vboxmanage", &program]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = home.vboxmcp(&["get", "-o", "json", "--vboxmanage", &program]);
+    assert!(said.stdout.contains("\"memory\":96") && !said.stdout.contains("are not read right"), "{said:?}");
+}
