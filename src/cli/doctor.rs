@@ -27,7 +27,7 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
-    let report = ops::doctor(&context, &DoctorRequest { verify_all: arguments.verify_read });
+    let report = ops::doctor(&context, DoctorRequest { verify_all: arguments.verify_read });
     session.print(|out, view| {
         if session.is_json() { write_doctor_json(out, &report) } else { write_doctor(out, &report, view) }
     })?;

@@ -76,7 +76,7 @@ impl DoctorReport {
 }
 
 /// Looks at everything. A thing that is not well is a row, not a failure.
-pub fn doctor(context: &Context, request: &DoctorRequest) -> DoctorReport {
+pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
     let mut report = DoctorReport::default();
     let configuration = match &context.settings.file {
         Some(path) => path.display().to_string(),
@@ -207,7 +207,7 @@ fn places(report: &mut DoctorReport, context: &Context, inventory: &Inventory) {
 }
 
 /// Compares what was read with what VirtualBox says.
-fn reader(report: &mut DoctorReport, context: &Context, request: &DoctorRequest) {
+fn reader(report: &mut DoctorReport, context: &Context, request: DoctorRequest) {
     let sample = if request.verify_all { Sample::All } else { Sample::Few };
     let (findings, comparison) = match self_check::compare(context, sample) {
         Ok(found) => found,
@@ -227,17 +227,18 @@ fn reader(report: &mut DoctorReport, context: &Context, request: &DoctorRequest)
     }
     let compared: usize = comparison.layouts.values().map(|layout| layout.machines).sum();
     let names: Vec<&str> = comparison.layouts.keys().map(String::as_str).collect();
-    let mut text = match compared {
+    let text = match compared {
         0 => "no machine to compare".to_owned(),
         _ => format!(
             "read as VirtualBox tells them: {compared} of the machines (settings files {})",
             names.join(", ")
         ),
     };
-    if comparison.left_out > 0 {
-        text += &format!("; not compared, since they are not off or not readable: {}", comparison.left_out);
-    }
-    report.add("reader", Verdict::Good, text);
+    let left_out = match comparison.left_out {
+        0 => String::new(),
+        some => format!("; not compared, since they are not off or not readable: {some}"),
+    };
+    report.add("reader", Verdict::Good, text + &left_out);
 }
 
 fn machines(report: &mut DoctorReport, inventory: &Inventory) {
