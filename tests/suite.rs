@@ -4,12 +4,16 @@
 mod agent;
 #[path = "suite/broken_vboxmanage.rs"]
 mod broken_vboxmanage;
+#[path = "suite/capability.rs"]
+mod capability;
 #[path = "suite/cli/mod.rs"]
 mod cli;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
 #[path = "suite/mcp/mod.rs"]
 mod mcp;
+#[path = "capability/mod.rs"]
+mod probe;
 #[path = "suite/readme.rs"]
 mod readme;
 #[path = "suite/runs.rs"]

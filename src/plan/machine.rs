@@ -363,7 +363,7 @@ impl Scene<'_> {
             if undoable(draft, field) {
                 continue;
             }
-            if capability::capability(&field.path, edit(field)).allows(class) {
+            if capability::allows(&field.path, edit(field), None, class) {
                 now.push(field);
             } else {
                 off.push(field);

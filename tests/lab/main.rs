@@ -24,6 +24,7 @@
 #[path = "../agent/mod.rs"]
 mod agent;
 mod by_hand;
+mod capability;
 mod commands;
 mod doctor;
 mod export;
@@ -33,6 +34,8 @@ mod lab;
 mod mcp;
 mod operate;
 mod os_types;
+#[path = "../capability/mod.rs"]
+mod probe;
 mod reader;
 mod runs;
 #[path = "../scenario/mod.rs"]
@@ -57,6 +60,7 @@ type Body = Box<dyn Fn(&Lab) + Send + Sync>;
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
+    ("capability", capability::TESTS),
     ("commands", commands::TESTS),
     ("doctor", doctor::TESTS),
     ("export", export::TESTS),

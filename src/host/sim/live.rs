@@ -6,15 +6,16 @@ use uuid::Uuid;
 use super::modify::{number, set_plain};
 use super::nics;
 use super::refusal::{self, No, no, unsupported};
-use super::world::World;
-use crate::model::PowerState;
+use super::world::{SimMachine, World};
+use crate::host::virtualbox::argv::modify::leaves;
+use crate::model::{FieldPath, PowerState, Settings};
 use crate::plan::Assignment;
 
 impl World {
     /// Several `controlvm` calls.
     pub fn modify_live(&mut self, uuid: Uuid, set: &[Assignment]) -> Result<(), No> {
-        for assignment in set {
-            self.control(uuid, assignment)?;
+        for (keys, value) in leaves(set) {
+            self.control(uuid, &Assignment { path: FieldPath::of(keys), value: value.cloned() })?;
         }
         Ok(())
     }
@@ -60,10 +61,20 @@ impl World {
     /// The process of a machine has ended: what was never saved is as it was.
     pub fn forget_unsaved(&mut self, uuid: Uuid) {
         let Some(machine) = self.machines.get_mut(&uuid) else { return };
-        for (path, value) in std::mem::take(&mut machine.unsaved) {
+        machine.hardware.settings = machine.saved_settings();
+        machine.unsaved.clear();
+    }
+}
+
+impl SimMachine {
+    /// The settings in the machine's file: without what is in memory only.
+    pub fn saved_settings(&self) -> Settings {
+        let mut settings = self.hardware.settings.clone();
+        for (path, value) in &self.unsaved {
             let Ok(path) = path.parse();
             // The value was read from the same place: it fits.
-            let _ = set_plain(&mut machine.hardware.settings, &Assignment { path, value: Some(value) });
+            let _ = set_plain(&mut settings, &Assignment { path, value: Some(value.clone()) });
         }
+        settings
     }
 }

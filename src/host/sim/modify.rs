@@ -27,12 +27,14 @@ enum WhileSaved {
 fn while_saved(path: &[&str]) -> WhileSaved {
     match path {
         [
-            "name" | "groups" | "description" | "frontend" | "processPriority" | "rtcUseUtc"
-            | "executionEngine" | "recording" | "vrde" | "autostart",
+            "name" | "groups" | "description" | "frontend" | "processPriority" | "executionEngine"
+            | "recording" | "vrde" | "autostart",
             ..,
         ]
-        | ["audio", "in" | "out"]
-        | ["serialPorts", _, "mode"]
+        | ["audio", "in" | "out" | "driver"]
+        | ["usb", "cardReader"]
+        | ["teleporter", "port" | "address"]
+        | ["serialPorts", _, "mode" | "type"]
         | [
             "nics",
             _,
@@ -64,6 +66,16 @@ impl World {
                     && !nics::is_enabled(&draft.hardware, &path);
                 match while_saved(&path) {
                     WhileSaved::Changes if !enables => {}
+                    // That chipset brings the I/O APIC with it, and its refusal counts.
+                    WhileSaved::PassedOver
+                        if draft.hardware.settings.ioapic != Some(true)
+                            && assignment
+                                .value
+                                .as_ref()
+                                .is_some_and(|chipset| chipset == Chipset::Ich9.as_str()) =>
+                    {
+                        return Err(no(&refusal::NOT_MUTABLE, &[&state]));
+                    }
                     WhileSaved::Changes | WhileSaved::PassedOver => {
                         passed_over.get_or_insert_with(|| no(&refusal::NOT_MUTABLE_SOFT, &[&state]));
                         continue;

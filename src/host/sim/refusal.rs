@@ -135,7 +135,7 @@ refusals! {
     SNAPSHOT_CHILDREN = "snapshot-delete-two-children", 1, Some(OBJECT_STATE), ["Snapshot '{}' of the machine '{}' cannot be deleted, because it has {} child snapshots, which is more than the one snapshot allowed for deletion"];
 }
 
-/// Refusals whose answers are known from `vbox-semantics` and not recorded yet.
+/// Refusals whose answers are known from `vbox-semantics` or the capability table, and have no transcript yet.
 macro_rules! unrecorded {
     ($($name:ident = $status:literal, $code:expr, [$($line:literal),+];)+) => {
         $(pub const $name: Template =
@@ -151,6 +151,7 @@ unrecorded! {
     MERGE_CHILDREN = 1, Some(FAIL), ["Hard disk '{}' has more than one child hard disk ({})"];
     NO_SERVER = 1, None, ["Failed to create the VirtualBox object!", "Code NS_ERROR_FAILURE (0x80004005) - Operation failed (extended info not available)"];
     ABORTED = 1, None, ["Code NS_ERROR_ABORT (0x80004004) - Operation aborted (extended info not available)"];
+    ATTACHED_HERE = 1, Some(IN_USE), ["Medium '{}' is already attached to port {}, device {} of controller '{}' of this virtual machine"];
     TELEPORTER = 1, Some(VM_STATE), ["The machine is not powered off (state is {})"];
 }
 

@@ -123,10 +123,17 @@ impl World {
         let machine = self.machine(uuid)?;
         let live = machine.is_live();
         let same = there.as_ref().is_some_and(|there| there.medium == medium && there.kind == kind);
+        machine.must_not_be_saved()?;
+        if same && live && kind == DeviceKind::Disk {
+            let file = match &medium {
+                AttachedMedium::Image(image) => self.medium(*image)?.location.display().to_string(),
+                AttachedMedium::HostDrive(_) | AttachedMedium::Empty => String::new(),
+            };
+            return Err(no(&refusal::ATTACHED_HERE, &[&file, &at.port, &at.device, &at.controller]));
+        }
         if same {
             return self.set_options(uuid, at, options);
         }
-        machine.must_not_be_saved()?;
         let limits = bus.limits().unwrap_or(crate::model::settings::BusLimits {
             default_ports: 1,
             max_ports: 1,
@@ -188,13 +195,13 @@ impl World {
         if options.is_empty() { Ok(()) } else { self.set_options(uuid, at, options) }
     }
 
-    /// Options of a device that is there; the guest must be off.
+    /// Options of a device that is there; the guest must be off for most of them.
     fn set_options(&mut self, uuid: Uuid, at: &Location, options: &BTreeMap<String, bool>) -> Result<(), No> {
         let machine = self.machine_mut(uuid)?;
         let mutable = !machine.is_live() && !machine.is_saved();
         let state = machine.state_word();
         for (option, value) in options {
-            if !mutable {
+            if !mutable && option != "tempEject" {
                 return Err(no(&refusal::NOT_MUTABLE, &[&state]));
             }
             let Some(attachment) = machine.hardware.attachments.iter_mut().find(|a| is_at(a, at)) else {
@@ -351,14 +358,18 @@ impl World {
     pub fn detach(&mut self, uuid: Uuid, at: &Location) -> Result<(), No> {
         let machine = self.machine_mut(uuid)?;
         let controllers = machine.hardware.settings.controllers.get_or_insert_default();
-        if !controllers.contains_key(&at.controller) {
+        let Some(controller) = controllers.get(&at.controller) else {
             return Err(no(&refusal::ATTACH_NO_CONTROLLER, &[&at.controller]));
-        }
+        };
+        let takes_hot = matches!(controller.bus, Some(Bus::Sata | Bus::Usb));
         machine.must_not_be_saved()?;
         let live = machine.is_live();
         let Some(position) = machine.hardware.attachments.iter().position(|a| is_at(a, at)) else {
             return Err(no(&refusal::NOTHING_ATTACHED, &[&at.device, &at.port, &at.controller]));
         };
+        if live && !takes_hot {
+            return Err(no(&refusal::NO_HOT_PLUG, &[&at.controller]));
+        }
         if live && !machine.hardware.attachments[position].hot_pluggable {
             return Err(no(&refusal::NO_HOT_UNPLUG, &[&at.device, &at.port, &at.controller]));
         }

@@ -148,11 +148,20 @@ fn a_running_machine_is_changed_live_only() {
     let again = act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set });
     assert!(said(again).contains("A NAT rule of this name already exists"));
     let balloon = vec![Assignment::set(FieldPath::of(["memoryBalloon"]), 8)];
-    act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set: balloon }).unwrap();
+    let inflate = Action::ModifyLive { machine: machine.clone(), set: balloon };
+    act(&scene.host, &inflate).unwrap();
+    // In memory only: the file does not say it, and the end of the guest forgets it.
+    assert_eq!(scene.live().settings.memory_balloon.unwrap().0, 0);
+    let save = Action::SetExtraData { machine: machine.clone(), key: "a".into(), value: Some("b".into()) };
+    act(&scene.host, &save).unwrap();
     assert_eq!(scene.live().settings.memory_balloon.unwrap().0, 8);
+    let deflate = Assignment::set(FieldPath::of(["memoryBalloon"]), 0);
+    act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set: vec![deflate] }).unwrap();
+    act(&scene.host, &Action::PowerCut { machine: machine.clone() }).unwrap();
+    assert_eq!(scene.live().settings.memory_balloon.unwrap().0, 8);
+    act(&scene.host, &Action::Start { machine: machine.clone() }).unwrap();
     act(&scene.host, &Action::PowerCut { machine }).unwrap();
     let live = scene.live();
-    assert_eq!(live.settings.memory_balloon.unwrap().0, 0);
     assert!(
         live.settings.nics.unwrap()[&1]
             .nat

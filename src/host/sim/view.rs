@@ -83,7 +83,8 @@ impl World {
                 beyond: Vec::new(),
             };
         }
-        let mut settings = machine.hardware.settings.clone();
+        // Like the real host, which reads the file: what is in memory only is not seen.
+        let mut settings = machine.saved_settings();
         let slots = machine.hardware.slots.iter().filter(|(_, slot)| slot.enabled);
         if settings.firmware.as_ref().is_some_and(|firmware| *firmware != Firmware::Bios) {
             settings.secure_boot = Some(false);

@@ -1,0 +1,553 @@
+//! What is tried: one line a change.
+
+use std::collections::BTreeMap;
+
+use vboxmcp::inventory::{AttachedMedium, Inventory, Machine};
+use vboxmcp::model::capability::{Case, Edit};
+use vboxmcp::model::settings::ControllerType;
+use vboxmcp::model::{Bytes, Controller, FieldPath};
+use vboxmcp::plan::{Action, Insert, Target};
+
+use super::ground::{Ground, at};
+
+/// One change of one field.
+pub struct Sample {
+    /// The field, with the keys that it is tried at.
+    pub field: &'static str,
+    /// What is done to it.
+    pub edit: Edit,
+    /// What else the answer depends on.
+    pub case: Option<Case>,
+    /// How.
+    pub way: Way,
+    /// What is set in the same call, because the way to change it needs it.
+    pub with: &'static [(&'static str, &'static str)],
+}
+
+/// How a field is changed.
+pub enum Way {
+    /// By a settings change.
+    Set {
+        /// What a machine gets before the probe, in JSON; nothing for what a new one has.
+        before: &'static str,
+        /// What it is set to, in JSON; `$` is the machine's name.
+        after: &'static str,
+    },
+    /// By other actions.
+    Act {
+        /// What vboxmcp would do.
+        actions: fn(&Ground<'_>) -> Vec<Action>,
+        /// How its effect is seen.
+        is_done: fn(&Ground<'_>, &Machine, &Inventory) -> bool,
+    },
+}
+
+impl Sample {
+    /// The field with `*` for free keys.
+    pub fn row(&self) -> FieldPath {
+        let path: FieldPath = self.field.parse().unwrap();
+        let keys = path.keys();
+        let free = |index: usize| {
+            let head = keys[0].as_str();
+            let below = index.checked_sub(1).map(|before| keys[before].as_str());
+            match index {
+                1 => matches!(
+                    head,
+                    "nics"
+                        | "disks"
+                        | "dvds"
+                        | "floppies"
+                        | "controllers"
+                        | "sharedFolders"
+                        | "extraData"
+                        | "guestProperties"
+                        | "serialPorts"
+                        | "parallelPorts"
+                        | "bandwidthGroups"
+                        | "cpuidOverrides"
+                ),
+                _ => matches!(below, Some("portForwards" | "properties" | "filters")),
+            }
+        };
+        FieldPath::of(
+            keys.iter().enumerate().map(|(index, key)| if free(index) { "*" } else { key.as_str() }),
+        )
+    }
+
+    const fn given(mut self, case: Case) -> Self {
+        self.case = Some(case);
+        self
+    }
+
+    const fn with(mut self, with: &'static [(&'static str, &'static str)]) -> Self {
+        self.with = with;
+        self
+    }
+}
+
+const fn sample(field: &'static str, edit: Edit, way: Way) -> Sample {
+    Sample { field, edit, case: None, way, with: &[] }
+}
+
+/// A value becomes another one.
+const fn set(field: &'static str, before: &'static str, after: &'static str) -> Sample {
+    sample(field, Edit::Change, Way::Set { before, after })
+}
+
+/// A member of a map comes.
+const fn add(field: &'static str, after: &'static str) -> Sample {
+    sample(field, Edit::Add, Way::Set { before: "", after })
+}
+
+/// A member of a map goes.
+const fn remove(field: &'static str, before: &'static str) -> Sample {
+    sample(field, Edit::Remove, Way::Set { before, after: "null" })
+}
+
+/// Something that a settings change cannot do.
+const fn act(
+    field: &'static str,
+    edit: Edit,
+    actions: fn(&Ground<'_>) -> Vec<Action>,
+    is_done: fn(&Ground<'_>, &Machine, &Inventory) -> bool,
+) -> Sample {
+    sample(field, edit, Way::Act { actions, is_done })
+}
+
+/// What every machine of the probe has besides the values before.
+pub const BASE: &[(&str, &str)] = &[
+    ("nics.1.mode", r#""nat""#),
+    ("nics.1.nat.portForwards.goes", r#""45011:22""#),
+    ("nics.1.nat.portForwards.changes", r#""45012:22""#),
+    ("nics.2.mode", r#""unattached""#),
+    ("nics.3.mode", r#""unattached""#),
+    ("nics.6.mode", r#""unattached""#),
+];
+
+/// Disks: name, SATA port, whether hot-pluggable.
+pub const DISKS: &[(&str, u32, bool)] = &[
+    ("grows", 0, false),
+    ("changes", 1, false),
+    ("goes-cold", 2, false),
+    ("goes-hot", 3, true),
+    ("moves-cold", 4, false),
+    ("moves-hot", 5, true),
+];
+
+/// Every change that is tried, each on machines that are off, saved, running and paused.
+pub const SAMPLES: &[Sample] = &[
+    set("description", r#""before""#, r#""after""#),
+    set("osType", "", r#""Debian_64""#),
+    set("hardwareUuid", "", r#""6d6f6e6b-6579-4000-8000-000000000001""#),
+    set("snapshotFolder", "", r#""Points""#),
+    set("processPriority", "", r#""low""#),
+    set("executionEngine", "", r#""interpreter""#),
+    set("frontend", "", r#""headless""#),
+    set("firmware", "", r#""efi""#),
+    set("firmwareSettings.bootMenu", "", r#""disabled""#),
+    set("firmwareSettings.logoFadeIn", "", "false"),
+    set("firmwareSettings.logoFadeOut", "", "false"),
+    set("firmwareSettings.logoDisplayTime", "", "250"),
+    set("firmwareSettings.timeOffset", "", "-3000"),
+    set("firmwareSettings.pxeDebug", "", "true"),
+    set("firmwareSettings.systemUuidLittleEndian", "", "false"),
+    set("firmwareSettings.apic", "", r#""x2apic""#),
+    set("tpm", "", r#""2.0""#),
+    set("bootOrder", r#"["disk","none","none","none"]"#, r#"["net","none","none","none"]"#),
+    set("paravirtProvider", "", r#""kvm""#),
+    set("rtcUseUtc", "false", "true"),
+    set("acpi", "true", "false"),
+    set("ioapic", "false", "true"),
+    set("hpet", "", "true"),
+    set("tripleFaultReset", "", "true"),
+    set("cpus", "1", "2"),
+    set("cpuExecutionCap", "100", "50"),
+    set("cpuHotplug", "", "true"),
+    set("cpuidPortabilityLevel", "", "2"),
+    set("x2apic", "true", "false"),
+    set("pae", "false", "true"),
+    set("longMode", "false", "true"),
+    set("hwVirtEx", "true", "false"),
+    set("nestedPaging", "true", "false"),
+    set("largePages", "false", "true"),
+    set("vtxVpid", "true", "false"),
+    set("vtxUx", "true", "false"),
+    set("virtVmsaveVmload", "true", "false"),
+    set("nestedHwVirt", "false", "true"),
+    set("mitigations.ibpbOnVmExit", "", "true"),
+    set("mitigations.ibpbOnVmEntry", "", "true"),
+    set("mitigations.specCtrl", "", "true"),
+    set("mitigations.l1dFlushOnSched", "", "false"),
+    set("mitigations.l1dFlushOnVmEntry", "", "true"),
+    set("mitigations.mdsClearOnSched", "", "false"),
+    set("mitigations.mdsClearOnVmEntry", "", "true"),
+    set("memory", "64", "48"),
+    set("memoryBalloon", "", "4"),
+    set("graphics.controller", r#""vboxvga""#, r#""vmsvga""#),
+    set("graphics.vram", "8", "16"),
+    set("graphics.monitors", "1", "2"),
+    set("graphics.accelerate3d", "false", "true"),
+    set("vrde.enabled", "false", "true"),
+    set("vrde.address", "", r#""127.0.0.1""#),
+    set("vrde.port", "", r#""45021-45022""#),
+    set("vrde.auth", "", r#""external""#),
+    set("vrde.authLibrary", "", r#""lib""#),
+    set("vrde.multiConnection", "", "true"),
+    set("vrde.reuseConnection", "", "true"),
+    set("audio.enabled", "false", "true"),
+    set("audio.driver", r#""default""#, r#""null""#),
+    set("audio.controller", r#""ac97""#, r#""hda""#),
+    set("audio.in", "false", "true"),
+    set("audio.out", "false", "true"),
+    set("clipboard.mode", r#""disabled""#, r#""bidirectional""#),
+    set("clipboard.fileTransfers", "false", "true"),
+    set("dragAndDrop", r#""disabled""#, r#""bidirectional""#),
+    set("usb.controllers", "", r#"["ohci"]"#),
+    set("usb.cardReader", "false", "true"),
+    set("pointing", r#""ps2""#, r#""usbtablet""#),
+    set("keyboard", r#""ps2""#, r#""usb""#),
+    add("serialPorts.2", r#"{"ioBase":760,"irq":3,"type":"16550A","mode":"disconnected"}"#),
+    set("serialPorts.1.mode", r#""disconnected""#, r#""tcpServer:45031""#),
+    set("serialPorts.1.type", r#""16550A""#, r#""16750""#),
+    set("serialPorts.1.ioBase", "1016", "1000").with(&[("serialPorts.1.irq", "4")]),
+    set("serialPorts.1.irq", "4", "5").with(&[("serialPorts.1.ioBase", "1016")]),
+    remove("serialPorts.3", r#"{"ioBase":1000,"irq":7,"type":"16550A","mode":"disconnected"}"#),
+    set("nics.1.type", r#""82540EM""#, r#""82545EM""#),
+    set("nics.1.mac", r#""080027000001""#, r#""080027000002""#),
+    set("nics.1.cable", "true", "false"),
+    set("nics.1.speed", "", "1000"),
+    set("nics.1.promiscuous", r#""deny""#, r#""allow-all""#),
+    set("nics.1.bootPriority", "", "1"),
+    set("nics.1.trace", "", r#""/tmp/vboxmcp-probe.pcap""#),
+    set("nics.1.nat.cidr", "", r#""10.9.0.0/24""#),
+    set("nics.1.nat.bindIp", "", r#""127.0.0.1""#),
+    set("nics.1.nat.mtu", "", "1400"),
+    set("nics.1.nat.aliasMode", "", r#"["log"]"#),
+    set("nics.1.nat.forwardBroadcast", "", "true"),
+    set("nics.1.nat.dns.passDomain", "true", "false"),
+    set("nics.1.nat.dns.proxy", "", "true"),
+    set("nics.1.nat.dns.hostResolver", "", "true"),
+    set("nics.1.nat.tftp.enabled", "true", "false"),
+    set("nics.1.nat.tftp.prefix", "", r#""/srv""#),
+    set("nics.1.nat.tftp.file", "", r#""a.0""#),
+    set("nics.1.nat.tftp.server", "", r#""10.0.2.4""#),
+    add("nics.1.nat.portForwards.new", r#""45013:22""#),
+    act("nics.1.nat.portForwards.changes", Edit::Change, change_rule, rule_is_changed),
+    remove("nics.1.nat.portForwards.goes", ""),
+    set("nics.2.mode", "", r#""nat""#),
+    // A machine with a network does not start everywhere: it comes to it in the state that is asked.
+    add("nics.6.network", r#""lab""#).with(&[("nics.6.mode", r#""intnet""#)]),
+    set("nics.6.network", "", r#""core""#).with(&[("nics.6.mode", r#""intnet""#)]),
+    remove("nics.3", ""),
+    add("nics.4", r#"{"mode":"nat"}"#),
+    act(
+        "controllers.New",
+        Edit::Add,
+        |ground| vec![add_controller(ground)],
+        |_, machine, _| has_controller(machine, "New"),
+    ),
+    act(
+        "controllers.SATA.ports",
+        Edit::Change,
+        |ground| vec![controller(ground, "SATA", Controller { ports: Some(20), ..Controller::default() })],
+        |_, machine, _| seen(machine, "SATA").and_then(|controller| controller.ports) == Some(20),
+    ),
+    act(
+        "controllers.SATA.hostIoCache",
+        Edit::Change,
+        |ground| {
+            vec![controller(
+                ground,
+                "SATA",
+                Controller { host_io_cache: Some(true), ..Controller::default() },
+            )]
+        },
+        |_, machine, _| seen(machine, "SATA").and_then(|controller| controller.host_io_cache) == Some(true),
+    ),
+    act(
+        "controllers.SATA.bootable",
+        Edit::Change,
+        |ground| {
+            vec![controller(ground, "SATA", Controller { bootable: Some(false), ..Controller::default() })]
+        },
+        |_, machine, _| seen(machine, "SATA").and_then(|controller| controller.bootable) == Some(false),
+    ),
+    act(
+        "controllers.IDE.type",
+        Edit::Change,
+        |ground| {
+            let kind = Some(ControllerType::Ich6);
+            vec![controller(ground, "IDE", Controller { r#type: kind, ..Controller::default() })]
+        },
+        |_, machine, _| {
+            seen(machine, "IDE").and_then(|controller| controller.r#type) == Some(ControllerType::Ich6)
+        },
+    ),
+    act(
+        "controllers.SCSI",
+        Edit::Remove,
+        |ground| vec![Action::RemoveController { machine: ground.target(), name: "SCSI".to_owned() }],
+        |_, machine, _| !has_controller(machine, "SCSI"),
+    ),
+    act(
+        "disks.new-hot",
+        Edit::Add,
+        |ground| ground.add_disk("new-hot", at("SATA", 6, 0)),
+        |_, machine, _| is_filled(machine, "SATA", 6, 0),
+    )
+    .given(Case::HotPlugBus),
+    act(
+        "disks.new-cold",
+        Edit::Add,
+        |ground| ground.add_disk("new-cold", at("IDE", 1, 0)),
+        |_, machine, _| is_filled(machine, "IDE", 1, 0),
+    )
+    .given(Case::ColdPlugBus),
+    act(
+        "disks.goes-hot",
+        Edit::Remove,
+        |ground| vec![ground.detach(at("SATA", 3, 0))],
+        |_, machine, _| !is_filled(machine, "SATA", 3, 0),
+    )
+    .given(Case::HotPluggable),
+    act(
+        "disks.goes-cold",
+        Edit::Remove,
+        |ground| vec![ground.detach(at("SATA", 2, 0))],
+        |_, machine, _| !is_filled(machine, "SATA", 2, 0),
+    )
+    .given(Case::NotHotPluggable),
+    act(
+        "disks.moves-hot.at",
+        Edit::Change,
+        |ground| moves(ground, "moves-hot", 5, 7),
+        |_, machine, _| is_filled(machine, "SATA", 7, 0),
+    )
+    .given(Case::HotPluggable),
+    act(
+        "disks.moves-cold.at",
+        Edit::Change,
+        |ground| moves(ground, "moves-cold", 4, 8),
+        |_, machine, _| is_filled(machine, "SATA", 8, 0),
+    )
+    .given(Case::NotHotPluggable),
+    act("disks.grows.size", Edit::Change, grow, has_grown),
+    act(
+        "disks.changes.ssd",
+        Edit::Change,
+        |ground| option(ground, "ssd"),
+        |_, machine, _| attached(machine, 1).non_rotational,
+    ),
+    act(
+        "disks.changes.discard",
+        Edit::Change,
+        |ground| option(ground, "discard"),
+        |_, machine, _| attached(machine, 1).discard,
+    ),
+    act(
+        "disks.changes.hotPluggable",
+        Edit::Change,
+        |ground| option(ground, "hotPluggable"),
+        |_, machine, _| attached(machine, 1).hot_pluggable,
+    ),
+    act(
+        "dvds.1.medium",
+        Edit::Change,
+        |ground| vec![insert(ground)],
+        |_, machine, _| matches!(attached(machine, 10).medium, AttachedMedium::Image(_)),
+    ),
+    act(
+        "dvds.1.tempEject",
+        Edit::Change,
+        |ground| vec![temp_eject(ground)],
+        |_, machine, _| attached(machine, 10).temp_eject,
+    ),
+    act(
+        "dvds.4",
+        Edit::Add,
+        |ground| vec![ground.drive(at("SATA", 9, 0))],
+        |_, machine, _| is_filled(machine, "SATA", 9, 0),
+    )
+    .given(Case::HotPlugBus),
+    act(
+        "dvds.4",
+        Edit::Add,
+        |ground| vec![ground.drive(at("IDE", 1, 1))],
+        |_, machine, _| is_filled(machine, "IDE", 1, 1),
+    )
+    .given(Case::ColdPlugBus),
+    act(
+        "dvds.2",
+        Edit::Remove,
+        |ground| vec![ground.detach(at("SATA", 11, 0))],
+        |_, machine, _| !is_filled(machine, "SATA", 11, 0),
+    )
+    .given(Case::NotHotPluggable),
+    act(
+        "dvds.4",
+        Edit::Remove,
+        |ground| vec![ground.detach(at("SATA", 12, 0))],
+        |_, machine, _| !is_filled(machine, "SATA", 12, 0),
+    )
+    .given(Case::HotPluggable),
+    act(
+        "dvds.3",
+        Edit::Remove,
+        |ground| vec![ground.detach(at("IDE", 0, 0))],
+        |_, machine, _| !is_filled(machine, "IDE", 0, 0),
+    )
+    .given(Case::ColdPlugBus),
+    act(
+        "sharedFolders.new",
+        Edit::Add,
+        |ground| vec![ground.folder("new", false)],
+        |_, machine, _| read_only(machine, "new") == Some(false),
+    ),
+    act("sharedFolders.changes", Edit::Change, change_folder, |_, machine, _| {
+        read_only(machine, "changes") == Some(true)
+    }),
+    act(
+        "sharedFolders.goes",
+        Edit::Remove,
+        |ground| vec![remove_folder(ground, "goes")],
+        |_, machine, _| read_only(machine, "goes").is_none(),
+    ),
+    act(
+        "extraData.probe/new",
+        Edit::Add,
+        |ground| vec![ground.extra("probe/new", Some("after"))],
+        |_, machine, _| extra(machine, "new") == Some("after"),
+    ),
+    act(
+        "extraData.probe/changes",
+        Edit::Change,
+        |ground| vec![ground.extra("probe/changes", Some("after"))],
+        |_, machine, _| extra(machine, "changes") == Some("after"),
+    ),
+    act(
+        "extraData.probe/goes",
+        Edit::Remove,
+        |ground| vec![ground.extra("probe/goes", None)],
+        |_, machine, _| extra(machine, "goes").is_none(),
+    ),
+    act(
+        "guestProperties./probe/new",
+        Edit::Add,
+        |ground| vec![ground.property("/probe/new", Some("after"))],
+        |_, machine, _| property(machine, "new") == Some("after"),
+    ),
+    act(
+        "guestProperties./probe/changes",
+        Edit::Change,
+        |ground| vec![ground.property("/probe/changes", Some("after"))],
+        |_, machine, _| property(machine, "changes") == Some("after"),
+    ),
+    act(
+        "guestProperties./probe/goes",
+        Edit::Remove,
+        |ground| vec![ground.property("/probe/goes", None)],
+        |_, machine, _| property(machine, "goes").is_none(),
+    ),
+    set("autostart.delay", "", "7"),
+    set("teleporter.enabled", "", "true"),
+    set("teleporter.port", "", "6000"),
+    set("teleporter.address", "", r#""127.0.0.1""#),
+    set("chipset", r#""piix3""#, r#""ich9""#),
+    // These two move the folder.
+    set("groups", "", r#"["/probe"]"#),
+    set("name", "", r#""renamed-$""#),
+];
+
+fn change_rule(ground: &Ground<'_>) -> Vec<Action> {
+    use vboxmcp::plan::Assignment;
+    let path = FieldPath::of(["nics", "1", "nat", "portForwards", "changes"]);
+    vec![ground.setting(vec![Assignment::remove(path.clone()), Assignment::set(path, "45012:80")])]
+}
+
+fn rule_is_changed(_: &Ground<'_>, machine: &Machine, _: &Inventory) -> bool {
+    let nat =
+        machine.settings.nics.as_ref().and_then(|nics| nics.get(&1)?.nat.as_ref()?.port_forwards.as_ref());
+    nat.and_then(|rules| rules.get("changes")).is_some_and(|rule| rule.guest_port == 80)
+}
+
+fn add_controller(ground: &Ground<'_>) -> Action {
+    let controller = Controller {
+        bus: Some(vboxmcp::model::settings::Bus::Sas),
+        r#type: Some(ControllerType::LsiLogicSas),
+        ..Controller::default()
+    };
+    Action::AddController { machine: ground.target(), name: "New".to_owned(), controller }
+}
+
+fn controller(ground: &Ground<'_>, name: &str, controller: Controller) -> Action {
+    Action::ChangeController { machine: ground.target(), name: name.to_owned(), controller }
+}
+
+fn seen(machine: &Machine, name: &str) -> Option<Controller> {
+    machine.settings.controllers.as_ref()?.get(name).cloned()
+}
+
+fn has_controller(machine: &Machine, name: &str) -> bool {
+    seen(machine, name).is_some()
+}
+
+fn is_filled(machine: &Machine, controller: &str, port: u32, device: u32) -> bool {
+    machine.attachment_at(controller, port, device).is_some()
+}
+
+fn attached(machine: &Machine, port: u32) -> &vboxmcp::inventory::Attachment {
+    machine.attachment_at("SATA", port, 0).unwrap()
+}
+
+fn moves(ground: &Ground<'_>, name: &str, from: u32, to: u32) -> Vec<Action> {
+    let attach = ground.attach(at("SATA", to, 0), ground.disk(name), BTreeMap::new());
+    vec![ground.detach(at("SATA", from, 0)), attach]
+}
+
+fn grow(ground: &Ground<'_>) -> Vec<Action> {
+    vec![Action::GrowDisk { medium: Target::Existing(ground.disk("grows")), size: Bytes(8 << 20) }]
+}
+
+fn has_grown(ground: &Ground<'_>, _: &Machine, now: &Inventory) -> bool {
+    now.media[&ground.disk("grows")].size == Some(Bytes(8 << 20))
+}
+
+fn option(ground: &Ground<'_>, name: &str) -> Vec<Action> {
+    vec![ground.attach(at("SATA", 1, 0), ground.disk("changes"), BTreeMap::from([(name.to_owned(), true)]))]
+}
+
+fn insert(ground: &Ground<'_>) -> Action {
+    let mut action = ground.drive(at("SATA", 10, 0));
+    if let Action::Attach { insert, .. } = &mut action {
+        *insert = Insert::File(ground.file("image.iso"));
+    }
+    action
+}
+
+fn temp_eject(ground: &Ground<'_>) -> Action {
+    let mut action = insert(ground);
+    if let Action::Attach { options, .. } = &mut action {
+        options.insert("tempEject".to_owned(), true);
+    }
+    action
+}
+
+fn change_folder(ground: &Ground<'_>) -> Vec<Action> {
+    vec![remove_folder(ground, "changes"), ground.folder("changes", true)]
+}
+
+fn remove_folder(ground: &Ground<'_>, name: &str) -> Action {
+    Action::RemoveSharedFolder { machine: ground.target(), name: name.to_owned() }
+}
+
+fn read_only(machine: &Machine, name: &str) -> Option<bool> {
+    machine.settings.shared_folders.as_ref()?.get(name)?.read_only
+}
+
+fn extra<'m>(machine: &'m Machine, key: &str) -> Option<&'m str> {
+    machine.settings.extra_data.as_ref()?.get(&format!("probe/{key}"))?.as_deref()
+}
+
+fn property<'m>(machine: &'m Machine, key: &str) -> Option<&'m str> {
+    machine.settings.guest_properties.as_ref()?.get(&format!("/probe/{key}"))?.as_deref()
+}
