@@ -10,7 +10,7 @@ use super::ports::Ports;
 use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
 use super::types::{Blocked, Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
-use super::{PlanOptions, canonical, draft, limits, register, remove};
+use super::{PlanOptions, canonical, draft, limits, order, register, remove};
 use crate::diff::{
     ChangeSet, DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree,
 };
@@ -63,7 +63,7 @@ pub fn plan(
         inventory,
         policy,
         objects,
-        draft::number(&drafts),
+        order::along_dependencies(draft::number(&drafts), desired),
         register,
     );
     plan.refusals = refusals;

@@ -1,7 +1,7 @@
 //! The plan: an inert DAG of steps. Pure: no clock, no I/O, no randomness; the same input gives the same bytes.
 //!
 //! `types` is what a plan is; `machine`, `storage`, `power`, `remove` and `adopt` turn differences into steps, `imperative` commands; `draft`
-//! collects them in order; `limits` holds them against the policy; `canonical` makes bytes and hash.
+//! collects them in order, `order` adds that of `dependsOn`; `limits` holds them against the policy; `canonical` makes bytes and hash.
 
 pub mod action;
 mod adopt;
@@ -11,6 +11,7 @@ mod fields;
 mod imperative;
 mod limits;
 mod machine;
+mod order;
 mod ports;
 mod power;
 pub mod reads;

@@ -10,7 +10,7 @@ use super::machine::Removal;
 use super::power::Power;
 use super::register::RegisterPlan;
 use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
-use super::{PlanOptions, canonical, limits};
+use super::{PlanOptions, canonical, limits, order};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine};
 use crate::model::{
@@ -373,7 +373,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
         }
         drafts.push(draft);
     }
-    let steps = draft::number(&drafts);
+    let steps = order::along_dependencies(draft::number(&drafts), desired);
     let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);

@@ -164,6 +164,39 @@ fn a_rule_changes_while_the_guest_runs() {
     assert!(plan.objects[0].danger.is_empty());
 }
 
+#[test]
+fn what_depends_is_stopped_first_and_started_last() {
+    let names = ["app", "db", "web"];
+    let all: Vec<DesiredMachine> = names
+        .iter()
+        .map(|name| {
+            let mut machine = declared(name);
+            machine.settings.memory = Some(Mebibytes(128));
+            machine
+        })
+        .collect();
+    let mut desired = desired(all);
+    let needs = |one: &str| BTreeSet::from([Address::machine(one)]);
+    desired.machines.get_mut(&Address::machine("app")).unwrap().depends_on = needs("db");
+    desired.machines.get_mut(&Address::machine("web")).unwrap().depends_on = needs("app");
+    let live: Vec<Machine> =
+        (1..).zip(names).map(|(number, name)| owned(live(number, name, PowerState::Running))).collect();
+    let plan = plan_of(&desired, &inventory(live), &[Danger::Downtime]);
+    let of = |label: &str| -> Vec<String> {
+        let steps = plan.steps.iter().filter(|step| step.action.label() == label);
+        steps.map(|step| step.address.to_string()).collect()
+    };
+    assert_eq!(of("shut down"), ["vm/web", "vm/app", "vm/db"]);
+    assert_eq!(of("start"), ["vm/db", "vm/app", "vm/web"]);
+    let number = |address: &str, label: &str| {
+        let found = plan.steps.iter().find(|s| s.address.to_string() == address && s.action.label() == label);
+        found.unwrap()
+    };
+    assert!(number("vm/web", "start").needs.contains(&number("vm/app", "start").id));
+    assert!(number("vm/db", "shut down").needs.contains(&number("vm/app", "shut down").id));
+    assert!(plan.steps.iter().all(|step| step.needs.iter().all(|need| need < &step.id)));
+}
+
 /// The design's table of declared and live state: what is planned with everything permitted, row by row.
 #[test]
 fn the_state_table() {
@@ -370,6 +403,11 @@ fn world() -> impl Strategy<Value = (Desired, Inventory)> {
             machine.settings.memory = Some(Mebibytes(memory));
             machine.state = running.map(|on| if on { DesiredState::Running } else { DesiredState::PowerOff });
             machine.lifecycle.protect = protect;
+            // Names below only: no cycles, which the manifests' check finds.
+            machine.depends_on = (0..name)
+                .filter(|one| (memory + u64::from(*one)) % 2 == 0)
+                .map(|one| Address::machine(format!("m{one}")))
+                .collect();
             machine.lifecycle.on_remove = OnRemove::Delete;
             machine.lifecycle.renamed_from = former
                 .map(|name| (None, crate::model::MachineName::new(format!("m{name}"))))
