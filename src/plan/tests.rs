@@ -405,7 +405,7 @@ fn world() -> impl Strategy<Value = (Desired, Inventory)> {
             machine.lifecycle.protect = protect;
             // Names below only: no cycles, which the manifests' check finds.
             machine.depends_on = (0..name)
-                .filter(|one| (memory + u64::from(*one)) % 2 == 0)
+                .filter(|one| (memory + u64::from(*one)).is_multiple_of(2))
                 .map(|one| Address::machine(format!("m{one}")))
                 .collect();
             machine.lifecycle.on_remove = OnRemove::Delete;
