@@ -13,9 +13,9 @@ pub fn along_dependencies(mut steps: Vec<Step>, desired: &Desired) -> Vec<Step> 
     let mut edges: BTreeMap<StepId, BTreeSet<StepId>> = BTreeMap::new();
     for (address, machine) in &desired.machines {
         for dependency in &machine.depends_on {
-            let starts = (power.last_start.get(dependency), power.last_start.get(address));
-            let stops = (power.last_stop.get(address), power.first_stop.get(dependency));
-            for pair in [starts, stops] {
+            let up = (power.last_start.get(dependency), power.last_start.get(address));
+            let down = (power.last_stop.get(address), power.first_stop.get(dependency));
+            for pair in [up, down] {
                 if let (Some(before), Some(after)) = pair {
                     edges.entry(*after).or_default().insert(*before);
                 }
