@@ -129,11 +129,15 @@ pub fn identities(
         .filter_map(|(key, disk)| Some((key.clone(), Identity::Path(file(key, disk, &folder)?))))
         .collect();
     let Some(name) = address.machine_name() else { return known };
-    for (address, entry) in register.into_iter().flat_map(|register| &register.entries) {
-        if let Address::InlineDisk(machine, key) = address
-            && machine == name
-        {
-            known.insert(key.clone(), entry.identity.clone());
+    // Addresses are in order: a machine's disks stand side by side.
+    let first = Address::InlineDisk(name.clone(), String::new());
+    for (address, entry) in register.into_iter().flat_map(|register| register.entries.range(first.clone()..))
+    {
+        match address {
+            Address::InlineDisk(machine, key) if machine == name => {
+                known.insert(key.clone(), entry.identity.clone());
+            }
+            _ => break,
         }
     }
     known

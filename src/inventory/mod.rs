@@ -2,6 +2,7 @@
 //!
 //! No I/O. The host room fills it; diff and plan read it.
 
+mod index;
 mod machine;
 mod medium;
 mod ownership;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use index::Index;
 pub use machine::{Access, AttachedMedium, Attachment, DeviceKind, Machine, Snapshot};
 pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
 pub use ownership::{Mark, MarkState, Ownership};
@@ -40,6 +42,9 @@ pub struct Inventory {
     pub paths: BTreeMap<PathBuf, PathFact>,
     /// What could not be read, other than machines (those are rows with a reason).
     pub problems: Vec<Problem>,
+    /// Where things are.
+    #[serde(skip)]
+    pub index: Index,
 }
 
 /// Facts of the host that plans depend on.
@@ -83,10 +88,18 @@ pub struct Problem {
 }
 
 impl Inventory {
-    /// Machines of a name. VirtualBox allows several.
+    /// Machines of a name, in the order of their UUIDs. VirtualBox allows several.
     pub fn machines_named<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Machine> + use<'a> {
-        let name = name.to_owned();
-        self.machines.values().filter(move |machine| machine.name.as_deref() == Some(name.as_str()))
+        let named = self.index.tables(self).named.get(name).map(Vec::as_slice).unwrap_or_default();
+        debug_assert!(
+            self.machines
+                .values()
+                .filter(|machine| machine.name.as_deref() == Some(name))
+                .map(|machine| &machine.uuid)
+                .eq(named),
+            "the inventory was changed after it was asked"
+        );
+        named.iter().filter_map(|uuid| self.machines.get(uuid))
     }
 
     /// The base of a differencing chain; the medium itself where it has no parent. `None` for an unknown medium or a cycle.
@@ -103,6 +116,23 @@ impl Inventory {
 
     /// The medium registered at a path.
     pub fn medium_at(&self, path: &std::path::Path) -> Option<&Medium> {
-        self.media.values().find(|medium| medium.location == path)
+        let uuid = self.index.tables(self).located.get(path);
+        debug_assert_eq!(
+            uuid,
+            self.media.values().find(|medium| medium.location == path).map(|medium| &medium.uuid),
+            "the inventory was changed after it was asked"
+        );
+        self.media.get(uuid?)
+    }
+
+    /// Whether other media are differences to one.
+    pub fn has_children(&self, medium: Uuid) -> bool {
+        let has = self.index.tables(self).parents.contains(&medium);
+        debug_assert_eq!(
+            has,
+            self.media.values().any(|other| other.parent == Some(medium)),
+            "the inventory was changed after it was asked"
+        );
+        has
     }
 }

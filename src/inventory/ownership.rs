@@ -119,19 +119,33 @@ impl Inventory {
 
     /// The register entry that names a UUID.
     pub fn entry_with_uuid(&self, uuid: Uuid) -> Option<(&StackName, &Address, &Entry)> {
-        self.registers.iter().find_map(|(stack, register)| {
-            register
-                .entries
-                .iter()
-                .find(|(_, entry)| entry.identity == Identity::Uuid(uuid))
-                .map(|(address, entry)| (stack, address, entry))
-        })
+        let found = self.index.tables(self).entries.get(&uuid);
+        debug_assert_eq!(
+            found.is_some(),
+            self.registers.values().any(|register| {
+                register.entries.values().any(|entry| entry.identity == Identity::Uuid(uuid))
+            }),
+            "the inventory was changed after it was asked"
+        );
+        let (stack, address) = found?;
+        let (stack, register) = self.registers.get_key_value(stack)?;
+        let (address, entry) = register.entries.get_key_value(address)?;
+        Some((stack, address, entry))
     }
 
     /// The machine that a stack owns under an address.
     pub fn owned_machine(&self, stack: &StackName, address: &Address) -> Option<&Machine> {
-        self.machines.values().find(|machine| {
-            matches!(self.owner_of(machine), Ownership::Owned { stack: s, address: a } if s == *stack && a == *address)
-        })
+        let owned = self.index.owned(self).get(stack).and_then(|owned| owned.get(address));
+        debug_assert_eq!(
+            owned,
+            self.machines
+                .values()
+                .find(|machine| {
+                    matches!(self.owner_of(machine), Ownership::Owned { stack: s, address: a } if s == *stack && a == *address)
+                })
+                .map(|machine| &machine.uuid),
+            "the inventory was changed after it was asked"
+        );
+        self.machines.get(owned?)
     }
 }

@@ -282,7 +282,7 @@ fn delete_disk(
     let Some(medium) = medium else { return };
     let mut draft = Draft::new(address.clone(), Target::Existing(medium.uuid), policy.allow.clone());
     let missing = draft.missing([Danger::DestroyData]);
-    let has_children = inventory.media.values().any(|other| other.parent == Some(medium.uuid));
+    let has_children = inventory.has_children(medium.uuid);
     let attached = inventory.machines.values().find(|machine| {
         machine.attachments.iter().any(|attachment| match &attachment.medium {
             AttachedMedium::Image(leaf) => disk::chain(*leaf, inventory).contains(&medium.uuid),

@@ -430,7 +430,7 @@ impl<'a> Storage<'a> {
                 return Found::Ours(leaf);
             }
             if inventory.media.contains_key(base) {
-                let has_children = inventory.media.values().any(|medium| medium.parent == Some(*base));
+                let has_children = inventory.has_children(*base);
                 return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
             }
         }
