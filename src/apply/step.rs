@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -87,11 +88,19 @@ fn perform(
             (_, Action::CreateMachine { uuid, .. }) => *uuid,
             _ => None,
         };
-        let after = match host.reread(looked_at, readback::needs_state(&action)) {
-            Ok(after) => after,
-            Err(error) => return refused(&error),
+        let mut looks = if performed.is_ok() { looks(&action) } else { 1 };
+        let missing = loop {
+            let after = match host.reread(looked_at, readback::needs_state(&action)) {
+                Ok(after) => after,
+                Err(error) => return refused(&error),
+            };
+            let missing = readback::missing(&action, made, &after);
+            looks -= 1;
+            if missing.is_none() || looks == 0 {
+                break missing;
+            }
+            std::thread::sleep(LOOK_AGAIN);
         };
-        let missing = readback::missing(&action, made, &after);
         match (performed, missing) {
             (Ok(done), None) => {
                 return ended(StepOutcome::Done { warnings: done.warnings }, made);
@@ -131,6 +140,14 @@ fn perform(
     }
     last.map_or_else(|| failed(Vec::new(), None, false), |error| refused(&error))
 }
+
+/// How often an effect is looked for before it is missing. A running machine's guest properties reach its settings file a moment
+/// after the command has ended (measured); everything else is there at once.
+fn looks(action: &Action) -> u32 {
+    if matches!(action, Action::SetGuestProperty { .. }) { 20 } else { 1 }
+}
+
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Actions whose effect, when it is there already, makes them needless. A new disk is never taken for an old one.
 fn can_be_seen_done(action: &Action) -> bool {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{adopt, apply, command, destroy, doctor, drift, export, get, mcp, plan, runs, validate};
+use super::{adopt, apply, command, destroy, doctor, drift, explain, export, get, mcp, plan, runs, validate};
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
 
@@ -105,6 +105,7 @@ Examples:
 Examples:
   vboxmcp reset web-1 --allow power-cut")]
     Reset(command::Arguments),
+    Explain(explain::Arguments),
     Doctor(doctor::Arguments),
     Runs(runs::Arguments),
     Mcp(mcp::Arguments),

@@ -14,6 +14,7 @@ mod command;
 mod destroy;
 mod doctor;
 mod drift;
+mod explain;
 mod export;
 mod foreign;
 mod get;
@@ -92,6 +93,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Resume(arguments) => command::run(session, PowerCommand::Resume, &arguments),
         Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
+        Verb::Explain(arguments) => explain::run(session, &arguments),
         Verb::Doctor(arguments) => doctor::run(session, &arguments),
         Verb::Runs(arguments) => runs::run(session, &arguments),
         Verb::Mcp(_) => mcp::run(session),

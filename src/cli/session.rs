@@ -39,6 +39,7 @@ impl Session {
             | Verb::Adopt(_)
             | Verb::Export(_)
             | Verb::Get(_)
+            | Verb::Explain(_)
             | Verb::Doctor(_)
             | Verb::Runs(_)
             | Verb::Mcp(_)

@@ -14,6 +14,7 @@ pub mod load;
 pub mod lower;
 pub mod node;
 pub mod paths;
+pub mod reference;
 pub mod report;
 mod resolve;
 pub mod schema;

@@ -71,9 +71,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether the change can be made, and stays.
+    /// Whether the change can be made, and stays. One in memory only does not: the guest's end would undo it.
     pub fn is_yes(&self) -> bool {
-        matches!(self.is, Outcome::Done | Outcome::Memory)
+        self.is == Outcome::Done
     }
 }
 
@@ -161,11 +161,6 @@ pub fn allows(path: &FieldPath, edit: Edit, case: Option<Case>, state: StateClas
     let mut deciding =
         rows.iter().filter(|row| case.is_none() || row.case.is_none() || row.case == case).peekable();
     deciding.peek().is_some() && deciding.all(|row| row.answer(state).is_some_and(Answer::is_yes))
-}
-
-/// Whether a change that is made in that state stays in memory until VirtualBox saves the machine.
-pub fn is_memory_only(path: &FieldPath, edit: Edit, state: StateClass) -> bool {
-    rows(path, edit).iter().filter_map(|row| row.answer(state)).any(|answer| answer.is == Outcome::Memory)
 }
 
 /// What VirtualBox would do, and vboxmcp does not ask for: the reason.

@@ -8,6 +8,7 @@
 pub mod diagnostics;
 pub mod doctor;
 pub mod drift;
+pub mod explain;
 pub mod export;
 pub mod failure;
 pub mod inventory;

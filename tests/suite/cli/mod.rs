@@ -63,6 +63,7 @@ scripts!(
     destroy,
     doctor,
     drift,
+    explain,
     export,
     failures,
     first,
