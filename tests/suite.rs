@@ -8,6 +8,9 @@ mod broken_vboxmanage;
 mod capability;
 #[path = "suite/cli/mod.rs"]
 mod cli;
+#[cfg(unix)]
+#[path = "suite/elsewhere.rs"]
+mod elsewhere;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
 #[path = "suite/mcp/mod.rs"]
@@ -21,5 +24,7 @@ mod runs;
 mod scenario;
 #[path = "suite/scenarios.rs"]
 mod scenarios;
+#[path = "suite/schemas.rs"]
+mod schemas;
 #[path = "suite/structure.rs"]
 mod structure;

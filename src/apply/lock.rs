@@ -17,6 +17,9 @@ pub struct Holder {
     pub pid: u32,
     /// Name of the user.
     pub user: String,
+    /// Name of the machine that it runs on: a VirtualBox home may be on a shared file system. Left out where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// What it does (`apply of stack shop`).
     pub operation: String,
     /// Since when, UTC.
@@ -25,8 +28,19 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} by {} (process {}), since {}", self.operation, self.user, self.pid, self.since)
+        write!(f, "{} by {}", self.operation, self.user)?;
+        // That it is this machine goes without saying.
+        if let Some(host) = self.host.as_ref().filter(|host| host_name().as_ref() != Some(host)) {
+            write!(f, " on {host}")?;
+        }
+        write!(f, " (process {}), since {}", self.pid, self.since)
     }
+}
+
+/// The name of this machine, where the system tells it in a file (Linux).
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Whether somebody holds a lock.
@@ -47,7 +61,7 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
         /// Who, where that could be read.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
     /// The file cannot be used.
     #[error("cannot lock {}", path.display())]
@@ -126,6 +140,7 @@ impl Lock {
         let holder = Holder {
             pid: std::process::id(),
             user: user.to_owned(),
+            host: host_name(),
             operation: operation.to_owned(),
             since: clock::timestamp(),
         };
@@ -148,6 +163,20 @@ impl Drop for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_holder_elsewhere_says_where() {
+        let holder = |host: Option<String>| Holder {
+            pid: 7,
+            user: "ann".to_owned(),
+            host,
+            operation: "apply of plan 8d0f".to_owned(),
+            since: "2026-01-31T12:00:00Z".to_owned(),
+        };
+        let here = "apply of plan 8d0f by ann (process 7), since 2026-01-31T12:00:00Z";
+        assert_eq!(holder(host_name()).to_string(), here);
+        assert_eq!(holder(Some("far-away".to_owned())).to_string(), here.replace("ann", "ann on far-away"));
+    }
 
     #[test]
     fn a_second_holder_is_told_who_the_first_is() {

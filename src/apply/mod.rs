@@ -34,7 +34,7 @@ use crate::model::Address;
 use crate::plan::{Action, Plan, StepId};
 
 /// How a run ended.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// The run's id.
@@ -68,7 +68,7 @@ impl Outcome {
 }
 
 /// A step that failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedStep {
     /// The step.
@@ -88,7 +88,7 @@ pub struct FailedStep {
 }
 
 /// A step that was not tried.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SkippedStep {
     /// The step.

@@ -8,7 +8,7 @@ use super::arguments::{Permissions, Prune};
 use super::run::{self, Approval, Question};
 use super::session::{Session, manifests};
 use crate::config::Overrides;
-use crate::failure::{Exit, Failure, Kind};
+use crate::failure::{Exit, Failure};
 use crate::ops::{self, PlanRequest};
 
 /// Make VirtualBox match the manifests.
@@ -53,10 +53,7 @@ impl Arguments {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     if let Some(path) = &arguments.plan {
-        let path = session.environment.directory.join(path);
-        let bytes = std::fs::read(&path).map_err(|error| {
-            Failure::new(Kind::Usage, format!("cannot read the plan {}: {error}", path.display()))
-        })?;
+        let bytes = super::show::read(session, path)?;
         return run::saved(session, &context, &arguments.approval, &ops::saved::from_bytes(&bytes)?);
     }
     let request = PlanRequest { manifests: manifests(&arguments.paths)? };

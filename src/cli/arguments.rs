@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::{adopt, apply, command, destroy, doctor, drift, explain, export, get, mcp, plan, runs, validate};
+use super::{
+    adopt, apply, command, destroy, doctor, drift, explain, export, get, inventory, mcp, plan, runs, schema, show,
+    validate,
+};
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
 
@@ -55,12 +58,14 @@ pub struct Arguments {
 pub enum Verb {
     Validate(validate::Arguments),
     Plan(plan::Arguments),
+    Show(show::Arguments),
     Apply(apply::Arguments),
     Drift(drift::Arguments),
     Destroy(destroy::Arguments),
     Adopt(adopt::Arguments),
     Export(export::Arguments),
     Get(get::Arguments),
+    Inventory(inventory::Arguments),
     /// Start machines
     ///
     /// A saved machine resumes, a paused one goes on. The machine's manifest may declare another state: then the next apply brings it back there.
@@ -109,14 +114,7 @@ Examples:
     Doctor(doctor::Arguments),
     Runs(runs::Arguments),
     Mcp(mcp::Arguments),
-    /// Print the JSON Schema of the manifests
-    #[command(
-        long_about = "Print the JSON Schema of the manifests, for editors and checks.",
-        after_help = "\
-Examples:
-  vboxmcp schema > vboxmcp.schema.json"
-    )]
-    Schema,
+    Schema(schema::Arguments),
 }
 
 /// What all verbs share.
@@ -138,7 +136,7 @@ pub struct Global {
     /// The configuration file [default: vboxmcp.toml here or above, within the repository or home]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Form of the output: text, json
+    /// Form of the output: text, json; of plans also markdown, commands
     #[arg(short, long, global = true, value_name = "FORM")]
     pub output: Option<Output>,
     /// Show everything: defaults, UUIDs, every member of a group
@@ -171,6 +169,23 @@ impl Global {
             verbose: self.verbose,
             quiet: self.quiet,
             ..Overrides::default()
+        }
+    }
+}
+
+/// A host that was read before.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Recorded {
+    /// Instead of a host, what `vboxmcp inventory` wrote there
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    pub inventory: Option<PathBuf>,
+}
+
+impl Recorded {
+    /// Puts it into what the configuration reads.
+    pub fn add_to(&self, overrides: &mut Overrides) {
+        if let Some(file) = &self.inventory {
+            overrides.host = Some(HostChoice::Recorded(file.clone()));
         }
     }
 }

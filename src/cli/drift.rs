@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::arguments::Recorded;
 use super::session::{Session, manifests};
 use crate::failure::{Exit, Failure};
 use crate::ops::{self, PlanRequest};
@@ -22,6 +23,8 @@ pub struct Arguments {
     /// Files, directories, `-` for standard input
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub recorded: Recorded,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {

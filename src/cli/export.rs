@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::arguments::Recorded;
 use super::session::Session;
 use crate::failure::{Exit, Failure};
 use crate::ops::{self, ExportRequest};
@@ -24,6 +25,8 @@ pub struct Arguments {
     /// All machines
     #[arg(long, group = "what")]
     pub all: bool,
+    #[command(flatten)]
+    pub recorded: Recorded,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -12,10 +12,7 @@ const WORDS: &[(&[&str], &str)] = &[
         &["import", "--import"],
         "`vboxmcp adopt` takes over machines that are there, `vboxmcp export` writes their manifest",
     ),
-    (
-        &["ps", "ls", "list", "status", "state", "show", "inventory"],
-        "`vboxmcp get` lists what VirtualBox has",
-    ),
+    (&["ps", "ls", "list", "status", "state"], "`vboxmcp get` lists what VirtualBox has"),
     (&["fmt", "lint"], "`vboxmcp validate` checks manifests"),
     (&["-auto-approve", "--auto-approve", "-y", "--force", "--assume-yes"], "`--yes` goes on without asking"),
     (
@@ -24,10 +21,7 @@ const WORDS: &[(&[&str], &str)] = &[
     ),
     (&["-f", "--file", "--filename"], "paths need no flag: `vboxmcp plan lab.yaml`"),
     (&["-var"], "`--var NAME=VALUE` sets a variable"),
-    (
-        &["-out", "--out"],
-        "plan files are not supported yet: `apply --plan-hash HASH` applies only the plan that was shown",
-    ),
+    (&["-out", "--out"], "`plan --out FILE` keeps a plan, `show FILE` shows it, `apply --plan FILE` runs it"),
     (&["-json", "--json"], "`-o json` writes JSON"),
     (&["-detailed-exitcode"], "`--detailed-exitcode` has two dashes"),
     (&["-parallelism", "--parallelism"], "vboxmcp knows what VirtualBox can do side by side"),

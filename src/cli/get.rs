@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::arguments::Recorded;
 use super::session::Session;
 use crate::failure::{Exit, Failure};
 use crate::ops;
@@ -24,6 +25,8 @@ pub struct Arguments {
     /// `machines`, `disks`, or a machine: vm/NAME, NAME or UUID
     #[arg(value_name = "WHAT", default_value = "machines")]
     pub what: String,
+    #[command(flatten)]
+    pub recorded: Recorded,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {

@@ -18,12 +18,14 @@ mod explain;
 mod export;
 mod foreign;
 mod get;
+mod inventory;
 mod mcp;
 mod plan;
 mod run;
 mod runs;
 mod schema;
 mod session;
+mod show;
 mod validate;
 
 use std::ffi::OsString;
@@ -80,6 +82,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Validate(arguments) => validate::run(session, &arguments),
         Verb::Plan(arguments) => plan::run(session, &arguments),
+        Verb::Show(arguments) => show::run(session, &arguments),
         Verb::Apply(arguments) => apply::run(session, &arguments),
         Verb::Drift(arguments) => drift::run(session, &arguments),
         Verb::Destroy(arguments) => destroy::run(session, &arguments),
@@ -94,10 +97,11 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
         Verb::Explain(arguments) => explain::run(session, &arguments),
+        Verb::Inventory(arguments) => inventory::run(session, &arguments),
         Verb::Doctor(arguments) => doctor::run(session, &arguments),
         Verb::Runs(arguments) => runs::run(session, &arguments),
         Verb::Mcp(_) => mcp::run(session),
-        Verb::Schema => schema::run(session),
+        Verb::Schema(arguments) => schema::run(session, &arguments),
     }
 }
 

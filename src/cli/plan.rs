@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::arguments::{Permissions, Prune};
+use super::arguments::{Permissions, Prune, Recorded};
 use super::session::{Session, manifests};
-use crate::config::Overrides;
+use crate::config::{Output, Overrides};
 use crate::failure::{Exit, Failure, Kind};
-use crate::ops::{self, PlanRequest};
-use crate::render::plan::{write_plan, write_plan_json, write_refusals};
+use crate::ops::{self, Plan, PlanRequest};
+use crate::render::plan::{write_commands, write_plan, write_plan_json, write_plan_markdown, write_refusals};
 use crate::render::text::printable;
 
 /// Show what apply would do.
@@ -24,7 +24,10 @@ Examples:
   vboxmcp plan --allow downtime,power-cut        with more permitted
   vboxmcp plan --detailed-exitcode               exit code 2 where there is something to do
   vboxmcp plan -o json | jq .hash                the hash that `apply --plan-hash` takes
-  vboxmcp plan --out lab.plan                    keep it; `vboxmcp apply --plan lab.plan` runs it")]
+  vboxmcp plan --out lab.plan                    keep it; `vboxmcp apply --plan lab.plan` runs it
+  vboxmcp plan -o markdown > comment.md          for the review of a pull request
+  vboxmcp plan -o commands                       the VBoxManage lines that would do it
+  vboxmcp plan --inventory host.json             without the host: what `vboxmcp inventory` wrote there")]
 pub struct Arguments {
     /// Files, directories, `-` for standard input
     #[arg(value_name = "PATH")]
@@ -36,6 +39,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
+    pub recorded: Recorded,
+    #[command(flatten)]
     pub permissions: Permissions,
     #[command(flatten)]
     pub prune: Prune,
@@ -44,9 +49,23 @@ pub struct Arguments {
 impl Arguments {
     /// Puts permissions into what the configuration reads.
     pub fn add_to(&self, overrides: &mut Overrides) {
+        self.recorded.add_to(overrides);
         self.permissions.add_to(overrides);
         self.prune.add_to(overrides);
     }
+}
+
+/// Writes a plan in the form that is asked for.
+pub fn print(session: &Session, plan: &Plan) -> Result<(), Failure> {
+    session.print(|out, view| match session.settings.output {
+        Output::Json => write_plan_json(out, plan),
+        Output::Markdown => write_plan_markdown(out, plan),
+        Output::Commands => write_commands(out, plan, &ops::script(plan, ops::shell())),
+        Output::Text => {
+            write_plan(out, plan, view)?;
+            write_refusals(out, plan, view)
+        }
+    })
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -55,13 +74,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let response = ops::plan(&context, &request)?;
     session.findings(&response.findings)?;
     let plan = &response.plan;
-    session.print(|out, view| {
-        if session.is_json() {
-            return write_plan_json(out, plan);
-        }
-        write_plan(out, plan, view)?;
-        write_refusals(out, plan, view)
-    })?;
+    print(session, plan)?;
     if let Some(path) = &arguments.out {
         let path = session.environment.directory.join(path);
         std::fs::write(&path, ops::saved::to_bytes(plan)).map_err(|error| {

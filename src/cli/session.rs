@@ -34,16 +34,18 @@ impl Session {
         match verb {
             Verb::Plan(arguments) => arguments.add_to(&mut overrides),
             Verb::Apply(arguments) => arguments.add_to(&mut overrides),
-            Verb::Drift(_)
-            | Verb::Validate(_)
+            Verb::Drift(arguments) => arguments.recorded.add_to(&mut overrides),
+            Verb::Get(arguments) => arguments.recorded.add_to(&mut overrides),
+            Verb::Export(arguments) => arguments.recorded.add_to(&mut overrides),
+            Verb::Validate(_)
             | Verb::Adopt(_)
-            | Verb::Export(_)
-            | Verb::Get(_)
             | Verb::Explain(_)
+            | Verb::Show(_)
+            | Verb::Inventory(_)
             | Verb::Doctor(_)
             | Verb::Runs(_)
             | Verb::Mcp(_)
-            | Verb::Schema => {}
+            | Verb::Schema(_) => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Start(arguments)
             | Verb::Stop(arguments)
@@ -54,6 +56,11 @@ impl Session {
             | Verb::Reset(arguments) => arguments.permissions.add_to(&mut overrides),
         }
         let settings = Settings::resolve(overrides.clone(), &environment)?;
+        let is_for_plans = matches!(settings.output, Output::Markdown | Output::Commands);
+        if is_for_plans && !matches!(verb, Verb::Plan(_) | Verb::Show(_)) {
+            let text = "`-o markdown` and `-o commands` are forms of plans";
+            return Err(Failure::new(Kind::Usage, text).hint("`vboxmcp plan` and `vboxmcp show` write them"));
+        }
         let columns = environment.var("COLUMNS").and_then(|columns| columns.parse().ok());
         let view = |is_terminal: bool| View {
             styles: Styles::new(settings.color.applies(is_terminal, &environment)),
@@ -75,6 +82,10 @@ impl Session {
                 "simulated VirtualBox ({}): nothing real is read or changed",
                 printable(&place)
             ));
+        }
+        if let HostChoice::Recorded(file) = &self.settings.host {
+            let file = printable(&file.display().to_string());
+            self.status(&format!("the host is what {file} says: nothing real is read"));
         }
         Ok(Context { host, settings: self.settings.clone(), environment: self.environment.clone() })
     }

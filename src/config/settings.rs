@@ -13,6 +13,8 @@ pub enum HostChoice {
     Local,
     /// A simulated VirtualBox, kept in a directory; without one it is gone when the program ends.
     Sim(Option<PathBuf>),
+    /// A host that was read before, in an inventory's file.
+    Recorded(PathBuf),
 }
 
 impl HostChoice {
@@ -20,6 +22,7 @@ impl HostChoice {
     pub(super) fn below(self, base: &Path) -> Self {
         match self {
             Self::Sim(Some(directory)) => Self::Sim(Some(base.join(directory))),
+            Self::Recorded(file) => Self::Recorded(base.join(file)),
             other => other,
         }
     }
@@ -47,6 +50,10 @@ pub enum Output {
     Text,
     /// For programs.
     Json,
+    /// A review comment: plans only.
+    Markdown,
+    /// The `VBoxManage` lines that would do it: plans only.
+    Commands,
 }
 
 impl std::str::FromStr for Output {
@@ -56,7 +63,11 @@ impl std::str::FromStr for Output {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(format!("`{text}` is not an output form: write `text` or `json`")),
+            "markdown" => Ok(Self::Markdown),
+            "commands" => Ok(Self::Commands),
+            _ => Err(format!(
+                "`{text}` is not an output form: write `text` or `json`, for plans also `markdown` or `commands`"
+            )),
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use presence::{Owner, Presence, birth_folder, settings_file};
+pub use presence::{Owner, Presence, birth_folder, presence, settings_file};
 
 use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
@@ -22,7 +22,7 @@ use crate::model::{
 };
 
 /// Why a field is not as declared. The register's last applied value tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DifferenceKind {
     /// The declaration moved, or was never applied.
@@ -34,7 +34,7 @@ pub enum DifferenceKind {
 }
 
 /// One field that is not as declared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldDifference {
     /// The field.
@@ -81,7 +81,7 @@ pub struct Undeclared {
 }
 
 /// Something to know that is no difference.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// What it is about, where that is an object of the stack.
@@ -165,7 +165,7 @@ fn machine_difference(
     desired: &Desired,
     inventory: &Inventory,
 ) -> MachineDifference {
-    let presence = presence::presence(address, machine, desired, inventory);
+    let presence = presence(address, machine, desired, inventory);
     let (Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. }) =
         &presence
     else {

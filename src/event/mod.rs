@@ -6,7 +6,7 @@ use crate::model::{Address, Dangers};
 use crate::plan::StepId;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "type", rename_all_fields = "camelCase")]
 pub enum Event {
     /// The first event of every run.
@@ -84,7 +84,7 @@ impl Event {
 }
 
 /// What a display needs to know of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepLabel {
     /// The step.
@@ -98,7 +98,7 @@ pub struct StepLabel {
 }
 
 /// How a step ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "outcome", rename_all_fields = "camelCase")]
 pub enum StepOutcome {
     /// Done, and read back.

@@ -1,15 +1,16 @@
 //! The seam to a host: [`Inspect`] reads it, [`Operate`] performs one action.
 //!
-//! Two hosts stand behind it: `virtualbox`, the real one, and `sim`, a strict simulated one. The traits block;
+//! Three hosts stand behind it: `virtualbox`, the real one, `sim`, a strict simulated one, and `recorded`, one that was read before. The traits block;
 //! the executor calls them from threads of its own.
 
 pub mod checkup;
 mod error;
+pub mod recorded;
 pub mod sim;
 pub mod virtualbox;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
@@ -38,6 +39,9 @@ pub trait Inspect: Send + Sync {
 
     /// What lies at some paths of the host. Links are followed.
     fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact>;
+
+    /// Everything below a folder of the host, the folder itself included. Links are followed, and not gone through.
+    fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError>;
 
     /// One machine and all media, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.

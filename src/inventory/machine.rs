@@ -10,7 +10,7 @@ use super::MarkState;
 use crate::model::{FieldPath, PortForward, PowerState, Settings};
 
 /// Whether a machine could be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "access")]
 pub enum Access {
     /// From its settings file.
@@ -50,7 +50,7 @@ impl Access {
 }
 
 /// A registered machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     /// Its UUID: the only thing by which VirtualBox is ever addressed.
@@ -105,7 +105,9 @@ impl Machine {
 }
 
 /// What a place on a controller is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
     /// Hard disk.
@@ -118,7 +120,7 @@ pub enum DeviceKind {
 
 /// One device on a controller.
 #[expect(clippy::struct_excessive_bools, reason = "they are VirtualBox's own switches")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
     /// Name of the controller.
@@ -146,7 +148,7 @@ pub struct Attachment {
 }
 
 /// What is in a drive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AttachedMedium {
     /// A registered medium: the leaf of a differencing chain.
@@ -158,7 +160,7 @@ pub enum AttachedMedium {
 }
 
 /// One snapshot and what came after it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Its UUID.

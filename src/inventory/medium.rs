@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::model::Bytes;
 
 /// What a medium is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MediumKind {
     /// Hard disk.
@@ -23,7 +23,7 @@ pub enum MediumKind {
 pub type MediumType = String;
 
 /// Which file names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Registry {
     /// `VirtualBox.xml`
@@ -33,7 +33,7 @@ pub enum Registry {
 }
 
 /// Whether its file is there and is what the registry says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MediumHealth {
     /// Readable.
@@ -45,7 +45,7 @@ pub enum MediumHealth {
 }
 
 /// A registered medium.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Medium {
     /// Its UUID.

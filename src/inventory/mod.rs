@@ -3,6 +3,7 @@
 //! No I/O. The host room fills it; diff and plan read it.
 
 mod index;
+mod document;
 mod machine;
 mod medium;
 mod ownership;
@@ -16,16 +17,17 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use index::Index;
+pub use document::InventoryDocument;
 pub use machine::{Access, AttachedMedium, Attachment, DeviceKind, Machine, Snapshot};
 pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
 pub use ownership::{Mark, MarkState, Ownership};
-pub use read_set::{Moved, Read, ReadSet};
+pub use read_set::{Membership, Moved, Read, ReadSet, Registered};
 pub use register::{Entry, Identity, Register, RegisterError, Shard, Status};
 
 use crate::model::StackName;
 
 /// Everything that was read from one host at one time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
     /// The host itself.
@@ -48,7 +50,7 @@ pub struct Inventory {
 }
 
 /// Facts of the host that plans depend on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostFacts {
     /// `local` or `sim`.
@@ -59,12 +61,16 @@ pub struct HostFacts {
     pub machine_folder: PathBuf,
     /// Home directory of the owner of the VirtualBox home: what `~` means in manifests.
     pub owner_home: PathBuf,
+    /// The folder of the host that manifests are checked out in, where an inventory's file says so: relative paths start
+    /// there instead of the working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
     /// Whether VirtualBox's server was running when the host was read; `None` where that cannot be told.
     pub server_running: Option<bool>,
 }
 
 /// What lies at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PathFact {
     /// Nothing.
@@ -78,7 +84,7 @@ pub enum PathFact {
 }
 
 /// Something that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// What it is (`register of stack shop, shard 2`).
@@ -112,6 +118,36 @@ impl Inventory {
             }
         }
         None
+    }
+
+    /// Differences to a medium.
+    pub fn children_of(&self, medium: Uuid) -> BTreeSet<Uuid> {
+        self.media.values().filter(|other| other.parent == Some(medium)).map(|other| other.uuid).collect()
+    }
+
+    /// Whether a medium is `below` or one that it is, directly or not, a difference to.
+    pub fn is_in_chain(&self, medium: Uuid, below: Uuid) -> bool {
+        let mut current = Some(below);
+        // A cycle ends after as many steps as there are media.
+        for _ in 0..=self.media.len() {
+            match current {
+                Some(uuid) if uuid == medium => return true,
+                Some(uuid) => current = self.media.get(&uuid).and_then(|one| one.parent),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Machines that a medium is attached to, itself or through differences.
+    pub fn machines_using(&self, medium: Uuid) -> BTreeSet<Uuid> {
+        let uses = |machine: &&Machine| {
+            machine.attachments.iter().any(|attachment| match &attachment.medium {
+                AttachedMedium::Image(leaf) => self.is_in_chain(medium, *leaf),
+                AttachedMedium::HostDrive(_) | AttachedMedium::Empty => false,
+            })
+        };
+        self.machines.values().filter(uses).map(|machine| machine.uuid).collect()
     }
 
     /// The medium registered at a path.

@@ -7,7 +7,7 @@ use super::{Entry, Identity, Inventory, Machine, Status};
 use crate::model::{Address, StackName};
 
 /// The mark: extradata `vboxmcp/owner` of a machine, one line of JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mark {
     /// Version of this format.
@@ -41,7 +41,7 @@ impl Mark {
 }
 
 /// What a machine's mark says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MarkState {
     /// There is none.

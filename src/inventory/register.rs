@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::model::{Address, OnRemove, StackName};
 
 /// What an object is known by, once it has been born.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Identity {
     /// A machine, or the base of a disk.
@@ -26,7 +26,7 @@ pub enum Identity {
 }
 
 /// Whether a member's birth is known to be finished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
     /// Written before its create: what is found under it is ours, and is finished.
@@ -36,7 +36,7 @@ pub enum Status {
 }
 
 /// One member of a stack.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entry {
     /// What it is known by.
@@ -81,7 +81,7 @@ impl Entry {
 }
 
 /// The register of one stack.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Register {
     /// Members by address.
@@ -94,7 +94,7 @@ pub struct Register {
     pub broken: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ShardBody {
     v: u32,
@@ -104,7 +104,7 @@ struct ShardBody {
 }
 
 /// One write to global extradata.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Shard {
     /// The extradata key.

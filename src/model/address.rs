@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name of a machine as VirtualBox holds it. Not unique in VirtualBox: machines are addressed by UUID.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct MachineName(String);
 
@@ -29,7 +31,9 @@ impl fmt::Display for MachineName {
 }
 
 /// The name of a stack: letters, digits, `-`, `_` and `.`, because it is part of an extradata key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct StackName(String);
 
@@ -160,6 +164,16 @@ impl FromStr for Address {
             },
             _ => Err(unknown()),
         }
+    }
+}
+
+impl schemars::JsonSchema for Address {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "vm/NAME, disk/NAME, disk/VM.KEY, net/NAME or snapshot/NAME@VM" })
     }
 }
 

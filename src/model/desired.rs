@@ -43,7 +43,7 @@ pub struct Unsupported {
 }
 
 /// Where a declared value was written.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Source {
     /// The manifest as it was named on the command line, or `-`.
     pub file: String,
@@ -129,7 +129,7 @@ words! {
 }
 
 /// What happens to an object that is no longer declared, when `--prune` is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnRemove {
     /// It stays, and is forgotten by `destroy`.
@@ -140,7 +140,7 @@ pub enum OnRemove {
 }
 
 /// One disk of a machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DesiredDisk {
     /// The disk itself.
@@ -163,7 +163,7 @@ pub struct DesiredDisk {
 }
 
 /// What a disk is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DiskSource {
     /// Lives and dies with its machine.
@@ -186,7 +186,9 @@ pub enum DiskSource {
 }
 
 /// A place on a controller: `CONTROLLER:PORT[:DEVICE]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Location {
     /// Name of the controller.
@@ -240,7 +242,7 @@ impl From<Location> for String {
 }
 
 /// One DVD drive; identity is the position among a machine's drives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DesiredDvd {
     /// What is in the drive.
@@ -257,7 +259,7 @@ pub struct DesiredDvd {
 }
 
 /// What is in a drive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum DvdSource {
     /// An image file, absolute.

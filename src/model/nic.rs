@@ -54,7 +54,7 @@ words! {
 }
 
 /// One adapter. As a declaration `None` is "not managed"; read from a machine every field is filled where the mode has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Nic {
     /// What it is attached to.
@@ -99,7 +99,7 @@ pub struct Nic {
 }
 
 /// The NAT engine of one adapter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Nat {
     /// Rules by name.
@@ -145,7 +145,7 @@ impl Nat {
 }
 
 /// Sizes in KiB; 0 is the default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SocketBuffers {
     /// Send buffer of the host's socket.
@@ -163,7 +163,7 @@ pub struct SocketBuffers {
 }
 
 /// The NAT engine's name server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NatDns {
     /// Pass the host's search domain to the guest.
@@ -178,7 +178,7 @@ pub struct NatDns {
 }
 
 /// The NAT engine's TFTP server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NatTftp {
     /// Whether it answers.
@@ -367,6 +367,16 @@ fn address(text: &str) -> Result<String, PortForwardError> {
         return inner.parse::<std::net::Ipv6Addr>().map(|ip| ip.to_string()).map_err(|_| wrong());
     }
     text.parse::<Ipv4Addr>().map(|ip| ip.to_string()).map_err(|_| wrong())
+}
+
+impl schemars::JsonSchema for PortForward {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PortForward".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "[HOSTIP:]HOSTPORT:[GUESTIP:]GUESTPORT[/udp]" })
+    }
 }
 
 impl Serialize for PortForward {

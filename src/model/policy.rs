@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::danger::Dangers;
 
 /// A bound on how much one run may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Limit {
     /// That many objects.
@@ -46,7 +46,7 @@ impl std::str::FromStr for Limit {
 }
 
 /// Bounds on one run. `destroy` is confirmed by the stack's name instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Objects whose data is deleted. Default 1.
@@ -68,7 +68,7 @@ impl Default for Limits {
 }
 
 /// Permissions and bounds: inputs of a plan, and part of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
     /// Dangers that are permitted for every object.

@@ -1,7 +1,7 @@
 //! Manifests to a declaration.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::apply::journal::{Origin, RecordedVariable};
@@ -39,6 +39,7 @@ impl Manifests {
         settings: &Settings,
         environment: &Environment,
         home: Option<PathBuf>,
+        root: Option<&Path>,
         placeholders: bool,
     ) -> Result<Declared, Failure> {
         let paths = if self.paths.is_empty() { settings.manifests.clone() } else { self.paths.clone() };
@@ -57,10 +58,16 @@ impl Manifests {
             variables: variables.collect(),
             stack: settings.stack.clone(),
             home,
-            rebase: None,
+            rebase: root.map(|root| (environment.directory.clone(), root.to_owned())),
             placeholders,
         };
-        let (desired, findings) = manifest::lower(&loaded, &context).map_err(Failure::manifest)?;
+        let (mut desired, findings) = manifest::lower(&loaded, &context).map_err(Failure::manifest)?;
+        for path in &mut desired.paths {
+            if let Some((root, below)) = root.zip(path.strip_prefix(&environment.directory).ok()) {
+                // An empty path would leave a separator at the end.
+                *path = if below.as_os_str().is_empty() { root.to_owned() } else { root.join(below) };
+            }
+        }
         let origin = origin(&paths, settings, environment, &manifest::sensitive_variables(&loaded));
         Ok(Declared { desired, findings, origin })
     }
@@ -68,7 +75,13 @@ impl Manifests {
     /// As [`Self::declare`], and refuses words that this version cannot apply.
     pub fn declare_for(&self, context: &Context, inventory: &Inventory) -> Result<Declared, Failure> {
         let home = Some(inventory.host.owner_home.clone()).filter(|home| !home.as_os_str().is_empty());
-        let declared = self.declare(&context.settings, &context.environment, home, false)?;
+        let declared = self.declare(
+            &context.settings,
+            &context.environment,
+            home,
+            inventory.host.root.as_deref(),
+            false,
+        )?;
         if declared.desired.unsupported.is_empty() {
             return Ok(declared);
         }

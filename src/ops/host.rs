@@ -8,6 +8,7 @@ use super::runs::of_home;
 use super::self_check::Findings;
 use crate::config::{Environment, HostChoice, Settings};
 use crate::failure::Failure;
+use crate::host::recorded::Recorded;
 use crate::host::sim::SimHost;
 use crate::host::{Host, HostError, virtualbox};
 
@@ -17,6 +18,7 @@ pub fn open(settings: &Settings, environment: &Environment) -> Result<Arc<dyn Ho
         HostChoice::Local => Ok(Arc::new(local(settings, environment))),
         HostChoice::Sim(None) => Ok(Arc::new(SimHost::in_memory())),
         HostChoice::Sim(Some(directory)) => Ok(Arc::new(SimHost::open(directory).map_err(Failure::from)?)),
+        HostChoice::Recorded(file) => Ok(Arc::new(Recorded::new(super::inventory::from_file(file)?))),
     }
 }
 

@@ -14,9 +14,11 @@ mod explain;
 mod export;
 mod get;
 mod host;
+mod inventory;
 mod plan;
 pub mod runs;
 pub mod saved;
+mod script;
 mod self_check;
 mod validate;
 
@@ -33,7 +35,9 @@ pub use explain::{Change, Class, Cost, ExplainRequest, Explained, Explanation, e
 pub use export::{ExportRequest, Exported, export};
 pub use get::{AttachmentRow, DiskRow, GetResponse, MachineDetail, MachineRow, SnapshotRow, get};
 pub use host::open;
+pub use inventory::{InventoryRequest, inventory, to_bytes as inventory_bytes};
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
+pub use script::{Line, script, shell};
 pub use validate::{ValidateResponse, validate};
 
 pub use crate::apply::journal::Chain;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::declare::Declared;
 use super::{Context, Manifests};
 use crate::apply::journal::Origin;
-use crate::diff::{self, ChangeSet};
+use crate::config::HostChoice;
+use crate::diff::{self, ChangeSet, Finding};
 use crate::failure::{Failure, Kind};
 use crate::host::Want;
 use crate::inventory::{Inventory, Ownership};
@@ -54,7 +55,18 @@ pub fn replan(context: &Context, declared: Declared, mut inventory: Inventory) -
     probe(context, &declared.desired, &mut inventory);
     let changes = diff::diff(&declared.desired, &inventory);
     let options = PlanOptions { stack_typed: context.settings.stack_typed };
-    let plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
+    let mut plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
+    if is_recorded(context) {
+        let unknown = diff::probes(&declared.desired, &inventory);
+        let unknown = unknown.into_iter().filter(|path| !inventory.paths.contains_key(path));
+        plan.notes.extend(unknown.map(|path| Finding {
+            address: None,
+            text: format!(
+                "the inventory does not say what lies at {}: taken as free (`vboxmcp inventory --folder` lists more)",
+                path.display()
+            ),
+        }));
+    }
     let Declared { desired, findings, origin } = declared;
     PlanResponse { plan, changes, desired, inventory, findings, origin }
 }
@@ -67,6 +79,10 @@ pub fn probe(context: &Context, desired: &Desired, inventory: &mut Inventory) {
     }
 }
 
+fn is_recorded(context: &Context) -> bool {
+    matches!(context.settings.host, HostChoice::Recorded(_))
+}
+
 /// Reads the host.
 pub fn read(context: &Context) -> Result<Inventory, Failure> {
     let inventory =
@@ -77,7 +93,7 @@ pub fn read(context: &Context) -> Result<Inventory, Failure> {
 /// Waits for declared machines that are on their way from one state to another.
 fn settled(context: &Context, mut inventory: Inventory, desired: &Desired) -> Result<Inventory, Failure> {
     let deadline = Instant::now() + SETTLING;
-    while moving(&inventory, desired) && Instant::now() < deadline {
+    while !is_recorded(context) && moving(&inventory, desired) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(500));
         inventory = read(context)?;
     }

@@ -19,10 +19,19 @@ pub fn to_bytes(plan: &Plan) -> Vec<u8> {
     bytes
 }
 
-/// Reads a plan's file and checks that it is whole: its hash must be that of its content.
+/// Reads a plan's file and checks it: what comes back may be run.
 pub fn from_bytes(bytes: &[u8]) -> Result<Plan, Failure> {
-    let wrong =
-        |text: String| Failure::new(Kind::Stale, text).hint("make it again with `vboxmcp plan --out FILE`");
+    let plan = parse(bytes)?;
+    check(&plan)?;
+    Ok(plan)
+}
+
+fn wrong(text: String) -> Failure {
+    Failure::new(Kind::Stale, text).hint("make it again with `vboxmcp plan --out FILE`")
+}
+
+/// Reads a plan's file, whole or not.
+pub fn parse(bytes: &[u8]) -> Result<Plan, Failure> {
     let value: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|error| wrong(format!("this is no plan: {error}")))?;
     match value.get("formatVersion").and_then(serde_json::Value::as_u64) {
@@ -35,8 +44,11 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Plan, Failure> {
         }
         None => return Err(wrong("this is no plan: it has no formatVersion".to_owned())),
     }
-    let plan: Plan =
-        serde_json::from_value(value).map_err(|error| wrong(format!("this is no plan: {error}")))?;
+    serde_json::from_value(value).map_err(|error| wrong(format!("this is no plan: {error}")))
+}
+
+/// Checks that a plan is whole, and this program's: its hash must be that of its content.
+pub fn check(plan: &Plan) -> Result<(), Failure> {
     if plan.sealed_hash() != plan.hash {
         return Err(wrong(
             "the plan was changed after it was made: its hash is not that of its content".to_owned(),
@@ -49,7 +61,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Plan, Failure> {
             env!("CARGO_PKG_VERSION")
         )));
     }
-    Ok(plan)
+    Ok(())
 }
 
 /// Runs a saved plan, if nothing that it was made from has moved.

@@ -25,7 +25,7 @@ pub fn validate(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<ValidateResponse, Failure> {
-    let declared = manifests.declare(settings, environment, environment.home(), true)?;
+    let declared = manifests.declare(settings, environment, environment.home(), None, true)?;
     Ok(ValidateResponse {
         stack: declared.desired.stack.to_string(),
         objects: declared.desired.machines.keys().cloned().collect(),

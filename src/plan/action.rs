@@ -11,7 +11,7 @@ use crate::inventory::{DeviceKind, Mark, Shard};
 use crate::model::{Address, Bytes, Controller, FieldPath, Location, SharedFolder};
 
 /// What an action acts on. VirtualBox is never addressed by name: two machines may share one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Target {
     /// A registered machine or medium.
@@ -21,7 +21,7 @@ pub enum Target {
 }
 
 /// One setting and its new value. `None` removes the member (an adapter, a rule).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Assignment {
     /// `memory`, `nics.1.nat.portForwards.ssh`, ...
@@ -43,7 +43,7 @@ impl Assignment {
 }
 
 /// What is put into a drive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Insert {
     /// A registered disk or image.
@@ -57,7 +57,7 @@ pub enum Insert {
 }
 
 /// One effect. The host performs it whole or says what it knows of the outcome.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "do")]
 pub enum Action {
     /// Register a new machine with nothing but a name. Its own folder is `folder/[group/]NAME`.

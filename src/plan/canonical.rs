@@ -28,8 +28,8 @@ pub fn assemble(
         stack: desired.stack.clone(),
         desired_digest: digest(desired),
         policy: policy.clone(),
+        reads: reads::read_set(verb, desired, inventory, policy, &objects, &steps),
         objects,
-        reads: reads::read_set(desired, inventory, &steps),
         steps,
         register,
         refusals: Vec::new(),
@@ -45,7 +45,8 @@ fn digest(desired: &Desired) -> String {
     for (address, machine) in &desired.machines {
         hasher.update(address.to_string());
         hasher.update(shape::declared(machine, None).to_string());
-        hasher.update(format!("{:?}", machine.lifecycle));
+        let rest = (&machine.location, machine.stop_timeout, &machine.depends_on, &machine.labels);
+        hasher.update(format!("{:?}{rest:?}", machine.lifecycle));
     }
     hex(&hasher.finalize())
 }
@@ -57,13 +58,17 @@ pub fn seal(mut plan: Plan) -> Plan {
 }
 
 impl Plan {
-    /// SHA-256 over the plan's canonical JSON without hash and notes, in hexadecimal.
+    /// SHA-256 over the plan's canonical JSON without hash, notes, and the manifest lines of its fields, in hexadecimal.
     ///
+    /// Where something is written differs between two checkouts of the same manifests; what is written does not.
     /// Canonical: the fields in the order of the type, maps sorted by key, no white space.
     pub fn sealed_hash(&self) -> String {
         let mut content = self.clone();
         content.notes.clear();
         content.hash.clear();
+        for field in content.objects.iter_mut().flat_map(|object| &mut object.fields) {
+            field.difference.source = None;
+        }
         // Strings, numbers, and maps with string keys: serialisation has no way to fail.
         sha256(&serde_json::to_vec(&content).unwrap_or_default())
     }

@@ -9,7 +9,7 @@ use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
 use super::{canonical, limits};
 use crate::diff::{DifferenceKind, FieldDifference};
-use crate::inventory::{Inventory, Machine, Read};
+use crate::inventory::{Inventory, Machine};
 use crate::model::state::StateClass;
 use crate::model::{Address, Danger, Dangers, Desired, DesiredState, Policy};
 
@@ -85,12 +85,7 @@ pub fn command(
                 first.expects.push(expected);
             }
         }
-        reads.push(Read::Owned { address: address.clone(), uuid: Some(machine.uuid) });
-        reads.push(Read::Field {
-            address: address.clone(),
-            path: state_path(),
-            value: machine.state.as_ref().map(|state| Value::from(state.to_string())),
-        });
+        reads.extend(super::reads::of_state(&desired.stack, address, machine, inventory));
         objects.extend(object(command, address, machine, &draft));
         drafts.push(draft);
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::action::{Action, Target};
 use super::draft::Draft;
 use super::fields::{Before, edit, effects, keyed_data, list, settings, shared_folders, undoable};
-use super::ports::Ports;
+use super::ports::{self, Ports};
 use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
 use super::types::{Blocked, Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
@@ -70,6 +70,7 @@ pub fn plan(
     limits::check(&mut plan, desired, inventory);
     plan.notes.append(&mut notes);
     plan.notes.extend(changes.findings.iter().cloned());
+    plan.notes.extend(ports::clashes(changes, desired, inventory));
     plan.notes.extend(changes.machines.iter().filter(|(_, d)| !d.released.is_empty()).map(|(address, d)| {
         let fields: Vec<String> = d.released.iter().map(ToString::to_string).collect();
         crate::diff::Finding {

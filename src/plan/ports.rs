@@ -1,12 +1,15 @@
-//! Host ports of NAT rules: which are taken, and which one `auto` becomes.
+//! Host ports and MAC addresses: which are taken, which port `auto` becomes, and who else on the host has them.
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
+use crate::diff::{ChangeSet, Finding, Presence};
 use crate::inventory::Inventory;
 use crate::model::{Desired, HostPort, PortForward, Settings};
 
 /// Below Linux's ephemeral range (32768 and up), above the ports that people choose by hand most often.
-const FIRST_AUTO: u16 = 20_000;
+pub const FIRST_AUTO: u16 = 20_000;
 
 /// Ports that rules of the host or of the manifests use, whatever their address and protocol.
 #[derive(Clone, Debug, Default)]
@@ -50,4 +53,58 @@ pub fn rules(settings: &Settings) -> impl Iterator<Item = &PortForward> {
         .filter_map(|nic| nic.nat.as_ref())
         .filter_map(|nat| nat.port_forwards.as_ref())
         .flat_map(|rules| rules.values())
+}
+
+/// MAC addresses of a machine's adapters, in upper case.
+pub fn macs(settings: &Settings) -> impl Iterator<Item = String> {
+    let nics = settings.nics.iter().flat_map(|nics| nics.values());
+    nics.filter_map(|nic| nic.mac.as_ref()).map(|mac| mac.to_ascii_uppercase())
+}
+
+/// Host ports and MAC addresses of declared machines that other machines of the host have too.
+///
+/// VirtualBox lets them: of two machines with one port the second one starts without its rule, and nothing says so; two
+/// machines with one address disturb each other on one network (semantics, rule 12). Neither matters while only one
+/// of them runs, so that it is a note and blocks nothing.
+pub fn clashes(changes: &ChangeSet, desired: &Desired, inventory: &Inventory) -> Vec<Finding> {
+    let ours: BTreeSet<Uuid> = changes
+        .machines
+        .values()
+        .filter_map(|difference| match &difference.presence {
+            Presence::Ours { uuid }
+            | Presence::Unfinished { uuid }
+            | Presence::Renamed { uuid, .. }
+            | Presence::Conflict { uuid: Some(uuid), .. }
+            | Presence::Unreadable { uuid, .. }
+            | Presence::External { uuid } => Some(*uuid),
+            Presence::Absent { .. } | Presence::ExternalMissing | Presence::Conflict { uuid: None, .. } => {
+                None
+            }
+        })
+        .collect();
+    let others: Vec<_> =
+        inventory.machines.values().filter(|machine| !ours.contains(&machine.uuid)).collect();
+    let mut found = Vec::new();
+    for (address, machine) in desired.machines.iter().filter(|(_, machine)| !machine.lifecycle.external) {
+        for other in &others {
+            let name = format!("machine {:?} {{{}}}", other.name.as_deref().unwrap_or("?"), other.uuid);
+            let mut say = |text: String| found.push(Finding { address: Some(address.clone()), text });
+            for rule in rules(&machine.settings) {
+                if rules(&other.settings).any(|theirs| rule.collides(theirs)) {
+                    say(format!(
+                        "{address}: host port {} is forwarded by {name} too: whichever starts second has no such forward",
+                        rule.host_port
+                    ));
+                }
+            }
+            for mac in macs(&machine.settings) {
+                if macs(&other.settings).any(|theirs| theirs == mac) {
+                    say(format!(
+                        "{address}: {name} has the MAC address {mac} too: they must not share a network"
+                    ));
+                }
+            }
+        }
+    }
+    found
 }

@@ -13,7 +13,7 @@ use crate::inventory::{AttachedMedium, Entry, Identity, Machine, Register, Statu
 use crate::model::{Address, OnRemove, StackName};
 
 /// One member as it will be registered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     /// What it is known by now; `None` where it is about to be born with a UUID that the executor derives.
@@ -31,7 +31,7 @@ pub struct Member {
 }
 
 /// What becomes of the register.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterPlan {
     /// Members after the run.

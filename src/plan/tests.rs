@@ -1,5 +1,7 @@
 //! The planner on hand-made inventories: what it plans, what it leaves undone, and what it never touches.
 
+mod stale;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

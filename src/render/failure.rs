@@ -34,9 +34,12 @@ pub fn write_failure(out: &mut dyn Write, failure: &Failure, view: &View) -> io:
     Ok(())
 }
 
-#[derive(Serialize)]
+/// Why a run ended: its last line.
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+#[schemars(rename = "ErrorLine")]
+pub(super) struct Document {
+    #[schemars(extend("const" = "error"))]
     r#type: &'static str,
     version: u32,
     kind: &'static str,

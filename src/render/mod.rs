@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod plan;
 pub mod progress;
 pub mod runs;
+pub mod schema;
 pub mod style;
 pub mod table;
 pub mod text;

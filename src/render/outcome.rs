@@ -87,9 +87,12 @@ fn skipped(outcome: &Outcome) -> Vec<(String, String)> {
         .collect()
 }
 
-#[derive(Serialize)]
+/// The last line of a run.
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+#[schemars(rename = "OutcomeLine")]
+pub(super) struct Document<'a> {
+    #[schemars(extend("const" = "outcome"))]
     r#type: &'static str,
     version: u32,
     exit_code: u8,

@@ -34,6 +34,7 @@ mod lab;
 mod mcp;
 mod operate;
 mod os_types;
+mod plans;
 #[path = "../capability/mod.rs"]
 mod probe;
 mod reader;
@@ -67,6 +68,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("mcp", mcp::TESTS),
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
+    ("plans", plans::TESTS),
     ("reader", reader::TESTS),
     ("runs", runs::TESTS),
     ("smoke", smoke::TESTS),

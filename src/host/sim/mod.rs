@@ -141,6 +141,11 @@ impl Inspect for SimHost {
         self.store.look(facts).unwrap_or_default()
     }
 
+    fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.tree.below(folder))
+    }
+
     fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
         self.alive()?;
         self.store.look(|world| world.inventory(Some(machine)))

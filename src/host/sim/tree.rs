@@ -53,6 +53,12 @@ impl Tree {
         self.fact(path) != PathFact::Missing
     }
 
+    /// Everything simulated below a folder, itself included.
+    pub fn below(&self, folder: &Path) -> BTreeMap<PathBuf, PathFact> {
+        let all = self.files.keys().chain(&self.folders).filter(|path| path.starts_with(folder));
+        all.map(|path| (path.clone(), self.fact(path))).collect()
+    }
+
     /// Writes a file, and the folders above it.
     pub fn write(&mut self, path: &Path, content: Content) {
         if let Some(parent) = path.parent() {

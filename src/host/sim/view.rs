@@ -22,6 +22,7 @@ impl World {
                 home: self.home.clone(),
                 machine_folder: self.machine_folder.clone(),
                 owner_home: self.owner_home.clone(),
+                root: None,
                 server_running: Some(self.machines.values().any(SimMachine::is_live)),
             },
             machines: machines.map(|machine| (machine.uuid, Self::view(machine))).collect(),

@@ -9,6 +9,15 @@ struct Argument {
     secret: bool,
 }
 
+/// Whose quoting a script needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    /// `sh` and its kin.
+    Posix,
+    /// `PowerShell` 7.3 or later: earlier ones lose double quotes inside arguments.
+    PowerShell,
+}
+
 /// The arguments of one call of VBoxManage. Displayed as a shell would want them, secrets left out and long ones cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine(Vec<Argument>);
@@ -52,9 +61,17 @@ impl CommandLine {
         self.0.iter().map(|argument| argument.text.as_str())
     }
 
-    /// All of it, quoted for a POSIX shell; secrets are `***`.
-    pub fn to_shell(&self) -> String {
-        self.render(usize::MAX)
+    /// All of it, quoted for a shell; secrets are `***`.
+    pub fn to_script(&self, shell: Shell) -> String {
+        match shell {
+            Shell::Posix => self.render(usize::MAX),
+            Shell::PowerShell => {
+                let shown = self.0.iter().map(|argument| {
+                    if argument.secret { "'***'".to_owned() } else { quoted_for_powershell(&argument.text) }
+                });
+                std::iter::once("VBoxManage".to_owned()).chain(shown).collect::<Vec<_>>().join(" ")
+            }
+        }
     }
 
     fn render(&self, longest: usize) -> String {
@@ -93,14 +110,33 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// An argument in the quotes that `PowerShell` needs, to which typographic quotes are quotes too.
+fn quoted_for_powershell(text: &str) -> String {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return text.to_owned();
+    }
+    let mut quoted = "'".to_owned();
+    for c in text.chars() {
+        if matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}') {
+            quoted.push(c);
+        }
+        quoted.push(c);
+    }
+    quoted.push('\'');
+    quoted
+}
+
 #[cfg(test)]
 mod tests {
-    use super::CommandLine;
+    use super::{CommandLine, Shell};
 
     #[test]
     fn a_shell_reads_back_what_is_shown() {
         let line = CommandLine::of(["modifyvm", "x"]).option("description", "it's -\n\"two\"").arg("");
-        assert_eq!(line.to_shell(), "VBoxManage modifyvm x '--description=it'\\''s -\n\"two\"' ''");
+        let shown = line.to_script(Shell::Posix);
+        assert_eq!(shown, "VBoxManage modifyvm x '--description=it'\\''s -\n\"two\"' ''");
+        let shown = line.to_script(Shell::PowerShell);
+        assert_eq!(shown, "VBoxManage modifyvm x '--description=it''s -\n\"two\"' ''");
     }
 
     #[test]
@@ -108,8 +144,8 @@ mod tests {
         let mut line = CommandLine::of(["setextradata", "global", "k"]).arg("é".repeat(100));
         line.push_secret("hunter2");
         assert_eq!(line.to_string(), format!("VBoxManage setextradata global k {}… ***", "é".repeat(60)));
-        assert!(!line.to_shell().contains("hunter2"));
+        assert!(!line.to_script(Shell::Posix).contains("hunter2"));
         let long = (0..200).fold(line, |line, number| line.option("option", number));
-        assert!(long.to_string().len() < 450 && long.to_shell().len() > 2000);
+        assert!(long.to_string().len() < 450 && long.to_script(Shell::Posix).len() > 2000);
     }
 }

@@ -42,6 +42,28 @@ impl Inspect for VirtualBox {
         paths.iter().map(|path| (path.clone(), fact(path))).collect()
     }
 
+    fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
+        let mut found = BTreeMap::from([(folder.to_owned(), fact(folder))]);
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match folder.read_dir() {
+                Ok(entries) => entries,
+                // It is gone, or never was.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(HostError::Read { path: folder, source }),
+            };
+            for entry in entries {
+                let entry = entry.map_err(|source| HostError::Read { path: folder.clone(), source })?;
+                let path = entry.path();
+                found.insert(path.clone(), fact(&path));
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(path);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
         self.read(&Want { states, ask_server: false }, Some(machine))
     }
@@ -101,6 +123,7 @@ impl VirtualBox {
                     .clone()
                     .unwrap_or_else(|| home.default_machine_folder()),
                 owner_home: home.owner_home.clone(),
+                root: None,
                 server_running: if want.ask_server { Some(true) } else { server },
             },
             nat_networks: global.nat_networks.clone(),

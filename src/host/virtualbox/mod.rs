@@ -19,7 +19,7 @@ pub mod settings;
 mod verify;
 
 pub use argv::{Spellings, command_lines};
-pub use command::CommandLine;
+pub use command::{CommandLine, Shell};
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 

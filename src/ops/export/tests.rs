@@ -27,6 +27,7 @@ fn host() -> Inventory {
             home: "/home/ada/.config/VirtualBox".into(),
             machine_folder: FOLDER.into(),
             owner_home: "/home/ada".into(),
+            root: None,
             server_running: Some(false),
         },
         ..Inventory::default()

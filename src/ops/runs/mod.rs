@@ -194,7 +194,7 @@ fn folder(context: &Context) -> Result<Option<PathBuf>, Failure> {
 /// host that is gone when the program ends has none, and neither has a user without a home.
 pub(super) fn state_folder(context: &Context) -> Result<Option<PathBuf>, Failure> {
     Ok(match &context.settings.host {
-        HostChoice::Sim(None) => None,
+        HostChoice::Sim(None) | HostChoice::Recorded(_) => None,
         HostChoice::Sim(Some(directory)) => Some(directory.join("state")),
         HostChoice::Local => {
             let home = context.host.home_folder()?;

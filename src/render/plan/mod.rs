@@ -1,6 +1,8 @@
 //! A plan as a person reads it, and as a program does.
 
+mod commands;
 mod group;
+mod markdown;
 mod object;
 
 use std::collections::BTreeSet;
@@ -8,10 +10,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+pub use commands::write_commands;
+pub use markdown::write_plan_markdown;
+
 use super::View;
 use super::text::{count, list, printable};
 use crate::model::{Address, Danger, Dangers};
-use crate::plan::{Plan, Verb};
+use crate::plan::{Plan, Summary, Verb};
 
 /// Writes a plan for a person: objects, notes, then the sums, the dangers and the hash. Refusals are [`write_refusals`]'.
 pub fn write_plan(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
@@ -50,9 +55,12 @@ pub fn write_plan_json(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     super::json::write_line(out, plan)
 }
 
-#[derive(Serialize)]
+/// The first line of a run.
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+#[schemars(rename = "PlanLine")]
+pub(in crate::render) struct Document<'a> {
+    #[schemars(extend("const" = "plan"))]
     r#type: &'static str,
     version: u32,
     plan: &'a Plan,
@@ -79,9 +87,8 @@ fn nothing_to_do(plan: &Plan) -> String {
     }
 }
 
-fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
-    let s = &view.styles;
-    let sum = plan.summary();
+/// `2 to add, 1 to change, 0 to remove`
+fn sums(plan: &Plan, sum: &Summary) -> String {
     let mut parts = Vec::new();
     match plan.verb {
         Verb::Apply => {
@@ -101,7 +108,13 @@ fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
     if sum.forget > 0 || plan.verb == Verb::Destroy {
         parts.push(format!("{} to forget", sum.forget));
     }
-    writeln!(out, "{}Plan:{:#} {}.", s.strong, s.strong, parts.join(", "))?;
+    parts.join(", ")
+}
+
+fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
+    let s = &view.styles;
+    let sum = plan.summary();
+    writeln!(out, "{}Plan:{:#} {}.", s.strong, s.strong, sums(plan, &sum))?;
 
     let dangers: Vec<String> = sum
         .danger

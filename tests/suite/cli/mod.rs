@@ -70,6 +70,7 @@ scripts!(
     help,
     json,
     permissions,
+    plans,
     replicas,
     runs,
     usage,

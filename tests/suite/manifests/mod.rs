@@ -4,7 +4,7 @@
 
 mod loading;
 mod lowering;
-mod schema;
+pub mod schema;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use vboxmcp::manifest::{self, Diagnostics, LoadRequest, LowerContext, VariableValue};
 use vboxmcp::model::Desired;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -23,7 +23,7 @@ fn updating() -> bool {
 }
 
 /// Compares with what is committed, or rewrites it.
-fn committed(path: &Path, actual: &str) -> Result<(), String> {
+pub fn committed(path: &Path, actual: &str) -> Result<(), String> {
     if updating() {
         fs::write(path, actual).unwrap();
         return Ok(());

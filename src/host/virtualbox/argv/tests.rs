@@ -32,7 +32,7 @@ fn at() -> Location {
 fn lines(action: &Action) -> Vec<String> {
     let commands = command_lines(action, &Spellings::default()).unwrap();
     let short = |line: &str| line.replace(VM, "VM").replace(DISK, "DISK").replace("VBoxManage ", "");
-    commands.iter().map(|command| short(&command.to_shell())).collect()
+    commands.iter().map(|command| short(&command.to_script(crate::host::virtualbox::Shell::Posix))).collect()
 }
 
 fn assignments(set: &[(&str, Value)]) -> Vec<Assignment> {

@@ -1,0 +1,83 @@
+//! A host that was read before, on another machine: an inventory's file. It can be read and not changed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::checkup::{Comparison, Installation, Sample};
+use super::{Done, HostError, Inspect, Operate, Progress, Want};
+use crate::inventory::{Inventory, InventoryDocument, PathFact};
+use crate::plan::Action;
+
+/// A host as a file says that it was.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    document: InventoryDocument,
+}
+
+impl Recorded {
+    /// The host of a document.
+    pub fn new(document: InventoryDocument) -> Self {
+        Self { document }
+    }
+}
+
+impl Inspect for Recorded {
+    fn home_folder(&self) -> Result<PathBuf, HostError> {
+        Ok(self.document.inventory.host.home.clone())
+    }
+
+    fn inventory(&self, _want: &Want) -> Result<Inventory, HostError> {
+        Ok(self.document.inventory.clone())
+    }
+
+    /// Paths of which the document says nothing are not in the answer.
+    fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
+        let known = paths.iter().filter(|path| self.document.knows(path));
+        let fact = |path: &PathBuf| self.document.inventory.paths.get(path).copied();
+        known.map(|path| (path.clone(), fact(path).unwrap_or(PathFact::Missing))).collect()
+    }
+
+    fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
+        let all = self.document.inventory.paths.iter().filter(|(path, _)| path.starts_with(folder));
+        Ok(all.map(|(path, fact)| (path.clone(), *fact)).collect())
+    }
+
+    fn reread(&self, _machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
+        Ok(self.document.inventory.clone())
+    }
+
+    fn installation(&self) -> Result<Installation, HostError> {
+        Ok(Installation::default())
+    }
+
+    fn version(&self) -> Result<Option<String>, HostError> {
+        Ok(None)
+    }
+
+    /// The settings files are not here.
+    fn layouts(&self) -> Result<Vec<String>, HostError> {
+        Ok(Vec::new())
+    }
+
+    fn compare(&self, _sample: Sample) -> Result<Comparison, HostError> {
+        Ok(Comparison::default())
+    }
+}
+
+impl Operate for Recorded {
+    fn prepare(&self) -> Result<(), HostError> {
+        Err(HostError::Unsupported { what: "changing a host that was read from a file".to_owned() })
+    }
+
+    fn perform(&self, _action: &Action, _progress: Progress<'_>) -> Result<Done, HostError> {
+        self.prepare().map(|()| Done::default())
+    }
+
+    fn width(&self, _action: &Action) -> usize {
+        1
+    }
+
+    fn cancel(&self) {}
+}

@@ -1,0 +1,596 @@
+//! The read-set of a plan: made from what the planner used, compared with what is there later.
+//!
+//! This file collects it, `moved` compares. What is in it decides when a saved plan is refused: everything that, had it been
+//! otherwise, would have made other steps, and nothing else. A property test holds both.
+
+mod moved;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use moved::moved;
+
+use super::action::Action;
+use super::ports;
+use super::types::{Expectation, ObjectPlan, Step, Verb};
+use crate::diff::{self, Presence, disk, machine as shape, tree};
+use crate::inventory::{
+    AttachedMedium, Identity, Inventory, Machine, MarkState, Membership, Ownership, PathFact, Read, ReadSet,
+    Registered,
+};
+use crate::model::state::StateClass;
+use crate::model::{
+    Address, Danger, Desired, DesiredMachine, FieldPath, HostPort, NicMode, Policy, PortForward, PowerState,
+    Settings, StackName,
+};
+
+/// What a plan over `desired` used of `inventory`.
+pub fn read_set(
+    verb: Verb,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    objects: &[ObjectPlan],
+    steps: &[Step],
+) -> ReadSet {
+    let mut reader = Reader { desired, inventory, steps, reads: Vec::new() };
+    let is_bounded =
+        |step: &Step| step.danger.iter().any(|d| matches!(d, Danger::Downtime | Danger::DestroyData));
+    if policy.prune || (verb == Verb::Apply && steps.iter().any(is_bounded)) {
+        reader.stack(policy.prune);
+    }
+    for (address, declared) in &desired.machines {
+        match verb {
+            Verb::Apply => {
+                let is_blocked =
+                    |object: &ObjectPlan| object.address == *address && !object.blocked.is_empty();
+                reader.declared(address, declared, objects.iter().any(is_blocked));
+            }
+            Verb::Destroy => {
+                reader.owned(address);
+                reader.entry(address);
+            }
+            Verb::Adopt => {
+                if let Some(object) = objects.iter().find(|object| object.address == *address) {
+                    reader.owned(address);
+                    reader.named(declared.name.as_str());
+                    reader.reads.extend(object.uuid.map(|machine| Read::Unowned { machine }));
+                }
+            }
+            // Commands to machines say what they read: see `of_state`.
+            Verb::Start
+            | Verb::Stop
+            | Verb::Restart
+            | Verb::Pause
+            | Verb::Resume
+            | Verb::Save
+            | Verb::Reset => {}
+        }
+    }
+    reader.removals(verb, objects);
+    reader.claims();
+    ReadSet { stack: Some(desired.stack.clone()), reads: reader.reads }
+}
+
+struct Reader<'a> {
+    desired: &'a Desired,
+    inventory: &'a Inventory,
+    steps: &'a [Step],
+    reads: Vec<Read>,
+}
+
+impl Reader<'_> {
+    /// Adds a read, once.
+    fn add(&mut self, read: Read) {
+        if !self.reads.contains(&read) {
+            self.reads.push(read);
+        }
+    }
+
+    fn actions(&self, address: &Address) -> impl Iterator<Item = &Action> {
+        self.steps.iter().filter(move |step| step.address == *address).map(|step| &step.action)
+    }
+
+    fn stack(&mut self, prunes: bool) {
+        let read = stack_now(&self.desired.stack, prunes, self.inventory);
+        if let Read::Stack { register: Some(register), .. } = &read {
+            for address in &register.entries {
+                self.member(address);
+            }
+        }
+        self.add(read);
+    }
+
+    /// Protection and removal policy of a member, and whether a disk that is no longer declared can be deleted.
+    fn member(&mut self, address: &Address) {
+        self.entry(address);
+        let is_declared = match address {
+            Address::InlineDisk(name, key) => {
+                let machine = self.desired.machines.get(&Address::Machine(name.clone()));
+                machine
+                    .and_then(|machine| machine.disks.as_ref())
+                    .is_some_and(|disks| disks.contains_key(key))
+            }
+            _ => true,
+        };
+        match entry_now(&self.desired.stack, address, self.inventory).map(|entry| entry.id) {
+            Some(Identity::Uuid(medium)) if !is_declared => self.uses(medium),
+            Some(Identity::Path(path)) if !is_declared => {
+                let uuid = self.inventory.medium_at(&path).map(|medium| medium.uuid);
+                self.add(Read::Medium { path, uuid });
+            }
+            _ => {}
+        }
+    }
+
+    fn owned(&mut self, address: &Address) {
+        let read = owned_now(&self.desired.stack, address, self.inventory);
+        self.add(read);
+    }
+
+    fn entry(&mut self, address: &Address) {
+        let entry = entry_now(&self.desired.stack, address, self.inventory);
+        self.add(Read::Entry { address: address.clone(), entry });
+    }
+
+    fn named(&mut self, name: &str) {
+        self.add(Read::Named { name: name.to_owned(), uuids: named_now(name, self.inventory) });
+    }
+
+    fn path(&mut self, path: PathBuf) {
+        let there = fact(&path, self.inventory);
+        self.add(Read::Path { path, there });
+    }
+
+    fn uses(&mut self, medium: Uuid) {
+        let read = uses_now(medium, self.inventory);
+        self.add(read);
+    }
+
+    fn declared(&mut self, address: &Address, declared: &DesiredMachine, is_blocked: bool) {
+        let (desired, inventory) = (self.desired, self.inventory);
+        self.owned(address);
+        self.named(declared.name.as_str());
+        if declared.lifecycle.external {
+            return;
+        }
+        self.entry(address);
+        let is_ours = inventory.owned_machine(&desired.stack, address).is_some();
+        for (stack, name) in declared.lifecycle.renamed_from.iter().take_while(|_| !is_ours) {
+            let stack = stack.clone().unwrap_or_else(|| desired.stack.clone());
+            let from = Address::Machine(name.clone());
+            let is_there = inventory.owned_machine(&stack, &from).is_some();
+            let read = former_now(address, &stack, &from, inventory);
+            self.add(read);
+            if is_there {
+                break;
+            }
+        }
+        let subject = match diff::presence(address, declared, desired, inventory) {
+            Presence::Ours { uuid } => Some((uuid, &desired.stack, address.clone(), false)),
+            Presence::Unfinished { uuid } => Some((uuid, &desired.stack, address.clone(), true)),
+            Presence::Renamed { uuid, from, .. } => Some((uuid, &desired.stack, from, false)),
+            Presence::Absent { .. } | Presence::Conflict { uuid: None, .. } => None,
+            // Nothing is done to these, whatever their values are.
+            Presence::Conflict { .. }
+            | Presence::External { .. }
+            | Presence::ExternalMissing
+            | Presence::Unreadable { .. } => return,
+        };
+        let live = subject
+            .as_ref()
+            .and_then(|(uuid, .., unfinished)| Some((inventory.machines.get(uuid)?, *unfinished)));
+        let folder = live.map_or_else(|| diff::birth_folder(declared, inventory), |(live, _)| live.folder());
+        let mut used = Used::by(self.actions(address));
+        // What stays undone for now is done when its reason goes.
+        used.anything |= is_blocked;
+        let keys = declared.disks.iter().flat_map(BTreeMap::keys);
+        let inline = |key: &String| Some(Address::InlineDisk(address.machine_name()?.clone(), key.clone()));
+        let is_unknown = |disk: Address| entry_now(&desired.stack, &disk, inventory).is_none();
+        // Disks that only the manifest's path tells are no fields of the live machine yet.
+        used.storage |= is_blocked || keys.filter_map(inline).any(is_unknown);
+        let uses_storage = used.storage;
+        if let Some((machine, unfinished)) = live {
+            self.machine(address, declared, machine, unfinished, used);
+        } else {
+            self.path(diff::settings_file(declared, &folder));
+        }
+        for (key, disk) in declared.disks.iter().flatten() {
+            let Some(name) = address.machine_name() else { continue };
+            let inline = Address::InlineDisk(name.clone(), key.clone());
+            self.entry(&inline);
+            if let Some(file) = disk::file(key, disk, &folder) {
+                let uuid = inventory.medium_at(&file).map(|medium| medium.uuid);
+                self.add(Read::Medium { path: file.clone(), uuid });
+                self.path(file);
+                if uses_storage || live.is_none() {
+                    self.new_disk(&inline, uuid);
+                }
+            }
+        }
+    }
+
+    /// What decides whether a disk that is not attached is made, attached or left alone.
+    fn new_disk(&mut self, address: &Address, at_its_path: Option<Uuid>) {
+        let entry = entry_now(&self.desired.stack, address, self.inventory);
+        let known = match entry.as_ref().map(|entry| &entry.id) {
+            Some(Identity::Uuid(uuid)) => Some(*uuid),
+            _ => None,
+        };
+        let leaf = entry.and_then(|entry| entry.leaf);
+        for medium in known.into_iter().chain(leaf).chain(at_its_path) {
+            self.uses(medium);
+        }
+    }
+
+    fn machine(
+        &mut self,
+        address: &Address,
+        declared: &DesiredMachine,
+        machine: &Machine,
+        unfinished: bool,
+        used: Used,
+    ) {
+        let folder = machine.folder();
+        let wanted = if unfinished {
+            shape::birth(declared, Some(&folder))
+        } else {
+            shape::declared(declared, Some(&folder))
+        };
+        let subject = Subject::of(&self.reads, &self.desired.stack, address, self.inventory);
+        let Some(there) = subject.map(|subject| subject.tree(self.inventory)) else { return };
+        let mut paths: BTreeSet<FieldPath> =
+            tree::leaves(&wanted).into_iter().map(|(path, _)| path).collect();
+        let mut maps = BTreeSet::new();
+        for path in &paths {
+            let mut above = Some(path.clone());
+            while let Some(prefix) = above {
+                if tree::is_authoritative(&prefix) {
+                    maps.insert(prefix.clone());
+                }
+                above = prefix.parent();
+            }
+        }
+        paths.retain(|path| !tree::is_authoritative(path));
+        if used.anything {
+            paths.insert(FieldPath::of(["state"]));
+        }
+        if used.storage {
+            paths.insert(FieldPath::of(["controllers"]));
+        }
+        if used.adapters {
+            paths.insert(FieldPath::of(["osType"]));
+        }
+        paths.extend(used.folders.iter().map(|name| FieldPath::of(["sharedFolders", name])));
+        // A member that goes is compared whole right before its step.
+        let steps = self.steps.iter().filter(|step| step.address == *address);
+        paths.extend(steps.flat_map(|step| &step.expects).filter_map(|expected| match expected {
+            Expectation::Field(path, _) => Some(path.clone()),
+            Expectation::State(_) | Expectation::NameFree(_) => None,
+        }));
+        for path in paths {
+            let value = tree::get(&there, &path).cloned();
+            self.add(Read::Field { address: address.clone(), path, value });
+        }
+        for path in maps {
+            let keys = members(&there, &path);
+            self.add(Read::Members { address: address.clone(), path, keys });
+        }
+        for slot in used.nat {
+            let names = remembered(machine, slot);
+            self.add(Read::Remembered { address: address.clone(), slot, names });
+        }
+        if used.storage {
+            self.attachments(address, machine);
+            for leaf in images(machine) {
+                let media = chain_now(leaf, self.inventory);
+                self.add(Read::Chain { leaf, media });
+            }
+        }
+    }
+
+    fn attachments(&mut self, address: &Address, machine: &Machine) {
+        self.add(Read::Attachments { address: address.clone(), places: places(machine) });
+    }
+
+    /// Machines and disks that are deleted, or would be if nothing were in the way.
+    fn removals(&mut self, verb: Verb, objects: &[ObjectPlan]) {
+        for object in objects {
+            let is_declared = self.desired.machines.contains_key(&object.address);
+            let (Some(uuid), true) =
+                (object.uuid, verb == Verb::Destroy || (verb == Verb::Apply && !is_declared))
+            else {
+                continue;
+            };
+            self.entry(&object.address);
+            let Some(machine) = self.inventory.machines.get(&uuid) else {
+                self.uses(uuid);
+                continue;
+            };
+            for read in of_state(&self.desired.stack, &object.address, machine, self.inventory) {
+                self.add(read);
+            }
+            self.attachments(&object.address, machine);
+            self.add(Read::Snapshots { address: object.address.clone(), uuids: snapshots(machine) });
+            let register = self.inventory.registers.get(&self.desired.stack);
+            for disk in register.into_iter().flat_map(|register| register.entries.keys()) {
+                if matches!(disk, Address::InlineDisk(of, _) if Some(of) == object.address.machine_name()) {
+                    self.entry(disk);
+                }
+            }
+            for medium in images(machine).into_iter().flat_map(|leaf| disk::chain(leaf, self.inventory)) {
+                self.uses(medium);
+            }
+        }
+    }
+
+    /// Host ports and MAC addresses that the plan's machines will use, and that VirtualBox lets others take (semantics, rule 12).
+    fn claims(&mut self) {
+        let mut fixed = BTreeSet::new();
+        let mut macs = BTreeSet::new();
+        for (address, machine) in &self.desired.machines {
+            if !Used::by(self.actions(address)).anything {
+                continue;
+            }
+            fixed.extend(ports::rules(&machine.settings).filter_map(|rule| port(rule.host_port)));
+            macs.extend(ports::macs(&machine.settings));
+        }
+        let assigned =
+            self.steps.iter().flat_map(|step| assigned_ports(&step.action)).collect::<BTreeSet<_>>();
+        // What was passed over on the way to the first free one counts as well.
+        let chosen = assigned.difference(&fixed).max().copied();
+        let passed = chosen.into_iter().flat_map(|port| ports::FIRST_AUTO..=port);
+        for port in fixed.iter().copied().chain(passed) {
+            self.add(Read::HostPort { port, machines: holders_of_port(port, self.inventory) });
+        }
+        for mac in macs {
+            let machines = holders_of_mac(&mac, self.inventory);
+            self.add(Read::Mac { mac, machines });
+        }
+    }
+}
+
+/// What the steps of one machine depend on beyond the fields that they are for.
+#[derive(Default)]
+struct Used {
+    /// There is a step that depends on the state.
+    anything: bool,
+    /// Places of disks and drives.
+    storage: bool,
+    /// A new adapter gets the type that its operating system recommends.
+    adapters: bool,
+    /// Adapters that become NAT.
+    nat: BTreeSet<u32>,
+    /// Shared folders that go and come.
+    folders: BTreeSet<String>,
+}
+
+impl Used {
+    fn by<'a>(actions: impl Iterator<Item = &'a Action>) -> Self {
+        let mut used = Self::default();
+        for action in actions {
+            used.anything |= !matches!(action, Action::WriteMark { .. });
+            match action {
+                Action::AddController { .. }
+                | Action::ChangeController { .. }
+                | Action::RemoveController { .. }
+                | Action::CreateDisk { .. }
+                | Action::GrowDisk { .. }
+                | Action::Attach { .. }
+                | Action::Detach { .. } => used.storage = true,
+                Action::AddSharedFolder { name, .. } | Action::RemoveSharedFolder { name, .. } => {
+                    used.folders.insert(name.clone());
+                }
+                Action::ModifyMachine { set, .. } | Action::ModifyLive { set, .. } => {
+                    for assignment in set {
+                        match assignment.path.parts().as_slice() {
+                            ["nics", _, "type"] => used.adapters = true,
+                            ["nics", slot, "mode"] => {
+                                let mode = assignment.value.as_ref().and_then(Value::as_str);
+                                let is_nat = mode == Some(NicMode::Nat.as_str());
+                                used.nat.extend(slot.parse::<u32>().ok().filter(|_| is_nat));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        used
+    }
+}
+
+/// A machine that reads speak of by its address.
+struct Subject<'a> {
+    machine: &'a Machine,
+    /// Stack and address under which the register knows it.
+    stack: StackName,
+    known_as: Address,
+}
+
+impl<'a> Subject<'a> {
+    /// The machine that was `address` when `reads` were made, if it still is there.
+    fn of(reads: &[Read], stack: &StackName, address: &Address, inventory: &'a Inventory) -> Option<Self> {
+        reads.iter().find_map(|read| match read {
+            Read::Owned { address: own, machine: Some(uuid), .. } if own == address => {
+                let machine = inventory.machines.get(uuid)?;
+                Some(Self { machine, stack: stack.clone(), known_as: address.clone() })
+            }
+            Read::Former { address: new, stack, from, machine: Some(uuid), .. } if new == address => {
+                let machine = inventory.machines.get(uuid)?;
+                Some(Self { machine, stack: stack.clone(), known_as: from.clone() })
+            }
+            _ => None,
+        })
+    }
+
+    fn tree(&self, inventory: &Inventory) -> Value {
+        shape::live(self.machine, &self.known_as, &self.stack, None, inventory)
+    }
+}
+
+fn stack_now(stack: &StackName, prunes: bool, inventory: &Inventory) -> Read {
+    let owned = inventory.machines.values().filter_map(|machine| match inventory.owner_of(machine) {
+        Ownership::Owned { stack: of, address } if of == *stack => Some((machine.uuid, address)),
+        _ => None,
+    });
+    let membership = || {
+        let register = inventory.registers.get(stack);
+        register.map_or_else(Membership::default, |register| Membership {
+            entries: register.entries.keys().cloned().collect(),
+            paths: register.paths.clone(),
+        })
+    };
+    Read::Stack { machines: owned.collect(), register: prunes.then(membership) }
+}
+
+/// Whether a machine's settings and state are known.
+fn is_readable(machine: &Machine) -> bool {
+    let class = machine.state.as_ref().map(PowerState::class);
+    machine.access.is_readable() && class.is_some_and(|class| class != StateClass::Moving)
+}
+
+fn former_now(address: &Address, stack: &StackName, from: &Address, inventory: &Inventory) -> Read {
+    let machine = inventory.owned_machine(stack, from);
+    Read::Former {
+        address: address.clone(),
+        stack: stack.clone(),
+        from: from.clone(),
+        machine: machine.map(|machine| machine.uuid),
+        readable: machine.is_some_and(is_readable),
+        folder: machine.map(Machine::folder),
+    }
+}
+
+fn owned_now(stack: &StackName, address: &Address, inventory: &Inventory) -> Read {
+    let machine = inventory.owned_machine(stack, address);
+    Read::Owned {
+        address: address.clone(),
+        machine: machine.map(|machine| machine.uuid),
+        marked: machine.is_some_and(|machine| matches!(machine.mark, MarkState::Valid(_))),
+        readable: machine.is_some_and(is_readable),
+        folder: machine.map(Machine::folder),
+    }
+}
+
+fn entry_now(stack: &StackName, address: &Address, inventory: &Inventory) -> Option<Registered> {
+    inventory.registers.get(stack)?.entries.get(address).map(Registered::from)
+}
+
+fn named_now(name: &str, inventory: &Inventory) -> BTreeSet<Uuid> {
+    inventory.machines_named(name).map(|machine| machine.uuid).collect()
+}
+
+fn uses_now(medium: Uuid, inventory: &Inventory) -> Read {
+    Read::Uses {
+        medium,
+        there: inventory.media.contains_key(&medium),
+        children: inventory.children_of(medium),
+        machines: inventory.machines_using(medium),
+    }
+}
+
+/// What lies at a path; whether a directory is empty makes no difference.
+fn fact(path: &std::path::Path, inventory: &Inventory) -> PathFact {
+    match inventory.paths.get(path) {
+        None => PathFact::Missing,
+        Some(PathFact::EmptyDirectory) => PathFact::Directory,
+        Some(fact) => *fact,
+    }
+}
+
+fn places(machine: &Machine) -> BTreeMap<String, String> {
+    let place = |attachment: &crate::inventory::Attachment| {
+        let medium = match &attachment.medium {
+            AttachedMedium::Image(uuid) => format!("{{{uuid}}}"),
+            AttachedMedium::HostDrive(drive) => format!("host:{drive}"),
+            AttachedMedium::Empty => "empty".to_owned(),
+        };
+        (disk::place(attachment).to_string(), medium)
+    };
+    machine.attachments.iter().map(place).collect()
+}
+
+fn images(machine: &Machine) -> Vec<Uuid> {
+    let disks = machine.attachments.iter().filter(|a| a.kind == crate::inventory::DeviceKind::Disk);
+    disks
+        .filter_map(|attachment| match attachment.medium {
+            AttachedMedium::Image(uuid) => Some(uuid),
+            AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+        })
+        .collect()
+}
+
+fn chain_now(leaf: Uuid, inventory: &Inventory) -> Vec<(Uuid, Option<u64>)> {
+    let size = |uuid: &Uuid| inventory.media.get(uuid).and_then(|medium| medium.size).map(|size| size.0);
+    disk::chain(leaf, inventory).into_iter().map(|uuid| (uuid, size(&uuid))).collect()
+}
+
+fn snapshots(machine: &Machine) -> Vec<Uuid> {
+    let root = machine.snapshots.as_ref();
+    root.map(|root| root.leaves_first().into_iter().map(|snapshot| snapshot.uuid).collect())
+        .unwrap_or_default()
+}
+
+fn remembered(machine: &Machine, slot: u32) -> BTreeSet<String> {
+    machine.remembered.get(&slot).map(|rules| rules.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn members(tree: &Value, path: &FieldPath) -> BTreeSet<String> {
+    let map = tree::get(tree, path).and_then(Value::as_object);
+    map.map(|map| map.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn port(port: HostPort) -> Option<u16> {
+    match port {
+        HostPort::Fixed(port) => Some(port),
+        HostPort::Auto => None,
+    }
+}
+
+/// Host ports that a step sets.
+fn assigned_ports(action: &Action) -> Vec<u16> {
+    let (Action::ModifyMachine { set, .. } | Action::ModifyLive { set, .. }) = action else {
+        return Vec::new();
+    };
+    let rules = set.iter().filter_map(|assignment| match assignment.path.parts().as_slice() {
+        ["nics", _, "nat", "portForwards", _] => {
+            assignment.value.as_ref()?.as_str()?.parse::<PortForward>().ok()
+        }
+        _ => None,
+    });
+    rules.filter_map(|rule| port(rule.host_port)).collect()
+}
+
+fn holders(inventory: &Inventory, holds: impl Fn(&Settings) -> bool) -> BTreeSet<Uuid> {
+    let holders = inventory.machines.values().filter(|machine| holds(&machine.settings));
+    holders.map(|machine| machine.uuid).collect()
+}
+
+fn holders_of_port(wanted: u16, inventory: &Inventory) -> BTreeSet<Uuid> {
+    holders(inventory, |settings| ports::rules(settings).any(|rule| port(rule.host_port) == Some(wanted)))
+}
+
+fn holders_of_mac(wanted: &str, inventory: &Inventory) -> BTreeSet<Uuid> {
+    holders(inventory, |settings| ports::macs(settings).any(|mac| mac == wanted))
+}
+
+/// Whose a machine is, and its power state.
+pub fn of_state(stack: &StackName, address: &Address, machine: &Machine, inventory: &Inventory) -> [Read; 2] {
+    let value = machine.state.as_ref().map(|state| Value::from(state.as_str()));
+    let state = Read::Field { address: address.clone(), path: FieldPath::of(["state"]), value };
+    [owned_now(stack, address, inventory), state]
+}
+
+/// The paths whose facts [`moved`] needs.
+pub fn probes(reads: &ReadSet) -> Vec<PathBuf> {
+    let paths = reads.reads.iter().filter_map(|read| match read {
+        Read::Path { path, .. } => Some(path.clone()),
+        _ => None,
+    });
+    paths.collect()
+}
