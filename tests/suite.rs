@@ -11,6 +11,9 @@ mod cli;
 #[cfg(unix)]
 #[path = "suite/elsewhere.rs"]
 mod elsewhere;
+mod faults;
+#[path = "suite/faults.rs"]
+mod faults_suite;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
 #[path = "suite/mcp/mod.rs"]

@@ -11,7 +11,7 @@ use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
 use crate::model::{Address, StackName};
-use crate::plan::{Member, Plan};
+use crate::plan::{Action, Member, Plan};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
 pub fn before(
@@ -132,6 +132,13 @@ fn registered(plan: &Plan, inventory: &Inventory) -> Register {
 /// Drops members that the run removed or found gone, and the former addresses of renamed ones. A member that is still there stays.
 fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
     let ours = |address: &Address| inventory.owned_machine(&plan.stack, address).is_some();
+    let deletes = |machine: &Address, disk: &Address| {
+        plan.steps.iter().any(|step| match step.action {
+            Action::Unregister { delete, .. } => delete && step.address == *machine,
+            Action::DeleteDisk { .. } => step.address == *disk,
+            _ => false,
+        })
+    };
     for address in &plan.register.forget {
         let gone = match address {
             Address::Machine(_) => {
@@ -148,7 +155,9 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
             Address::InlineDisk(name, _) => {
                 let with_machine = plan.register.forget.contains(&Address::Machine(name.clone()));
                 let there = register.entries.get(address).is_some_and(|entry| has_medium(entry, inventory));
-                !there || (with_machine && !ours(&Address::Machine(name.clone())))
+                let machine = Address::Machine(name.clone());
+                // A disk that should have been deleted and is there is still ours: nobody else knows of it.
+                !there || (with_machine && !ours(&machine) && !deletes(&machine, address))
             }
             Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => true,
         };

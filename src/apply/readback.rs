@@ -4,7 +4,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::diff::{equal, machine as shape, tree};
-use crate::inventory::{AttachedMedium, Inventory, Machine, MarkState, Register, Shard};
+use crate::inventory::{
+    AttachedMedium, Inventory, Machine, MarkState, MediumKind, Register, Registry, Shard,
+};
 use crate::model::state::StateClass;
 use crate::model::{FieldPath, Location, PowerState};
 use crate::plan::{Action, Assignment, Insert, Target};
@@ -136,6 +138,22 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
         }),
         Action::Unregister { .. } => machine.map(|_| "the machine is still registered".to_owned()),
     }
+}
+
+/// What is left of a machine that was deleted with its disks: VirtualBox unregisters it first, and may stop in the middle of its
+/// disks (measured). A disk that another machine has attached is in that machine's registry, and stays by right.
+pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Option<String> {
+    let Action::Unregister { machine: Target::Existing(uuid), delete: true } = action else { return None };
+    let machine = before.machines.get(uuid)?;
+    let snapshots = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
+    let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
+        AttachedMedium::Image(medium) => Some(medium),
+        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+    });
+    let left = attached.chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()));
+    left.filter_map(|medium| after.media.get(&medium))
+        .find(|medium| medium.kind == MediumKind::Disk && medium.registry == Registry::Global)
+        .map(|medium| format!("the machine is gone, and its disk {} is still registered", medium.location.display()))
 }
 
 fn state(machine: &Machine, wanted: StateClass) -> Option<String> {

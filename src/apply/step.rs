@@ -94,7 +94,8 @@ fn perform(
                 Ok(after) => after,
                 Err(error) => return refused(&error),
             };
-            let missing = readback::missing(&action, made, &after);
+            let missing = readback::missing(&action, made, &after)
+                .or_else(|| readback::left_behind(&action, &before, &after));
             looks -= 1;
             if missing.is_none() || looks == 0 {
                 break missing;

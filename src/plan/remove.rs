@@ -12,7 +12,7 @@ use super::register::RegisterPlan;
 use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
 use super::{PlanOptions, canonical, limits, order};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk};
-use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine};
+use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium};
 use crate::model::{
     Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, OnRemove, Policy, PowerState,
 };
@@ -267,6 +267,14 @@ fn children_elsewhere(leaf: Uuid, machine: &Machine, inventory: &Inventory) -> V
         .collect()
 }
 
+fn medium_of<'a>(entry: &Entry, inventory: &'a Inventory) -> Option<&'a Medium> {
+    match &entry.identity {
+        Identity::Uuid(uuid) => inventory.media.get(uuid),
+        Identity::Path(path) => inventory.medium_at(path),
+        Identity::Network(_) => None,
+    }
+}
+
 fn delete_disk(
     address: &Address,
     entry: &Entry,
@@ -274,12 +282,7 @@ fn delete_disk(
     policy: &Policy,
     into: &mut Removal<'_>,
 ) {
-    let medium = match &entry.identity {
-        Identity::Uuid(uuid) => inventory.media.get(uuid),
-        Identity::Path(path) => inventory.medium_at(path),
-        Identity::Network(_) => None,
-    };
-    let Some(medium) = medium else { return };
+    let Some(medium) = medium_of(entry, inventory) else { return };
     let mut draft = Draft::new(address.clone(), Target::Existing(medium.uuid), policy.allow.clone());
     let missing = draft.missing([Danger::DestroyData]);
     let has_children = inventory.has_children(medium.uuid);
@@ -326,19 +329,42 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     let mut drafts = Vec::new();
     let mut register = RegisterPlan::default();
     let mut refusals = Vec::new();
+    let mut notes = Vec::new();
     let empty = std::collections::BTreeMap::new();
     let entries = inventory.registers.get(&desired.stack).map_or(&empty, |register| &register.entries);
     let mut machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
     machines.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
     for (address, declared) in machines {
         let entry = entries.get(address);
+        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
         let Some(machine) = inventory.owned_machine(&desired.stack, address) else {
-            if entry.is_some() {
-                forget_with_disks(&mut register, address, inventory, desired);
+            if !delete {
+                if entry.is_some() {
+                    forget_with_disks(&mut register, address, inventory, desired);
+                }
+                continue;
+            }
+            register.forget.extend(entry.map(|_| address.clone()));
+            // A machine whose deletion was cut short has left disks.
+            let disks = entries.iter().filter(|(member, _)| {
+                matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
+            });
+            for (member, disk) in disks.filter(|(_, disk)| !disk.protect) {
+                if medium_of(disk, inventory).is_none() {
+                    register.forget.insert(member.clone());
+                    continue;
+                }
+                let mut into = Removal {
+                    objects: &mut objects,
+                    drafts: &mut drafts,
+                    register: &mut register,
+                    refusals: &mut refusals,
+                    notes: &mut notes,
+                };
+                delete_disk(member, disk, inventory, policy, &mut into);
             }
             continue;
         };
-        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
         let allow = policy.allow.union(&declared.lifecycle.allow).copied().collect();
         let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), allow);
         if !machine.access.is_readable() {
@@ -376,6 +402,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     let steps = order::along_dependencies(draft::number(&drafts), desired);
     let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
     plan.refusals = refusals;
+    plan.notes.extend(notes);
     limits::check(&mut plan, desired, inventory);
     canonical::seal(plan)
 }

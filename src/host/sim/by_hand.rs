@@ -243,7 +243,8 @@ impl World {
             .ok_or_else(|| unsupported(format!("{name}, which is no snapshot: acting on it by hand")))
     }
 
-    fn by_hand(&mut self, hand: &ByHand) -> Result<(), No> {
+    /// Does it; half of several operations may be done where a later one is refused.
+    pub(super) fn by_hand(&mut self, hand: &ByHand) -> Result<(), No> {
         match hand {
             ByHand::Create { name, os_type, groups } => {
                 let folder = self.machine_folder.clone();

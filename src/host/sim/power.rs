@@ -42,7 +42,8 @@ impl World {
         Ok(())
     }
 
-    fn must_be_live(&self, uuid: Uuid) -> Result<(), No> {
+    /// For what needs a process of VirtualBox.
+    pub fn must_be_live(&self, uuid: Uuid) -> Result<(), No> {
         if self.machine(uuid)?.is_live() { Ok(()) } else { Err(no(&refusal::NOT_RUNNING, &[&uuid])) }
     }
 

@@ -152,6 +152,8 @@ unrecorded! {
     NO_SERVER = 1, None, ["Failed to create the VirtualBox object!", "Code NS_ERROR_FAILURE (0x80004005) - Operation failed (extended info not available)"];
     ABORTED = 1, None, ["Code NS_ERROR_ABORT (0x80004004) - Operation aborted (extended info not available)"];
     ATTACHED_HERE = 1, Some(IN_USE), ["Medium '{}' is already attached to port {}, device {} of controller '{}' of this virtual machine"];
+    PEER_CRASHED = -5, None, ["Peer process crashed"];
+    DISK_FULL = 1, Some(FILE_ERROR), ["Could not save the settings file '{}' (VERR_DISK_FULL)"];
     TELEPORTER = 1, Some(VM_STATE), ["The machine is not powered off (state is {})"];
 }
 
