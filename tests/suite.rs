@@ -11,6 +11,7 @@ mod cli;
 #[cfg(unix)]
 #[path = "suite/elsewhere.rs"]
 mod elsewhere;
+#[allow(dead_code, reason = "the report on faults uses the rest")]
 mod faults;
 #[path = "suite/faults.rs"]
 mod faults_suite;

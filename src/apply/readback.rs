@@ -153,7 +153,9 @@ pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Op
     let left = attached.chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()));
     left.filter_map(|medium| after.media.get(&medium))
         .find(|medium| medium.kind == MediumKind::Disk && medium.registry == Registry::Global)
-        .map(|medium| format!("the machine is gone, and its disk {} is still registered", medium.location.display()))
+        .map(|medium| {
+            format!("the machine is gone, and its disk {} is still registered", medium.location.display())
+        })
 }
 
 fn state(machine: &Machine, wanted: StateClass) -> Option<String> {

@@ -11,6 +11,7 @@
 #[path = "../faults/mod.rs"]
 mod faults;
 /// What of the scenarios is needed here.
+#[allow(dead_code, reason = "the scenarios use the rest")]
 #[path = "../scenario"]
 mod scenario {
     pub mod image;

@@ -13,7 +13,8 @@ use vboxmcp::host::sim::SimHost;
 use vboxmcp::model::{Danger, Limit};
 use vboxmcp::ops::runs;
 use vboxmcp::ops::{
-    self, AdoptRequest, Consent, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest, PlanResponse,
+    self, AdoptRequest, Consent, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest,
+    PlanResponse,
 };
 use vboxmcp::plan::Plan;
 
@@ -121,7 +122,14 @@ impl Bench {
     }
 
     /// One run: a plan, and its apply where there is something to do.
-    pub fn run(&self, host: &Arc<SimHost>, text: &str, ask: &Ask, press: Press, journal: bool) -> Result<Ran, Failure> {
+    pub fn run(
+        &self,
+        host: &Arc<SimHost>,
+        text: &str,
+        ask: &Ask,
+        press: Press,
+        journal: bool,
+    ) -> Result<Ran, Failure> {
         let context = self.context(host, matches!(ask, Ask::Apply { prune: true }), journal);
         self.run_in(&context, host, press, &|| self.plan(&context, text, ask))
     }
@@ -175,8 +183,12 @@ impl Bench {
     pub fn left(&self, host: &Arc<SimHost>, text: &str, ask: &Ask) -> Vec<String> {
         let context = self.context(host, matches!(ask, Ask::Apply { prune: true }), false);
         let Ok(response) = self.plan(&context, text, ask) else { return Vec::new() };
-        let mut left: Vec<String> =
-            response.plan.steps.iter().map(|step| format!("{} {:?} {:?}", step.address, step.action, step.cause)).collect();
+        let mut left: Vec<String> = response
+            .plan
+            .steps
+            .iter()
+            .map(|step| format!("{} {:?} {:?}", step.address, step.action, step.cause))
+            .collect();
         if ops::has_pending_writes(&response).unwrap_or_default() {
             left.push(format!("register {:?} {:?}", response.plan.register, response.inventory.registers));
         }
@@ -187,7 +199,8 @@ impl Bench {
     pub fn converge(&self, host: &Arc<SimHost>, text: &str, ask: &Ask, most: usize) -> Result<usize, String> {
         let mut last: Option<(String, String)> = None;
         for run in 0..=most {
-            let ran = self.run(host, text, ask, Press::Never, false).map_err(|failure| failure_text(&failure))?;
+            let ran =
+                self.run(host, text, ask, Press::Never, false).map_err(|failure| failure_text(&failure))?;
             let Some(outcome) = ran.outcome else { return Ok(run) };
             let how = match &outcome {
                 Ok(outcome) if outcome.failed.is_empty() => String::new(),
@@ -199,8 +212,13 @@ impl Bench {
                 return Ok(run);
             }
             if run == most {
-                let steps: Vec<String> = ran.plan.steps.iter().map(|step| format!("{} {:?}", step.address, step.action)).collect();
-                return Err(format!("after {run} runs there is still something to do:\n{}\n{}", steps.join("\n"), this.1));
+                let steps: Vec<String> =
+                    ran.plan.steps.iter().map(|step| format!("{} {:?}", step.address, step.action)).collect();
+                return Err(format!(
+                    "after {run} runs there is still something to do:\n{}\n{}",
+                    steps.join("\n"),
+                    this.1
+                ));
             }
             last = Some(this);
         }

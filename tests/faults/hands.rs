@@ -19,9 +19,11 @@ fn any_name(dice: &mut Dice) -> String {
 
 /// Makes a machine that is not ours: sometimes under a name that manifests declare.
 pub fn stranger(dice: &mut Dice) -> Vec<ByHand> {
-    let name = if dice.percent(25) { (*dice.one(&NAMES)).to_owned() } else { (*dice.one(&STRANGERS)).to_owned() };
+    let name =
+        if dice.percent(25) { (*dice.one(&NAMES)).to_owned() } else { (*dice.one(&STRANGERS)).to_owned() };
     let machine = || name.clone();
-    let mut hands = vec![ByHand::Create { name: name.clone(), os_type: "Other".to_owned(), groups: Vec::new() }];
+    let mut hands =
+        vec![ByHand::Create { name: name.clone(), os_type: "Other".to_owned(), groups: Vec::new() }];
     if dice.percent(60) {
         let controller: Controller = serde_json::from_value(json!({"bus": "sata", "ports": 4})).unwrap();
         hands.push(ByHand::AddController { machine: machine(), name: "SATA".to_owned(), controller });
@@ -48,7 +50,11 @@ pub fn drift(dice: &mut Dice) -> ByHand {
         0 | 1 => set(machine, "memory", json!(32 + dice.below(4))),
         2 => set(machine, "description", json!("by hand")),
         3 => set(machine, "cpus", json!(1)),
-        4 => ByHand::ExtraData { machine: Some(machine), key: "x/one".to_owned(), value: Some("hand".to_owned()) },
+        4 => ByHand::ExtraData {
+            machine: Some(machine),
+            key: "x/one".to_owned(),
+            value: Some("hand".to_owned()),
+        },
         5 => ByHand::GuestProperty { machine, key: "/x/two".to_owned(), value: Some("hand".to_owned()) },
         6 | 7 => ByHand::TakeSnapshot { machine, name: "s".to_owned() },
         8 => ByHand::RestoreSnapshot { machine, name: "s".to_owned() },
@@ -71,7 +77,9 @@ pub fn meanwhile(dice: &mut Dice) -> ByHand {
     let machine = any_name(dice);
     match dice.below(5) {
         0 => set(machine, "memory", json!(33)),
-        1 => ByHand::ExtraData { machine: Some(machine), key: "hand".to_owned(), value: Some("1".to_owned()) },
+        1 => {
+            ByHand::ExtraData { machine: Some(machine), key: "hand".to_owned(), value: Some("1".to_owned()) }
+        }
         2 => ByHand::GuestProperty { machine, key: "/x/one".to_owned(), value: Some("hand".to_owned()) },
         3 => ByHand::ExtraData { machine: None, key: "GUI/x".to_owned(), value: Some("1".to_owned()) },
         _ => ByHand::Create { name: "meanwhile".to_owned(), os_type: "Other".to_owned(), groups: Vec::new() },

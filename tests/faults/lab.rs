@@ -99,7 +99,8 @@ fn edit(name: &str, document: &mut Value, dice: &mut Dice) {
     } else if key == "replicas" && spec.contains_key("replicas") {
         spec.insert(key, theirs["replicas"].clone());
     }
-    let own: Vec<String> = spec.keys().filter(|key| !["osType", "replicas"].contains(&key.as_str())).cloned().collect();
+    let own: Vec<String> =
+        spec.keys().filter(|key| !["osType", "replicas"].contains(&key.as_str())).cloned().collect();
     if dice.percent(10) && !own.is_empty() && !spec.contains_key("controllers") {
         spec.remove(dice.one(&own));
     }
@@ -155,13 +156,17 @@ fn spec(name: &str, dice: &mut Dice) -> Map<String, Value> {
     maybe(dice, 15, "rtcUseUtc", &|dice| dice.percent(50).into());
     maybe(dice, 15, "pae", &|dice| dice.percent(50).into());
     maybe(dice, 15, "firmware", &|dice| (*dice.one(&["bios", "efi"])).into());
-    maybe(dice, 15, "bootOrder", &|dice| dice.one(&[json!(["disk"]), json!(["dvd", "disk"]), json!(["net", "disk"])]).clone());
+    maybe(dice, 15, "bootOrder", &|dice| {
+        dice.one(&[json!(["disk"]), json!(["dvd", "disk"]), json!(["net", "disk"])]).clone()
+    });
     maybe(dice, 15, "graphics", &|dice| json!({"vram": format!("{}MiB", 16 << dice.below(2))}));
     maybe(dice, 60, "nics", &|dice| nics(name, replicated, dice));
     maybe(dice, 35, "sharedFolders", &|dice| folders(dice));
     maybe(dice, 35, "extraData", &|dice| texts("x/", dice));
     maybe(dice, 35, "guestProperties", &|dice| texts("/x/", dice));
-    maybe(dice, 50, "state", &|dice| (*dice.one(&["running", "running", "poweroff", "saved", "paused"])).into());
+    maybe(dice, 50, "state", &|dice| {
+        (*dice.one(&["running", "running", "poweroff", "saved", "paused"])).into()
+    });
     if spec.contains_key("cpus") {
         spec.insert("ioapic".into(), true.into());
     }
@@ -209,7 +214,10 @@ fn storage(spec: &mut Map<String, Value>, dice: &mut Dice) {
         spec.insert("disks".into(), disks.into());
     }
     if dice.percent(25) {
-        let mut dvds = vec![dice.one(&[json!({"empty": true}), json!({"image": "./one.iso"}), json!({"image": "./two.iso"})]).clone()];
+        let mut dvds = vec![
+            dice.one(&[json!({"empty": true}), json!({"image": "./one.iso"}), json!({"image": "./two.iso"})])
+                .clone(),
+        ];
         if dice.percent(20) {
             dvds.push(json!({"empty": true}));
         }
@@ -230,7 +238,10 @@ fn nics(name: &str, replicated: bool, dice: &mut Dice) -> Value {
             if !dice.percent(50) {
                 continue;
             }
-            let port = base + 20 * usize::try_from(slot).unwrap() + 10 * number + usize::try_from(dice.below(2)).unwrap() * 4;
+            let port = base
+                + 20 * usize::try_from(slot).unwrap()
+                + 10 * number
+                + usize::try_from(dice.below(2)).unwrap() * 4;
             let port = if dice.percent(10) {
                 "auto".to_owned()
             } else if replicated {

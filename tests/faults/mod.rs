@@ -2,8 +2,7 @@
 //!
 //! A scenario has a seed and one kind of trouble. What is asked for is done twice: on one host without faults, on a copy of it with
 //! them. Then vboxmcp runs there again, a few times, without faults, and both must end in the same: nothing lost, orphaned,
-//! duplicated, and nothing changed that is not ours. `cargo test --test suite faults` plays a thousand, `cargo bench --bench faults`
-//! as many as one likes.
+//! duplicated, and nothing changed that is not ours. `cargo bench --bench faults` plays as many as one likes.
 //!
 //! `dice` is chance, `lab` makes manifests, `hands` what other people do, `bench` runs vboxmcp, `picture` compares, `play` plays.
 

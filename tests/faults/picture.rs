@@ -82,7 +82,8 @@ pub fn of(host: &SimHost, root: &Path) -> Picture {
                 for (address, entry) in value["entries"].as_object().into_iter().flatten() {
                     picture.insert(format!("entry {name} {address}"), entry.clone());
                 }
-                picture.insert(format!("register {name}"), serde_json::json!([value["paths"], value["broken"]]));
+                picture
+                    .insert(format!("register {name}"), serde_json::json!([value["paths"], value["broken"]]));
             } else {
                 picture.insert(format!("{kind} {name}"), value.clone());
             }
@@ -119,7 +120,8 @@ fn plain(path: &str, root: &Path) -> String {
     let path = path.replace(&root.display().to_string(), "$ROOT");
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
-        let is_uuid = part.trim_start_matches('{').get(..36).is_some_and(|text| Uuid::parse_str(text).is_ok());
+        let is_uuid =
+            part.trim_start_matches('{').get(..36).is_some_and(|text| Uuid::parse_str(text).is_ok());
         parts.push(if is_uuid { "UUID" } else { part });
     }
     parts.join("/")

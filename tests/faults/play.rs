@@ -43,7 +43,13 @@ impl Trouble {
     /// All kinds.
     pub fn all() -> Vec<Self> {
         let one = Fault::ALL.into_iter().filter(|fault| !fault.waits()).map(Self::One);
-        let every = [Fault::NotExecuted, Fault::FailedAfterwards, Fault::Twice, Fault::ReplyLost, Fault::FalseSuccess];
+        let every = [
+            Fault::NotExecuted,
+            Fault::FailedAfterwards,
+            Fault::Twice,
+            Fault::ReplyLost,
+            Fault::FalseSuccess,
+        ];
         one.chain(every.map(Self::Every))
             .chain([
                 Self::Several,
@@ -196,7 +202,14 @@ fn ask(stage: u64, dice: &mut Dice) -> Ask {
 }
 
 /// The manifests' text, edited until vboxmcp takes them; `None` where it refuses the plan.
-fn accepted(bench: &Bench, host: &Arc<SimHost>, lab: &mut Lab, ask: &Ask, dice: &mut Dice, shown: &mut Shown) -> Option<String> {
+fn accepted(
+    bench: &Bench,
+    host: &Arc<SimHost>,
+    lab: &mut Lab,
+    ask: &Ask,
+    dice: &mut Dice,
+    shown: &mut Shown,
+) -> Option<String> {
     let context = bench.context(host, matches!(ask, Ask::Apply { prune: true }), false);
     for _ in 0..20 {
         let text = lab.text();
@@ -243,7 +256,9 @@ fn one(
     let next = bench.left(should, text, ask);
     match bench.converge(should, text, ask, MOST) {
         Ok(more) if more > 0 && done => {
-            shown.stuck.push("without faults: everything was done, and the next plan is not empty".to_owned());
+            shown
+                .stuck
+                .push("without faults: everything was done, and the next plan is not empty".to_owned());
             shown.stuck.extend(next);
         }
         Ok(_) => {}
@@ -320,7 +335,11 @@ fn disturb(
                 Some(Ok(outcome)) => shown.story.push(format!(
                     "   done {}, failed {:?}, skipped {}",
                     outcome.done,
-                    outcome.failed.iter().map(|step| (step.step, &step.label, &step.errors)).collect::<Vec<_>>(),
+                    outcome
+                        .failed
+                        .iter()
+                        .map(|step| (step.step, &step.label, &step.errors))
+                        .collect::<Vec<_>>(),
                     outcome.skipped.len()
                 )),
                 None => shown.story.push("   nothing to do".to_owned()),
@@ -363,7 +382,10 @@ fn disturb(
             run(FaultPlan::none(), Press::Once(dice.below(steps)), false, shown);
         }
         Trouble::Ended => {
-            let Some(number) = (!first.begins.is_empty()).then(|| dice.below(first.begins.len() as u64)) else { return };
+            let Some(number) = (!first.begins.is_empty()).then(|| dice.below(first.begins.len() as u64))
+            else {
+                return;
+            };
             let action = first.begins[usize::try_from(number).unwrap()];
             let fault = *dice.one(&[Fault::Hangs, Fault::HangsAfterwards]);
             // A step that has nothing to do asks for no action, and the register is written before anybody could press: a hang there
@@ -376,8 +398,11 @@ fn disturb(
             let hand = hands::meanwhile(dice);
             hands.push(hand.clone());
             let plan = FaultPlan::none();
-            let plan =
-                if trouble == Trouble::CompetitorBefore { plan.and_before(at, hand) } else { plan.and_after(at, hand) };
+            let plan = if trouble == Trouble::CompetitorBefore {
+                plan.and_before(at, hand)
+            } else {
+                plan.and_after(at, hand)
+            };
             run(plan, Press::Never, false, shown);
         }
     }

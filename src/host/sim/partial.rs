@@ -56,6 +56,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::RemoveSharedFolder { .. }
         | Action::Start { .. }
         | Action::PowerCut { .. }
+        | Action::Reset { .. }
         | Action::Pause { .. }
         | Action::Resume { .. }
         | Action::SaveState { .. }
