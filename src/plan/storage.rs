@@ -1,5 +1,7 @@
 //! Controllers, disks and drives of one machine: where they go, and the steps in the order that VirtualBox needs.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -26,6 +28,10 @@ pub struct Storage<'a> {
     live_dvds: Vec<&'a Attachment>,
     /// A controller that has to be made because disks or drives need one.
     implied: u32,
+    /// Disks without a place of their own that must leave theirs: where they go, and the field that takes it.
+    displaced: BTreeMap<String, (Location, FieldPath)>,
+    /// Fields that claim a place in which something is that may not be moved: what it is.
+    pub obstacles: BTreeMap<FieldPath, String>,
 }
 
 impl<'a> Storage<'a> {
@@ -57,12 +63,19 @@ impl<'a> Storage<'a> {
         let live_dvds = live
             .map(|machine| machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd).collect())
             .unwrap_or_default();
-        let mut taken: BTreeSet<Location> =
-            live.into_iter().flat_map(|machine| &machine.attachments).map(disk::place).collect();
-        let declared = scene.machine.disks.iter().flatten().filter_map(|(_, disk)| disk.at.clone());
-        taken.extend(declared.chain(scene.machine.dvds.iter().flatten().filter_map(|dvd| dvd.at.clone())));
-        let mut storage = Self { scene, controllers, taken, live_disks, live_dvds, implied: 0 };
+        let mut storage = Self {
+            scene,
+            controllers,
+            taken: BTreeSet::new(),
+            live_disks,
+            live_dvds,
+            implied: 0,
+            displaced: BTreeMap::new(),
+            obstacles: BTreeMap::new(),
+        };
         storage.imply();
+        // What may not leave its place may be in the way of something else.
+        while storage.arrange() {}
         storage
     }
 
@@ -92,53 +105,23 @@ impl<'a> Storage<'a> {
         }
     }
 
-    /// A free place, on SATA where there is one.
-    fn free(&mut self) -> Option<Location> {
-        let mut names: Vec<(&String, &(Bus, u32))> =
-            self.controllers.iter().filter(|(_, (bus, _))| *bus != Bus::Floppy).collect();
-        names.sort_by_key(|(_, (bus, _))| (*bus != Bus::Sata, bus.clone()));
-        for (name, (bus, ports)) in names {
-            let limits = bus.limits();
-            let devices = limits.map_or(1, |limits| limits.devices_per_port);
-            // VirtualBox raises the number of ports by itself when one beyond is used.
-            let most = limits.map_or(*ports, |limits| limits.max_ports);
-            let place = (0..most)
-                .flat_map(|port| (0..devices).map(move |device| (port, device)))
-                .map(|(port, device)| Location { controller: name.clone(), port, device })
-                .find(|place| !self.taken.contains(place));
-            if let Some(place) = place {
-                self.taken.insert(place.clone());
-                return Some(place);
-            }
-        }
-        None
-    }
-
     /// Takes away what has to go or to move, before anything takes its place.
     pub fn detach(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         for field in fields {
-            let place = if let Some((key, part)) = key(&field.path, "disks") {
-                let Some(attachment) = self.live_disks.get(key) else { continue };
-                match (part, &field.declared) {
-                    (None, None) => {
-                        let file = self.file_of(attachment);
-                        draft.effects.push(format!("detaches disk {key} ({file}), which is kept"));
-                        disk::place(attachment)
-                    }
-                    (Some("at"), Some(_)) => disk::place(attachment),
-                    _ => continue,
-                }
-            } else if let Some((key, part)) = key(&field.path, "dvds") {
-                let Some(attachment) = self.drive(key) else { continue };
-                match (part, &field.declared) {
-                    (None, None) | (Some("at"), Some(_)) => disk::place(attachment),
-                    _ => continue,
-                }
-            } else {
-                continue;
-            };
-            self.taken.remove(&place);
+            let Some(place) = self.left_by(field) else { continue };
+            if let (Some((key, None)), None) = (key(&field.path, "disks"), &field.declared)
+                && let Some(attachment) = self.live_disks.get(key)
+            {
+                let file = self.file_of(attachment);
+                draft.effects.push(format!("detaches disk {key} ({file}), which is kept"));
+            }
             draft.push(Action::Detach { machine: draft.target.clone(), at: place }, [field.path.clone()], []);
+        }
+        for (key, (to, cause)) in self.displaced_by(fields) {
+            let Some(attachment) = self.live_disks.get(key) else { continue };
+            let at = disk::place(attachment);
+            draft.effects.push(format!("moves disk {key} from {at} to {to}"));
+            draft.push(Action::Detach { machine: draft.target.clone(), at }, [cause.clone()], []);
         }
     }
 
@@ -217,6 +200,8 @@ impl<'a> Storage<'a> {
     /// Makes, grows and attaches disks; fills drives.
     pub fn apply(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         let mut options: BTreeMap<&str, (BTreeMap<String, bool>, Vec<FieldPath>)> = BTreeMap::new();
+        // What comes to another place has its options set on the way.
+        let mut moved: BTreeSet<&str> = BTreeSet::new();
         let mut ordered: Vec<&&FieldDifference> =
             fields.iter().filter(|f| f.path.parts().first() == Some(&"disks")).collect();
         // Disks take their ports in the order in which the manifest names them: the first one is what the firmware boots.
@@ -237,10 +222,8 @@ impl<'a> Storage<'a> {
                     let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else {
                         continue;
                     };
-                    let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
-                    // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
-                    let insert = Insert::Medium(Target::Existing(*leaf));
-                    attach(draft, at.clone(), DeviceKind::Disk, insert, BTreeMap::new(), field.path.clone());
+                    self.attach_again(draft, key, attachment, at, &field.path);
+                    moved.insert(key);
                 }
                 Some(option @ ("ssd" | "discard" | "hotPluggable")) => {
                     if let Some(value) = field.declared.as_ref().and_then(Value::as_bool) {
@@ -252,7 +235,15 @@ impl<'a> Storage<'a> {
                 Some(_) => {}
             }
         }
+        for (key, (to, cause)) in self.displaced_by(fields) {
+            let Some(attachment) = self.live_disks.get(key) else { continue };
+            self.attach_again(draft, key, attachment, to, cause);
+            moved.insert(key);
+        }
         for (key, (set, cause)) in options {
+            if moved.contains(key) {
+                continue;
+            }
             let Some(attachment) = self.live_disks.get(key) else { continue };
             let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
             draft.push(
@@ -268,6 +259,32 @@ impl<'a> Storage<'a> {
             );
         }
         self.drives(draft, fields);
+    }
+
+    /// Attaches a disk that was detached, with the options that it had or is to have.
+    fn attach_again(
+        &self,
+        draft: &mut Draft,
+        key: &str,
+        attachment: &Attachment,
+        at: &Location,
+        cause: &FieldPath,
+    ) {
+        let AttachedMedium::Image(leaf) = &attachment.medium else { return };
+        let declared = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key));
+        let options = [
+            ("ssd", declared.and_then(|disk| disk.ssd), attachment.non_rotational),
+            ("discard", declared.and_then(|disk| disk.discard), attachment.discard),
+            ("hotPluggable", declared.and_then(|disk| disk.hot_pluggable), attachment.hot_pluggable),
+        ];
+        let options = options
+            .into_iter()
+            .filter(|(_, declared, live)| declared.unwrap_or(*live))
+            .map(|(name, ..)| (name.to_owned(), true))
+            .collect();
+        // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
+        let insert = Insert::Medium(Target::Existing(*leaf));
+        attach(draft, at.clone(), DeviceKind::Disk, insert, options, cause.clone());
     }
 
     fn drives(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
