@@ -56,7 +56,10 @@ pub fn after(
         outcome.failed.iter().any(|step| step.address == *address)
             || outcome.skipped.iter().any(|step| step.address == *address)
     };
-    for (address, member) in &plan.register.members {
+    // Disks first: a machine's disks are read back under the keys that they have from now on.
+    let (machines, disks): (Vec<_>, Vec<_>) =
+        plan.register.members.iter().partition(|(address, _)| matches!(address, Address::Machine(_)));
+    for (address, member) in disks.into_iter().chain(machines) {
         let Some(entry) = register.entries.get(address) else { continue };
         let identity =
             member.identity.clone().or_else(|| bindings.get(address).map(|uuid| Identity::Uuid(*uuid)));
@@ -73,8 +76,11 @@ pub fn after(
                     continue;
                 };
                 entry.identity = Identity::Uuid(uuid);
-                let live = shape::live(machine, address, &plan.stack, None, inventory);
+                let live = shape::known_by(Some(&register), machine, address, None, inventory);
                 entry.applied = confirmed(&member.declared, &live, &entry.applied);
+                let state = machine.state.as_ref();
+                entry.owes =
+                    member.owes.clone().filter(|owed| !state.is_some_and(|state| owed.is_met_by(state)));
                 if !unfinished(address) {
                     entry.status = Status::Confirmed;
                 }
@@ -88,8 +94,7 @@ pub fn after(
                 let machine_address = Address::Machine(name.clone());
                 let machine = inventory.owned_machine(&plan.stack, &machine_address);
                 let attached = machine.and_then(|machine| {
-                    let known = Register::clone(&register);
-                    let disks = disk::keyed(machine, &machine_address, Some(&known), None, inventory);
+                    let disks = disk::keyed(machine, &machine_address, Some(&register), None, inventory);
                     match &disks.get(key)?.medium {
                         AttachedMedium::Image(leaf) => inventory.base_of(*leaf).map(|base| base.uuid),
                         _ => None,

@@ -100,6 +100,17 @@ pub fn live(
     desired: Option<&DesiredMachine>,
     inventory: &Inventory,
 ) -> Value {
+    known_by(inventory.registers.get(stack), machine, address, desired, inventory)
+}
+
+/// A machine as it is, with its disks under the keys that another register than the inventory's gives them.
+pub fn known_by(
+    register: Option<&Register>,
+    machine: &Machine,
+    address: &Address,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+) -> Value {
     let mut tree = settings_tree(&machine.settings);
     let Value::Object(map) = &mut tree else { return tree };
     if let Some(name) = &machine.name {
@@ -108,7 +119,6 @@ pub fn live(
     if let Some(state) = &machine.state {
         map.insert("state".to_owned(), state.as_str().into());
     }
-    let register = inventory.registers.get(stack);
     map.insert("disks".to_owned(), Value::Object(live_disks(machine, address, register, desired, inventory)));
     let drives = machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd);
     let drives = (1..)

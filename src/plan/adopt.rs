@@ -141,6 +141,7 @@ fn members(
         declared,
         protect: lifecycle.protect,
         on_remove: lifecycle.on_remove,
+        owes: None,
         labels: machine.labels.clone(),
     };
     // The live values of the declared fields become the last applied ones: what differs is a change, not drift.

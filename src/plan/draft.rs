@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::action::{Action, Target};
 use super::types::{Blocked, Expectation, Step, StepId};
-use crate::model::{Address, Danger, Dangers, FieldPath};
+use crate::model::{Address, Danger, Dangers, DesiredState, FieldPath};
 
 /// A step that has no number yet.
 #[derive(Clone, Debug)]
@@ -34,12 +34,15 @@ pub struct Draft {
     pub blocked: Vec<Blocked>,
     /// Effects that no field shows.
     pub effects: Vec<String>,
+    /// The state to which the machine is brought back, where none is declared.
+    pub owes: Option<DesiredState>,
 }
 
 impl Draft {
     /// No steps yet.
     pub fn new(address: Address, target: Target, allow: Dangers) -> Self {
-        Self { address, target, allow, steps: Vec::new(), blocked: Vec::new(), effects: Vec::new() }
+        let (steps, blocked, effects) = (Vec::new(), Vec::new(), Vec::new());
+        Self { address, target, allow, steps, blocked, effects, owes: None }
     }
 
     /// Adds a step.

@@ -17,7 +17,7 @@ use crate::diff::{
 use crate::inventory::{Inventory, Machine, Mark, Register};
 use crate::model::capability;
 use crate::model::state::StateClass;
-use crate::model::{Address, Dangers, Desired, DesiredMachine, FieldPath, Policy};
+use crate::model::{Address, Dangers, Desired, DesiredMachine, DesiredState, FieldPath, Policy};
 
 /// Plans what makes the host match the declaration.
 pub fn plan(
@@ -350,18 +350,39 @@ impl Scene<'_> {
         Power { live, declared: self.machine.state.as_ref(), stop_timeout: self.machine.stop_timeout }
     }
 
+    /// The state to which an earlier run that stopped the machine did not bring it back, where none is declared.
+    fn owed(&self, live: StateClass) -> Option<DesiredState> {
+        if self.machine.state.is_some() {
+            return None;
+        }
+        let owed = self.owner_register()?.entries.get(self.known_as())?.owes.clone()?;
+        let half_way = live == StateClass::Running && owed == DesiredState::Paused;
+        // In any other state somebody has taken care of it.
+        (live == StateClass::Off || half_way).then_some(owed)
+    }
+
     fn change(&self, draft: &mut Draft, ports: &mut Ports, uuid: Uuid) -> Option<ObjectPlan> {
         let live = self.inventory.machines.get(&uuid)?;
         let class = live.state.as_ref().map_or(StateClass::Moving, crate::model::PowerState::class);
         let mut now: Vec<&FieldDifference> = Vec::new();
         let mut off: Vec<&FieldDifference> = Vec::new();
-        let mut state_differs = false;
+        let owed = self.owed(class);
+        let mut state_differs = owed.is_some();
+        let obstacles = Storage::of(self).obstacles;
         for field in &self.difference.fields {
             if field.path == state_path() {
                 state_differs = true;
                 continue;
             }
             if undoable(draft, field) {
+                continue;
+            }
+            if let Some(obstacle) = obstacles.get(&field.path) {
+                draft.block(
+                    vec![field.path.clone()],
+                    format!("{}: {obstacle}", field.path),
+                    vec!["declare another place with `at:`, for the one or for the other".to_owned()],
+                );
                 continue;
             }
             if capability::allows(&field.path, edit(field), None, class) {
@@ -376,7 +397,11 @@ impl Scene<'_> {
             let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid);
             draft.push(Action::WriteMark { machine: draft.target.clone(), mark: Some(mark) }, [], []);
         }
-        let power = self.power(class);
+        if let Some(owed) = &owed {
+            draft.effects.push(format!("an earlier run stopped it and was cut short: back to {owed}"));
+        }
+        draft.owes.clone_from(&owed);
+        let power = Power { declared: self.machine.state.as_ref().or(owed.as_ref()), ..self.power(class) };
         if class == StateClass::Off {
             self.offline(draft, ports, &now);
             if state_differs {

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::machine::Scene;
 use crate::diff::{Presence, disk, machine as shape};
 use crate::inventory::{AttachedMedium, Entry, Identity, Machine, Register, Status};
-use crate::model::{Address, OnRemove, StackName};
+use crate::model::{Address, DesiredState, OnRemove, StackName};
 
 /// One member as it will be registered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,6 +25,10 @@ pub struct Member {
     pub protect: bool,
     /// What happens when it is no longer declared.
     pub on_remove: OnRemove,
+    /// The power state to which the run brings it back after it has stopped it, where none is declared. It is remembered from before
+    /// the stop until the machine is back, so that a run which dies in between leaves no guest off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owes: Option<DesiredState>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -78,6 +82,9 @@ impl RegisterPlan {
                     *entry = Entry::pending(path.clone());
                 }
             }
+            if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
+                entry.owes = Some(owes.clone());
+            }
         }
         register
     }
@@ -106,6 +113,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             declared: shape::declared(scene.machine, folder.as_deref()),
             protect: lifecycle.protect,
             on_remove: lifecycle.on_remove,
+            owes: draft.owes.clone(),
             labels: scene.machine.labels.clone(),
         },
     );
@@ -156,6 +164,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
                 declared: Value::Null,
                 protect: lifecycle.protect,
                 on_remove: lifecycle.on_remove,
+                owes: None,
                 labels: BTreeMap::new(),
             },
         );
@@ -179,6 +188,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
                     declared: Value::Null,
                     protect: entry.protect,
                     on_remove: entry.on_remove,
+                    owes: None,
                     labels: BTreeMap::new(),
                 },
             );
