@@ -134,6 +134,22 @@ impl Bench {
         self.run_in(&context, host, press, &|| self.plan(&context, text, ask))
     }
 
+    /// One run whose steps are put into another order first, always the same one for the same plan.
+    pub fn run_in_order(
+        &self,
+        host: &Arc<SimHost>,
+        text: &str,
+        ask: &Ask,
+        order: &dyn Fn(&mut Plan),
+    ) -> Result<Ran, Failure> {
+        let context = self.context(host, matches!(ask, Ask::Apply { prune: true }), false);
+        self.run_in(&context, host, Press::Never, &|| {
+            let mut response = self.plan(&context, text, ask)?;
+            order(&mut response.plan);
+            Ok(response)
+        })
+    }
+
     /// Goes on with the last run.
     pub fn resume(&self, host: &Arc<SimHost>, text: &str) -> Result<Ran, Failure> {
         let context = self.context(host, false, true);
@@ -182,7 +198,10 @@ impl Bench {
     /// What is left to do, in words.
     pub fn left(&self, host: &Arc<SimHost>, text: &str, ask: &Ask) -> Vec<String> {
         let context = self.context(host, matches!(ask, Ask::Apply { prune: true }), false);
-        let Ok(response) = self.plan(&context, text, ask) else { return Vec::new() };
+        let response = match self.plan(&context, text, ask) {
+            Ok(response) => response,
+            Err(failure) => return vec![failure_text(&failure)],
+        };
         let mut left: Vec<String> = response
             .plan
             .steps

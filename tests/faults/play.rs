@@ -252,17 +252,16 @@ fn one(
     };
     let actions = should.asked();
     shown.actions += actions;
-    let done = matches!(&first.outcome, Some(Ok(outcome)) if outcome.failed.is_empty());
-    let next = bench.left(should, text, ask);
-    match bench.converge(should, text, ask, MOST) {
-        Ok(more) if more > 0 && done => {
+    if matches!(&first.outcome, Some(Ok(outcome)) if outcome.failed.is_empty()) {
+        let next = bench.left(should, text, ask);
+        if !next.is_empty() {
             shown
                 .stuck
                 .push("without faults: everything was done, and the next plan is not empty".to_owned());
             shown.stuck.extend(next);
         }
-        Ok(_) => {}
-        Err(why) => shown.stuck.push(format!("without faults: {why}")),
+    } else if let Err(why) = bench.converge(should, text, ask, MOST) {
+        shown.stuck.push(format!("without faults: {why}"));
     }
     if !shown.stuck.is_empty() || first.outcome.is_none() {
         return;

@@ -177,7 +177,9 @@ fn depth(inventory: &Inventory, uuid: Uuid) -> usize {
 fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
     let plain = |text: &str| -> String {
         let mut text = text.replace(&root.display().to_string(), "$ROOT");
-        for (uuid, name) in names {
+        // Most texts are too short to hold a UUID.
+        let may_hold_one = text.len() >= 36;
+        for (uuid, name) in names.iter().filter(|_| may_hold_one) {
             let uuid = uuid.to_string();
             if text.contains(&uuid) {
                 text = text.replace(&uuid, name);
