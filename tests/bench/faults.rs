@@ -8,6 +8,8 @@
     reason = "a report prints, and may panic"
 )]
 
+/// What of them is needed here.
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../faults/mod.rs"]
 mod faults;
 /// What of the scenarios is needed here.

@@ -131,7 +131,7 @@ impl Bench {
         journal: bool,
     ) -> Result<Ran, Failure> {
         let context = self.context(host, matches!(ask, Ask::Apply { prune: true }), journal);
-        self.run_in(&context, host, press, &|| self.plan(&context, text, ask))
+        Self::run_in(&context, host, press, &|| self.plan(&context, text, ask))
     }
 
     /// One run whose steps are put into another order first, always the same one for the same plan.
@@ -143,7 +143,7 @@ impl Bench {
         order: &dyn Fn(&mut Plan),
     ) -> Result<Ran, Failure> {
         let context = self.context(host, matches!(ask, Ask::Apply { prune: true }), false);
-        self.run_in(&context, host, Press::Never, &|| {
+        Self::run_in(&context, host, Press::Never, &|| {
             let mut response = self.plan(&context, text, ask)?;
             order(&mut response.plan);
             Ok(response)
@@ -154,11 +154,10 @@ impl Bench {
     pub fn resume(&self, host: &Arc<SimHost>, text: &str) -> Result<Ran, Failure> {
         let context = self.context(host, false, true);
         let resume = runs::resume(&context, "latest", || Ok(text.as_bytes().to_vec()))?;
-        self.run_in(&resume.context, host, Press::Never, &|| resume.plan())
+        Self::run_in(&resume.context, host, Press::Never, &|| resume.plan())
     }
 
     fn run_in(
-        &self,
         context: &Context,
         host: &Arc<SimHost>,
         press: Press,

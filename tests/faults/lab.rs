@@ -38,7 +38,7 @@ impl Lab {
     pub fn text(&self) -> String {
         let stack = json!({"apiVersion": "vboxmcp/v1", "kind": "Stack", "metadata": {"name": STACK}});
         let documents = std::iter::once(&stack).chain(self.machines.values());
-        documents.map(|document| format!("---\n{document}\n")).collect()
+        documents.fold(String::new(), |text, document| text + "---\n" + &document.to_string() + "\n")
     }
 
     /// What somebody changes between two applies.
