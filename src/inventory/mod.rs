@@ -2,8 +2,8 @@
 //!
 //! No I/O. The host room fills it; diff and plan read it.
 
-mod index;
 mod document;
+mod index;
 mod machine;
 mod medium;
 mod ownership;
@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use index::Index;
 pub use document::InventoryDocument;
+pub use index::Index;
 pub use machine::{Access, AttachedMedium, Attachment, DeviceKind, Machine, Snapshot};
 pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
 pub use ownership::{Mark, MarkState, Ownership};

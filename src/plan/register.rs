@@ -148,8 +148,11 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
         });
         let identity = match (live, registered) {
             (Some(base), _) => Some(Identity::Uuid(base)),
-            (None, Some(identity)) => Some(identity.clone()),
-            (None, None) => disk::file(key, declared, &birth_folder).map(Identity::Path),
+            (None, Some(identity @ (Identity::Uuid(_) | Identity::Network(_)))) => Some(identity.clone()),
+            // Where it is to be now: the folder may have moved since an earlier run was to make it.
+            (None, Some(Identity::Path(_)) | None) => {
+                disk::file(key, declared, &birth_folder).map(Identity::Path)
+            }
         };
         if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence
             && let Some(former) = from.machine_name()

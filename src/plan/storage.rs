@@ -451,8 +451,13 @@ impl<'a> Storage<'a> {
                 return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
             }
         }
+        let own_folder = self.scene.live().map(Machine::folder);
         let ours = entry.is_some_and(|entry| match &entry.identity {
-            Identity::Path(path) => path == file && entry.status == Status::Pending,
+            // With its name or groups the machine's folder may have moved since, and the disk was made where it is now.
+            Identity::Path(path) => {
+                let moved = path.file_name() == file.file_name() && file.parent() == own_folder.as_deref();
+                entry.status == Status::Pending && (path == file || moved)
+            }
             _ => false,
         });
         if let Some(medium) = inventory.medium_at(file) {
