@@ -58,6 +58,7 @@ pub fn consented(
     question: Question<'_>,
     again: &dyn Fn() -> Result<PlanResponse, Failure>,
 ) -> Result<Exit, Failure> {
+    ops::settle(context)?;
     let response = again()?;
     session.findings(&response.findings)?;
     let plan = &response.plan;

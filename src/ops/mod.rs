@@ -25,7 +25,7 @@ mod validate;
 use std::sync::Arc;
 
 pub use adopt::{AdoptRequest, adopt};
-pub use apply::{Consent, apply, has_pending_writes};
+pub use apply::{Consent, apply, has_pending_writes, settle};
 pub use command::{CommandRequest, command};
 pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};

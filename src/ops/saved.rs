@@ -7,7 +7,7 @@ use super::apply::{ended, locked};
 use super::plan::{read, refused};
 use super::{runs, self_check};
 use crate::apply::journal::{Origin, Request};
-use crate::apply::{self, Cancel, Lock, Outcome, Sink};
+use crate::apply::{self, Cancel, Outcome, Sink};
 use crate::failure::{Failure, Kind};
 use crate::plan::{Plan, reads};
 
@@ -88,9 +88,8 @@ pub fn apply_saved(
     if let Some(refused) = refused(plan) {
         return Err(refused);
     }
-    let user = context.environment.user().unwrap_or("unknown user");
     let operation = format!("apply of plan {}", plan.hash.get(..12).unwrap_or(&plan.hash));
-    let _lock = Lock::take(&host.home, user, &operation, lock_timeout).map_err(locked)?;
+    let _lock = locked(context, &host.home, &operation, lock_timeout)?;
     let mut inventory = read(context)?;
     inventory.paths = context.host.probe(&reads::probes(&plan.reads));
     let moved = reads::moved(&plan.reads, &inventory);
