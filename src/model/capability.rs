@@ -163,6 +163,11 @@ pub fn allows(path: &FieldPath, edit: Edit, case: Option<Case>, state: StateClas
     deciding.peek().is_some() && deciding.all(|row| row.answer(state).is_some_and(Answer::is_yes))
 }
 
+/// Whether a change that is made in that state stays in memory until VirtualBox saves the machine.
+pub fn is_memory_only(path: &FieldPath, edit: Edit, state: StateClass) -> bool {
+    rows(path, edit).iter().filter_map(|row| row.answer(state)).any(|answer| answer.is == Outcome::Memory)
+}
+
 /// What VirtualBox would do, and vboxmcp does not ask for: the reason.
 pub fn held_back(path: &FieldPath, state: StateClass) -> Option<&'static str> {
     match (path.parts().as_slice(), state) {
@@ -179,6 +184,9 @@ pub fn fixed(path: &FieldPath) -> Option<&'static str> {
         ["disks", _, "format" | "variant"] => Some(
             "VirtualBox cannot change it in place: copy the disk with `VBoxManage clonemedium SOURCE TARGET --format FORMAT --variant VARIANT` and declare the copy's location",
         ),
+        ["bandwidthGroups", _, "type"] => {
+            Some("a bandwidth group's type cannot be changed: declare a group of another name")
+        }
         ["controllers", _, "bus"] => Some(
             "a controller's bus cannot be changed: declare a controller of another name and move the disks with `at:`",
         ),

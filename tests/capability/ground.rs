@@ -9,7 +9,7 @@ use uuid::Uuid;
 use vboxmcp::host::virtualbox::{Spellings, command_lines};
 use vboxmcp::host::{Host, HostError};
 use vboxmcp::inventory::{DeviceKind, Inventory};
-use vboxmcp::model::settings::{Bus, ControllerType};
+use vboxmcp::model::settings::{BandwidthGroup, Bus, ControllerType, UsbFilter};
 use vboxmcp::model::state::StateClass;
 use vboxmcp::model::{Address, Bytes, Controller, Location, SharedFolder};
 use vboxmcp::plan::{Action, Assignment, Insert, Target};
@@ -114,7 +114,7 @@ impl<'a> Ground<'a> {
     pub fn setting(&self, set: Vec<Assignment>) -> Action {
         let (machine, off) =
             (self.target(), Action::ModifyMachine { machine: self.target(), set: set.clone() });
-        let live = Action::ModifyLive { machine, set };
+        let live = Action::ModifyLive { machine, set, save: None };
         let has_a_way = self.is_live() && command_lines(&live, &Spellings::default()).is_ok();
         if has_a_way { live } else { off }
     }
@@ -239,7 +239,24 @@ impl<'a> Ground<'a> {
         Action::SetGuestProperty { machine: self.target(), key: key.to_owned(), value }
     }
 
+    /// A bandwidth group.
+    pub fn group(&self, name: &str, kind: &str) -> Action {
+        let group = BandwidthGroup { r#type: Some(kind.to_owned()), limit: Some(1_250_000) };
+        Action::AddBandwidthGroup { machine: self.target(), name: name.to_owned(), group }
+    }
+
+    /// A USB filter.
+    pub fn usb_filter(&self, position: u32, name: &str) -> Action {
+        let filter = UsbFilter { name: Some(name.to_owned()), ..UsbFilter::default() };
+        Action::AddUsbFilter { machine: self.target(), position, filter }
+    }
+
     fn data(&self) {
+        for (name, kind) in [("changes", "network"), ("goes", "network"), ("disks", "disk")] {
+            self.done(&self.group(name, kind));
+        }
+        self.done(&self.usb_filter(1, "before"));
+        self.done(&self.usb_filter(2, "goes"));
         for name in ["changes", "goes"] {
             self.done(&self.folder(name, false));
             self.done(&self.extra(&format!("probe/{name}"), Some("before")));

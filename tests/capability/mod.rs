@@ -17,6 +17,7 @@
 
 pub mod ground;
 pub mod samples;
+pub mod ways;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -106,7 +107,7 @@ fn ask(ground: &Ground<'_>, sample: &Sample) -> Result<Answer, String> {
     let result = actions.iter().try_for_each(|action| ground.perform(action));
     // A live machine's guest properties reach its file a moment after the command has ended (measured).
     let mut there = is_done(&ground.read());
-    let end = Instant::now() + Duration::from_secs(3);
+    let end = Instant::now() + Duration::from_secs(1);
     while result.is_ok() && !there && ground.is_live() && Instant::now() < end {
         thread::sleep(Duration::from_millis(50));
         there = is_done(&ground.read());

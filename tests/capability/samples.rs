@@ -1,14 +1,17 @@
 //! What is tried: one line a change.
 
-use std::collections::BTreeMap;
-
 use vboxmcp::inventory::{AttachedMedium, Inventory, Machine};
 use vboxmcp::model::capability::{Case, Edit};
 use vboxmcp::model::settings::ControllerType;
-use vboxmcp::model::{Bytes, Controller, FieldPath};
-use vboxmcp::plan::{Action, Insert, Target};
+use vboxmcp::model::{Controller, FieldPath};
+use vboxmcp::plan::Action;
 
 use super::ground::{Ground, at};
+use super::ways::{
+    add_controller, attached, change_folder, change_rule, controller, extra, filter, grow, has_controller,
+    has_grown, insert, is_filled, limit, moves, option, property, read_only, remove_folder, rule_is_changed,
+    seen, temp_eject,
+};
 
 /// One change of one field.
 pub struct Sample {
@@ -246,6 +249,61 @@ pub const SAMPLES: &[Sample] = &[
         |ground| vec![add_controller(ground)],
         |_, machine, _| has_controller(machine, "New"),
     ),
+    set("nics.2.bandwidthGroup", "", r#""changes""#),
+    act(
+        "bandwidthGroups.new",
+        Edit::Add,
+        |ground| vec![ground.group("new", "network")],
+        |_, machine, _| limit(machine, "new").is_some(),
+    ),
+    act(
+        "bandwidthGroups.changes.limit",
+        Edit::Change,
+        |ground| {
+            let (machine, name) = (ground.target(), "changes".to_owned());
+            vec![Action::LimitBandwidthGroup { machine, name, limit: 125_000 }]
+        },
+        |_, machine, _| limit(machine, "changes") == Some(125_000),
+    ),
+    act(
+        "bandwidthGroups.goes",
+        Edit::Remove,
+        |ground| vec![Action::RemoveBandwidthGroup { machine: ground.target(), name: "goes".to_owned() }],
+        |_, machine, _| limit(machine, "goes").is_none(),
+    ),
+    act(
+        "disks.changes.bandwidthGroup",
+        Edit::Change,
+        |ground| {
+            let (machine, group) = (ground.target(), "disks".to_owned());
+            vec![Action::AssignBandwidthGroup { machine, at: at("SATA", 1, 0), group }]
+        },
+        |_, machine, _| {
+            let disk = machine.attachment_at("SATA", 1, 0);
+            disk.and_then(|disk| disk.bandwidth_group.as_deref()) == Some("disks")
+        },
+    ),
+    act(
+        "usb.filters.1",
+        Edit::Change,
+        |ground| {
+            let remove = Action::RemoveUsbFilter { machine: ground.target(), position: 1 };
+            vec![remove, ground.usb_filter(1, "after")]
+        },
+        |_, machine, _| filter(machine, 1) == Some("after"),
+    ),
+    act(
+        "usb.filters.3",
+        Edit::Add,
+        |ground| vec![ground.usb_filter(3, "new")],
+        |_, machine, _| filter(machine, 3) == Some("new"),
+    ),
+    act(
+        "usb.filters.2",
+        Edit::Remove,
+        |ground| vec![Action::RemoveUsbFilter { machine: ground.target(), position: 2 }],
+        |_, machine, _| filter(machine, 2) != Some("goes"),
+    ),
     act(
         "controllers.SATA.ports",
         Edit::Change,
@@ -457,97 +515,3 @@ pub const SAMPLES: &[Sample] = &[
     set("groups", "", r#"["/probe"]"#),
     set("name", "", r#""renamed-$""#),
 ];
-
-fn change_rule(ground: &Ground<'_>) -> Vec<Action> {
-    use vboxmcp::plan::Assignment;
-    let path = FieldPath::of(["nics", "1", "nat", "portForwards", "changes"]);
-    vec![ground.setting(vec![Assignment::remove(path.clone()), Assignment::set(path, "45012:80")])]
-}
-
-fn rule_is_changed(_: &Ground<'_>, machine: &Machine, _: &Inventory) -> bool {
-    let nat =
-        machine.settings.nics.as_ref().and_then(|nics| nics.get(&1)?.nat.as_ref()?.port_forwards.as_ref());
-    nat.and_then(|rules| rules.get("changes")).is_some_and(|rule| rule.guest_port == 80)
-}
-
-fn add_controller(ground: &Ground<'_>) -> Action {
-    let controller = Controller {
-        bus: Some(vboxmcp::model::settings::Bus::Sas),
-        r#type: Some(ControllerType::LsiLogicSas),
-        ..Controller::default()
-    };
-    Action::AddController { machine: ground.target(), name: "New".to_owned(), controller }
-}
-
-fn controller(ground: &Ground<'_>, name: &str, controller: Controller) -> Action {
-    Action::ChangeController { machine: ground.target(), name: name.to_owned(), controller }
-}
-
-fn seen(machine: &Machine, name: &str) -> Option<Controller> {
-    machine.settings.controllers.as_ref()?.get(name).cloned()
-}
-
-fn has_controller(machine: &Machine, name: &str) -> bool {
-    seen(machine, name).is_some()
-}
-
-fn is_filled(machine: &Machine, controller: &str, port: u32, device: u32) -> bool {
-    machine.attachment_at(controller, port, device).is_some()
-}
-
-fn attached(machine: &Machine, port: u32) -> &vboxmcp::inventory::Attachment {
-    machine.attachment_at("SATA", port, 0).unwrap()
-}
-
-fn moves(ground: &Ground<'_>, name: &str, from: u32, to: u32) -> Vec<Action> {
-    let attach = ground.attach(at("SATA", to, 0), ground.disk(name), BTreeMap::new());
-    vec![ground.detach(at("SATA", from, 0)), attach]
-}
-
-fn grow(ground: &Ground<'_>) -> Vec<Action> {
-    vec![Action::GrowDisk { medium: Target::Existing(ground.disk("grows")), size: Bytes(8 << 20) }]
-}
-
-fn has_grown(ground: &Ground<'_>, _: &Machine, now: &Inventory) -> bool {
-    now.media[&ground.disk("grows")].size == Some(Bytes(8 << 20))
-}
-
-fn option(ground: &Ground<'_>, name: &str) -> Vec<Action> {
-    vec![ground.attach(at("SATA", 1, 0), ground.disk("changes"), BTreeMap::from([(name.to_owned(), true)]))]
-}
-
-fn insert(ground: &Ground<'_>) -> Action {
-    let mut action = ground.drive(at("SATA", 10, 0));
-    if let Action::Attach { insert, .. } = &mut action {
-        *insert = Insert::File(ground.file("image.iso"));
-    }
-    action
-}
-
-fn temp_eject(ground: &Ground<'_>) -> Action {
-    let mut action = insert(ground);
-    if let Action::Attach { options, .. } = &mut action {
-        options.insert("tempEject".to_owned(), true);
-    }
-    action
-}
-
-fn change_folder(ground: &Ground<'_>) -> Vec<Action> {
-    vec![remove_folder(ground, "changes"), ground.folder("changes", true)]
-}
-
-fn remove_folder(ground: &Ground<'_>, name: &str) -> Action {
-    Action::RemoveSharedFolder { machine: ground.target(), name: name.to_owned() }
-}
-
-fn read_only(machine: &Machine, name: &str) -> Option<bool> {
-    machine.settings.shared_folders.as_ref()?.get(name)?.read_only
-}
-
-fn extra<'m>(machine: &'m Machine, key: &str) -> Option<&'m str> {
-    machine.settings.extra_data.as_ref()?.get(&format!("probe/{key}"))?.as_deref()
-}
-
-fn property<'m>(machine: &'m Machine, key: &str) -> Option<&'m str> {
-    machine.settings.guest_properties.as_ref()?.get(&format!("/probe/{key}"))?.as_deref()
-}

@@ -252,11 +252,7 @@ fn the_commands_do_what_the_plan_does(lab: &Lab) {
 
 fn a_plan_that_was_made_elsewhere_is_the_same(lab: &Lab) {
     let home = lab.home();
-    let web = write(
-        &home,
-        "web.yaml",
-        &WEB.replace("root: {", "data: {location: disks/data.vdi, size: 8MiB}\n    root: {"),
-    );
+    let web = write(&home, "web.yaml", &WEB.replace("data: {", "data: {location: disks/data.vdi, "));
     let elsewhere = home.root().join("elsewhere");
     fs::create_dir(&elsewhere).expect("another checkout");
     fs::copy(&web, elsewhere.join("web.yaml")).expect("the manifest");

@@ -271,7 +271,7 @@ impl World {
                     kind: if dvd { MediumKind::Dvd } else { MediumKind::Floppy },
                     location: path.to_owned(),
                     format: "raw".to_owned(),
-                    medium_type: if dvd { "readonly".to_owned() } else { "normal".to_owned() },
+                    medium_type: if dvd { "readonly" } else { "writethrough" }.to_owned(),
                     parent: None,
                     registry: Registry::Global,
                     size: Some(Bytes(length)),

@@ -138,10 +138,6 @@ fn differences(read: &Machine, told: &Machine) -> Vec<Difference> {
         if let Value::Object(settings) = settings {
             settings.remove("secureBoot");
             settings.remove("extraData");
-            // showvminfo leaves some screens out that the file names (measured).
-            if let Some(Value::Object(recording)) = settings.get_mut("recording") {
-                recording.remove("screens");
-            }
         }
     }
     walk(&FieldPath::root(), told, &read_settings, &told_settings, &mut add);

@@ -28,6 +28,7 @@ fn host() -> Inventory {
             machine_folder: FOLDER.into(),
             owner_home: "/home/ada".into(),
             root: None,
+            autostart_database: None,
             server_running: Some(false),
         },
         ..Inventory::default()

@@ -66,9 +66,8 @@ fn a_name_that_somebody_takes_during_the_run(lab: &Lab) {
         "VBoxManage createvm --name=one --ostype=Other --register",
     );
     let arguments = ["apply", path(&file), "--yes", "--vboxmanage", path(&program)];
-    // It is seen before the action, or VirtualBox refuses the action: that depends on who is faster.
-    expect(home.vboxmcp(&arguments), 6, &["somebody else changed it meanwhile"]);
-    assert_eq!(home.vbox(&["list", "vms"]).ok().lines().count(), 1);
+    expect(home.vboxmcp(&arguments), 6, &["a machine \"one\" is registered now"]);
+    assert_eq!(home.vbox(&["setextradata", "vms"]).ok().lines().count(), 1);
     // It is theirs, and stays so.
     expect(
         home.vboxmcp(&["apply", path(&file), "--yes"]),
