@@ -11,6 +11,10 @@ mod cli;
 #[cfg(unix)]
 #[path = "suite/elsewhere.rs"]
 mod elsewhere;
+#[allow(dead_code, reason = "the report on faults uses the rest")]
+mod faults;
+#[path = "suite/faults.rs"]
+mod faults_suite;
 #[path = "suite/manifests/mod.rs"]
 mod manifests;
 #[path = "suite/mcp/mod.rs"]

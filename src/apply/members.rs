@@ -6,12 +6,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Outcome;
-use crate::diff::{disk, equal, machine as shape, tree};
+use crate::diff::{disk, equal, machine as shape, network, own_disk, tree};
 use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
-use crate::model::{Address, StackName};
-use crate::plan::{Member, Plan};
+use crate::model::{Address, NetworkKind, NetworkSettings, StackName};
+use crate::plan::{Action, Member, Plan, Verb};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
 pub fn before(
@@ -56,7 +56,10 @@ pub fn after(
         outcome.failed.iter().any(|step| step.address == *address)
             || outcome.skipped.iter().any(|step| step.address == *address)
     };
-    for (address, member) in &plan.register.members {
+    // Disks first: a machine's disks are read back under the keys that they have from now on.
+    let (machines, disks): (Vec<_>, Vec<_>) =
+        plan.register.members.iter().partition(|(address, _)| matches!(address, Address::Machine(_)));
+    for (address, member) in disks.into_iter().chain(machines) {
         let Some(entry) = register.entries.get(address) else { continue };
         let identity =
             member.identity.clone().or_else(|| bindings.get(address).map(|uuid| Identity::Uuid(*uuid)));
@@ -73,8 +76,12 @@ pub fn after(
                     continue;
                 };
                 entry.identity = Identity::Uuid(uuid);
-                let live = shape::live(machine, address, &plan.stack, None, inventory);
+                let known = with_references(&register, address, &member.declared);
+                let live = shape::known_by(Some(&known), machine, address, None, inventory);
                 entry.applied = confirmed(&member.declared, &live, &entry.applied);
+                let state = machine.state.as_ref();
+                entry.owes =
+                    member.owes.clone().filter(|owed| !state.is_some_and(|state| owed.is_met_by(state)));
                 if !unfinished(address) {
                     entry.status = Status::Confirmed;
                 }
@@ -83,13 +90,13 @@ pub fn after(
                 // What this run made is known by its UUID, wherever VirtualBox put the file.
                 if let Some(made) = bindings.get(address) {
                     entry.identity = Identity::Uuid(*made);
+                    entry.birth.clone_from(&member.birth);
                     register.entries.insert(address.clone(), entry.clone());
                 }
                 let machine_address = Address::Machine(name.clone());
                 let machine = inventory.owned_machine(&plan.stack, &machine_address);
                 let attached = machine.and_then(|machine| {
-                    let known = Register::clone(&register);
-                    let disks = disk::keyed(machine, &machine_address, Some(&known), None, inventory);
+                    let disks = disk::keyed(machine, &machine_address, Some(&register), None, inventory);
                     match &disks.get(key)?.medium {
                         AttachedMedium::Image(leaf) => inventory.base_of(*leaf).map(|base| base.uuid),
                         _ => None,
@@ -99,9 +106,46 @@ pub fn after(
                     entry.identity = Identity::Uuid(base);
                     entry.status = Status::Confirmed;
                     entry.leaf = None;
+                    // Of a disk that was there before nobody knows what it was made from, unless somebody says so by adopting it.
+                    if entry.birth.is_null() && plan.verb == Verb::Adopt {
+                        entry.birth.clone_from(&member.birth);
+                    }
                 }
             }
-            Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => {}
+            Address::Network(_) => {
+                let Some(Identity::Network(name)) = &identity else { continue };
+                entry.identity = Identity::Network(name.clone());
+                entry.birth.clone_from(&member.birth);
+                let Some(kind) = network::registered_kind(&entry) else { continue };
+                let live = inventory.networks.find(kind, name);
+                if let Some(live) = &live {
+                    entry.applied = confirmed(&member.declared, &live.tree(kind), &entry.applied);
+                } else if kind == NetworkKind::Internal {
+                    // Without a DHCP server it is a name, which is there.
+                    let nothing = NetworkSettings::default().tree(kind);
+                    entry.applied = confirmed(&member.declared, &nothing, &Value::Null);
+                } else {
+                    continue;
+                }
+                if !unfinished(address) {
+                    entry.status = Status::Confirmed;
+                }
+            }
+            Address::Disk(_) => {
+                let made = bindings.get(address).map(|uuid| Identity::Uuid(*uuid));
+                let Some(identity) = made.or_else(|| identity.clone()) else { continue };
+                let known = Entry { identity, ..entry.clone() };
+                let Some(base) = own_disk::medium_of(&known, inventory) else { continue };
+                entry.identity = Identity::Uuid(base.uuid);
+                entry.applied = confirmed(&member.declared, &own_disk::live(base, inventory), &entry.applied);
+                if entry.leaf.is_some_and(|leaf| !inventory.media.contains_key(&leaf)) {
+                    entry.leaf = None;
+                }
+                if !unfinished(address) {
+                    entry.status = Status::Confirmed;
+                }
+            }
+            Address::Snapshot(..) => {}
         }
         register.entries.insert(address.clone(), entry);
     }
@@ -110,7 +154,7 @@ pub fn after(
             entry.leaf = Some(*leaf);
         }
     }
-    forget(plan, inventory, &mut register);
+    forget(plan, inventory, &mut register, &unfinished);
     if let (Some(paths), true) =
         (&plan.register.paths, outcome.failed.is_empty() && outcome.skipped.is_empty())
     {
@@ -125,13 +169,38 @@ pub fn after(
     Ok(writes)
 }
 
+/// The register as it will be: which disks of their own the machine names, and what is known of disks that this run has made.
+fn with_references(register: &Register, address: &Address, declared: &Value) -> Register {
+    let mut register = register.clone();
+    let references = disk::references(declared);
+    if let (Some(entry), false) = (register.entries.get_mut(address), references.is_empty()) {
+        for (key, disk) in references {
+            let path = crate::model::FieldPath::of(["disks", &key, "disk"]);
+            tree::set(&mut entry.applied, &path, disk.to_string().into());
+        }
+    }
+    register
+}
+
 fn registered(plan: &Plan, inventory: &Inventory) -> Register {
     inventory.registers.get(&plan.stack).cloned().unwrap_or_default()
 }
 
 /// Drops members that the run removed or found gone, and the former addresses of renamed ones. A member that is still there stays.
-fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
+fn forget(
+    plan: &Plan,
+    inventory: &Inventory,
+    register: &mut Register,
+    unfinished: &dyn Fn(&Address) -> bool,
+) {
     let ours = |address: &Address| inventory.owned_machine(&plan.stack, address).is_some();
+    let deletes = |machine: &Address, disk: &Address| {
+        plan.steps.iter().any(|step| match step.action {
+            Action::Unregister { delete, .. } => delete && step.address == *machine,
+            Action::DeleteDisk { .. } => step.address == *disk,
+            _ => false,
+        })
+    };
     for address in &plan.register.forget {
         let gone = match address {
             Address::Machine(_) => {
@@ -148,9 +217,12 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
             Address::InlineDisk(name, _) => {
                 let with_machine = plan.register.forget.contains(&Address::Machine(name.clone()));
                 let there = register.entries.get(address).is_some_and(|entry| has_medium(entry, inventory));
-                !there || (with_machine && !ours(&Address::Machine(name.clone())))
+                let machine = Address::Machine(name.clone());
+                // A disk that should have been deleted and is there is still ours: nobody else knows of it.
+                !there || (with_machine && !ours(&machine) && !deletes(&machine, address))
             }
-            Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => true,
+            Address::Network(_) | Address::Disk(_) => !unfinished(address),
+            Address::Snapshot(..) => true,
         };
         if gone {
             register.entries.remove(address);

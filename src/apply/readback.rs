@@ -3,8 +3,11 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::network;
 use crate::diff::{equal, machine as shape, tree};
-use crate::inventory::{AttachedMedium, Inventory, Machine, MarkState, Register, Shard};
+use crate::inventory::{
+    AttachedMedium, Inventory, Machine, MarkState, Medium, MediumKind, Register, Registry, Shard,
+};
 use crate::model::state::StateClass;
 use crate::model::{FieldPath, Location, PowerState};
 use crate::plan::{Action, Assignment, Insert, Target};
@@ -85,6 +88,20 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             )),
             Some(_) => None,
         },
+        Action::CloneDisk { .. } => {
+            let there = made.is_some_and(|uuid| now.media.contains_key(&uuid));
+            (!there).then(|| "the disk is not registered".to_owned())
+        }
+        Action::SetDisk { medium, disk_type, description } => on_medium(medium, now, &|there| {
+            if let Some(wanted) = disk_type.as_ref().filter(|wanted| **wanted != there.medium_type) {
+                return Some(format!("its type is {} and not {wanted}", there.medium_type));
+            }
+            let other = description.as_ref().is_some_and(|wanted| *wanted != there.description);
+            other.then(|| format!("its description is {:?}", there.description))
+        }),
+        Action::MoveDisk { medium, location } => on_medium(medium, now, &|there| {
+            (there.location != *location).then(|| format!("its file is {}", there.location.display()))
+        }),
         Action::GrowDisk { medium, size } => match medium {
             Target::Existing(uuid) => match now.media.get(uuid) {
                 None => Some("the disk is not registered".to_owned()),
@@ -134,7 +151,36 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let there = all.into_iter().any(|one| one.uuid == *snapshot);
             there.then(|| "the snapshot is still there".to_owned())
         }),
+        Action::Network { change } => network::missing(change, now),
         Action::Unregister { .. } => machine.map(|_| "the machine is still registered".to_owned()),
+    }
+}
+
+/// What is left of a machine that was deleted with its disks: VirtualBox unregisters it first, and may stop in the middle of its
+/// disks (measured). A disk that another machine has attached is in that machine's registry, and stays by right.
+pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Option<String> {
+    let Action::Unregister { machine: Target::Existing(uuid), delete: true } = action else { return None };
+    let machine = before.machines.get(uuid)?;
+    let snapshots = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
+    let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
+        AttachedMedium::Image(medium) => Some(medium),
+        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+    });
+    let left = attached.chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()));
+    left.filter_map(|medium| after.media.get(&medium))
+        .find(|medium| medium.kind == MediumKind::Disk && medium.registry == Registry::Global)
+        .map(|medium| {
+            format!("the machine is gone, and its disk {} is still registered", medium.location.display())
+        })
+}
+
+fn on_medium(medium: &Target, now: &Inventory, check: &dyn Fn(&Medium) -> Option<String>) -> Option<String> {
+    match medium {
+        Target::Existing(uuid) => match now.media.get(uuid) {
+            Some(medium) => check(medium),
+            None => Some("the disk is not registered".to_owned()),
+        },
+        Target::Planned(_) => Some("the disk is not registered".to_owned()),
     }
 }
 

@@ -100,6 +100,17 @@ pub fn live(
     desired: Option<&DesiredMachine>,
     inventory: &Inventory,
 ) -> Value {
+    known_by(inventory.registers.get(stack), machine, address, desired, inventory)
+}
+
+/// A machine as it is, with its disks under the keys that another register than the inventory's gives them.
+pub fn known_by(
+    register: Option<&Register>,
+    machine: &Machine,
+    address: &Address,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+) -> Value {
     let mut tree = settings_tree(&machine.settings);
     let Value::Object(map) = &mut tree else { return tree };
     if let Some(name) = &machine.name {
@@ -108,7 +119,6 @@ pub fn live(
     if let Some(state) = &machine.state {
         map.insert("state".to_owned(), state.as_str().into());
     }
-    let register = inventory.registers.get(stack);
     map.insert("disks".to_owned(), Value::Object(live_disks(machine, address, register, desired, inventory)));
     let drives = machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd);
     let drives = (1..)
@@ -135,6 +145,13 @@ pub fn live(
     tree
 }
 
+/// What a disk of the machine's own was made from, as the register holds it.
+fn born(address: &Address, key: &str, register: Option<&Register>) -> Map<String, Value> {
+    let name = address.machine_name().cloned();
+    let entry = name.and_then(|name| register?.entries.get(&Address::InlineDisk(name, key.to_owned())));
+    entry.and_then(|entry| entry.birth.as_object()).cloned().unwrap_or_default()
+}
+
 fn live_disks(
     machine: &Machine,
     address: &Address,
@@ -142,8 +159,18 @@ fn live_disks(
     desired: Option<&DesiredMachine>,
     inventory: &Inventory,
 ) -> Map<String, Value> {
+    let references = disk::referenced(address, register, desired);
     disk::keyed(machine, address, register, desired, inventory)
         .into_iter()
-        .map(|(key, attachment)| (key, disk::live(machine, attachment, inventory)))
+        .map(|(key, attachment)| {
+            let mut tree = disk::live(machine, attachment, inventory);
+            if let Value::Object(map) = &mut tree {
+                match references.get(&key) {
+                    Some(disk) => drop(map.insert("disk".to_owned(), disk.to_string().into())),
+                    None => map.extend(born(address, &key, register)),
+                }
+            }
+            (key, tree)
+        })
         .collect()
 }

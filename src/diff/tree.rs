@@ -79,11 +79,15 @@ pub struct Difference {
 
 /// Maps whose members are all the manifest's once the map is written. Every other map is managed key by key.
 ///
-/// `nics`, `nics.N.nat.portForwards`, `sharedFolders`, `controllers`, `disks`, `dvds`.
+/// `nics`, `nics.N.nat.portForwards`, `sharedFolders`, `controllers`, `disks`, `dvds`; of networks the rules, loopback mappings and
+/// DHCP options. The options of a NAT network's server are not: VirtualBox sets some of them itself when the network starts.
 pub fn is_authoritative(path: &FieldPath) -> bool {
     matches!(
         path.parts().as_slice(),
-        ["nics" | "sharedFolders" | "controllers" | "disks" | "dvds"] | ["nics", _, "nat", "portForwards"]
+        ["nics" | "sharedFolders" | "controllers" | "disks" | "dvds"]
+            | ["nics", _, "nat", "portForwards"]
+            | ["nat", "portForwards" | "portForwards6" | "loopback"]
+            | ["internal" | "hostOnly", "dhcp", "options"]
     )
 }
 

@@ -18,6 +18,7 @@ pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, Sample};
 use crate::inventory::{Inventory, PathFact};
+use crate::model::NetworkSettings;
 use crate::plan::Action;
 
 /// What a reader is asked for beyond the registries.
@@ -43,7 +44,10 @@ pub trait Inspect: Send + Sync {
     /// Everything below a folder of the host, the folder itself included. Links are followed, and not gone through.
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError>;
 
-    /// One machine and all media, for comparing right before and right after an action: the machine is missing from
+    /// Host-only interfaces by name, with their addresses. Costs a process where there are any.
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError>;
+
+    /// One machine, all media and all networks but host-only ones, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError>;
 

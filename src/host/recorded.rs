@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::checkup::{Comparison, Installation, Sample};
 use super::{Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, InventoryDocument, PathFact};
+use crate::model::NetworkSettings;
 use crate::plan::Action;
 
 /// A host as a file says that it was.
@@ -42,6 +43,10 @@ impl Inspect for Recorded {
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let all = self.document.inventory.paths.iter().filter(|(path, _)| path.starts_with(folder));
         Ok(all.map(|(path, fact)| (path.clone(), *fact)).collect())
+    }
+
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
+        Ok(self.document.inventory.networks.host_only.clone().unwrap_or_default())
     }
 
     fn reread(&self, _machine: Uuid, _states: bool) -> Result<Inventory, HostError> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Entry, Identity, PathFact, Status};
-use crate::model::{Address, FieldPath, OnRemove, StackName};
+use crate::model::{Address, DesiredState, FieldPath, NetworkKind, OnRemove, StackName};
 
 /// What the register says of a member, as far as a plan depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -24,6 +24,9 @@ pub struct Registered {
     /// Leaf of a detached disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<Uuid>,
+    /// The power state to which a run that stopped it has not brought it back yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owes: Option<DesiredState>,
     /// Never deleted.
     pub protect: bool,
     /// What happens when it is no longer declared.
@@ -36,6 +39,7 @@ impl From<&Entry> for Registered {
             id: entry.identity.clone(),
             status: entry.status,
             leaf: entry.leaf,
+            owes: entry.owes.clone(),
             protect: entry.protect,
             on_remove: entry.on_remove,
         }
@@ -171,6 +175,36 @@ pub enum Read {
         mac: String,
         /// Their UUIDs.
         machines: BTreeSet<Uuid>,
+    },
+    /// A network, and the fields of it that are declared.
+    Network {
+        /// The address.
+        address: Address,
+        /// Its kind.
+        kind: NetworkKind,
+        /// Its name in VirtualBox.
+        name: String,
+        /// The fields.
+        paths: Vec<FieldPath>,
+        /// Their values as a tree; `None` where there is no such network.
+        there: Option<Value>,
+        /// Machines with an adapter on it, and whether they are up.
+        machines: BTreeMap<Uuid, bool>,
+    },
+    /// A disk of its own, and the fields of it that are declared.
+    Disk {
+        /// The address.
+        address: Address,
+        /// The registered base; `None` where there is none.
+        uuid: Option<Uuid>,
+        /// The fields.
+        paths: Vec<FieldPath>,
+        /// Their values as a tree.
+        there: Option<Value>,
+        /// Machines that have it, or a difference to it, and whether they are up or have a saved state.
+        machines: BTreeMap<Uuid, bool>,
+        /// Differences to it.
+        differences: BTreeSet<Uuid>,
     },
     /// A path that something new will take.
     Path {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::model::{Address, OnRemove, StackName};
+use crate::model::{Address, DesiredState, OnRemove, StackName};
 
 /// What an object is known by, once it has been born.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -59,6 +59,9 @@ pub struct Entry {
     /// Leaf of a detached disk: what must be attached again, not the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaf: Option<Uuid>,
+    /// The power state to which a run that stopped the machine has not brought it back yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owes: Option<DesiredState>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -75,6 +78,7 @@ impl Entry {
             protect: false,
             on_remove: OnRemove::Keep,
             leaf: None,
+            owes: None,
             labels: BTreeMap::new(),
         }
     }

@@ -80,7 +80,7 @@ pub fn look_up(text: &str) -> Result<Entry, Unknown> {
         None => (machine(), keys.as_slice()),
     };
     let rest = rest.strip_prefix(&["spec"]).unwrap_or(rest);
-    let mut walk = Walk { kind, trail: Vec::new(), path: Vec::new() };
+    let mut walk = Walk { kind, trail: Vec::new(), path: Vec::new(), ready: true };
     if let (Some((&"lifecycle", below)), Some(lifecycle)) = (rest.split_first(), kind.lifecycle) {
         walk.path.push("lifecycle".to_owned());
         return walk.object(lifecycle, lifecycle.doc, below);
@@ -103,7 +103,7 @@ fn collect(entry: &Result<Entry, Unknown>, kind: &Kind, found: &mut Vec<Entry>) 
         found.push(entry.clone());
     }
     for key in &entry.keys {
-        let below = entry.path.join(&key.name);
+        let below = key.name.split('.').fold(entry.path.clone(), |path, key| path.join(key));
         collect(&look_up(&format!("{}.{below}", kind.name)), kind, found);
     }
 }
@@ -132,6 +132,8 @@ struct Walk {
     kind: &'static Kind,
     trail: Vec<Step>,
     path: Vec<String>,
+    /// Whether this version can apply all that was walked through.
+    ready: bool,
 }
 
 impl Walk {
@@ -140,6 +142,7 @@ impl Walk {
             return Ok(self.entry(doc, "a mapping".to_owned(), &Shape::Object(object), None));
         };
         let Some(field) = object.field(key) else { return Err(self.unknown(object, key)) };
+        self.ready &= field.ready;
         self.path.push(field.name.to_owned());
         self.trail.push(Step::Key(object, field.name));
         self.shape(field, &field.shape, below)
@@ -203,16 +206,16 @@ impl Walk {
         let example = self.example(shape);
         Entry {
             kind: self.kind.name,
-            path: FieldPath::of(self.path),
+            path: FieldPath::of(self.path.clone()),
             doc,
             takes,
             words: words(shape),
             examples: examples(shape),
             required: field.is_some_and(|field| field.required),
-            ready: field.is_none_or(|field| field.ready),
+            ready: self.ready,
             secret: field.is_some_and(|field| field.secret),
             refused: field.and_then(|field| field.refused),
-            keys: keys(shape),
+            keys: keys(shape).into_iter().map(|key| Key { ready: key.ready && self.ready, ..key }).collect(),
             example,
         }
     }
@@ -259,18 +262,16 @@ fn keys(shape: &Shape) -> Vec<Key> {
             .iter()
             .map(|field| Key { name: field.name.to_owned(), doc: field.doc, ready: field.ready })
             .collect(),
-        Shape::List(rule) if matches!(rule.item, Shape::Object(_)) => {
-            keys(&rule.item).into_iter().map(below).collect()
-        }
-        Shape::Map(rule) if matches!(rule.value, Shape::Object(_)) => {
-            keys(&rule.value).into_iter().map(below).collect()
-        }
+        Shape::List(rule) => keys_of_members(&rule.item),
+        Shape::Map(rule) if matches!(rule.value, Shape::Object(_)) => keys_of_members(&rule.value),
+        Shape::Map(_) => vec![Key { name: "*".to_owned(), doc: "Any key.", ready: true }],
         _ => Vec::new(),
     }
 }
 
-fn below(key: Key) -> Key {
-    Key { name: format!("*.{}", key.name), ..key }
+/// Keys of each member of a list or map.
+fn keys_of_members(shape: &Shape) -> Vec<Key> {
+    keys(shape).into_iter().map(|key| Key { name: format!("*.{}", key.name), ..key }).collect()
 }
 
 fn words(shape: &Shape) -> Vec<&'static str> {

@@ -93,6 +93,9 @@ pub fn apply_saved(
     let _lock = Lock::take(&host.home, user, &operation, lock_timeout).map_err(locked)?;
     let mut inventory = read(context)?;
     inventory.paths = context.host.probe(&reads::probes(&plan.reads));
+    if reads::needs_interfaces(&plan.reads) {
+        inventory.networks.host_only = Some(context.host.host_only()?);
+    }
     let moved = reads::moved(&plan.reads, &inventory);
     if !moved.is_empty() {
         let lines: Vec<String> = moved.iter().map(|moved| format!("\n  {moved}")).collect();

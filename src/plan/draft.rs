@@ -1,10 +1,10 @@
 //! Collects the steps of one machine in order, then numbers the steps of all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Target};
 use super::types::{Blocked, Expectation, Step, StepId};
-use crate::model::{Address, Danger, Dangers, FieldPath};
+use crate::model::{Address, Danger, Dangers, DesiredState, FieldPath};
 
 /// A step that has no number yet.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Draft {
     pub address: Address,
     /// The machine.
     pub target: Target,
+    /// Objects whose steps come before these, where the plan has any.
+    pub after: BTreeSet<Address>,
     /// All permissions that hold for it.
     pub allow: Dangers,
     /// Its steps.
@@ -34,12 +36,16 @@ pub struct Draft {
     pub blocked: Vec<Blocked>,
     /// Effects that no field shows.
     pub effects: Vec<String>,
+    /// The state to which the machine is brought back, where none is declared.
+    pub owes: Option<DesiredState>,
 }
 
 impl Draft {
     /// No steps yet.
     pub fn new(address: Address, target: Target, allow: Dangers) -> Self {
-        Self { address, target, allow, steps: Vec::new(), blocked: Vec::new(), effects: Vec::new() }
+        let (after, steps) = (BTreeSet::new(), Vec::new());
+        let (blocked, effects) = (Vec::new(), Vec::new());
+        Self { address, target, after, allow, steps, blocked, effects, owes: None }
     }
 
     /// Adds a step.
@@ -93,11 +99,15 @@ impl Draft {
     }
 }
 
-/// Numbers the steps of all drafts. Steps of one draft follow one another.
+/// Numbers the steps of all drafts. Steps of one draft follow one another, the first of them those that it comes `after`, which are of
+/// earlier drafts.
 pub fn number(drafts: &[Draft]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
+    let mut last: BTreeMap<&Address, StepId> = BTreeMap::new();
     for draft in drafts {
-        let mut before: Option<StepId> = None;
+        let mut before: Vec<StepId> =
+            draft.after.iter().filter_map(|address| last.get(address).copied()).collect();
+        before.sort_unstable();
         for step in &draft.steps {
             // A plan of four billion steps does not fit into memory.
             let id = StepId::try_from(steps.len() + 1).unwrap_or(StepId::MAX);
@@ -106,11 +116,12 @@ pub fn number(drafts: &[Draft]) -> Vec<Step> {
                 address: draft.address.clone(),
                 action: step.action.clone(),
                 cause: step.cause.clone(),
-                needs: before.into_iter().collect(),
+                needs: std::mem::take(&mut before),
                 danger: step.danger.clone(),
                 expects: step.expects.clone(),
             });
-            before = Some(id);
+            before = vec![id];
+            last.insert(&draft.address, id);
         }
     }
     steps

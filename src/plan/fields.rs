@@ -87,6 +87,7 @@ pub fn settings(
         leaves.sort_by_key(|assignment| assignment.path.parts().last() != Some(&"mode"));
         set.extend(leaves);
     }
+    set.extend(unsaid_modes(&set, before.live));
     let forgotten: Vec<Assignment> =
         set.iter().flat_map(|assignment| forgotten(assignment, before.live)).collect();
     set.extend(forgotten);
@@ -112,6 +113,19 @@ fn recommended(adapter: &FieldPath, leaves: &[Assignment], os_type: &str) -> Vec
         .filter_map(|(key, value)| Some(Assignment { path: adapter.join(key), value: Some(value?) }))
         .filter(|assignment| leaves.iter().all(|leaf| leaf.path != assignment.path))
         .collect()
+}
+
+/// The modes of adapters that only get another network: VirtualBox takes the two together.
+fn unsaid_modes(set: &[Assignment], live: Option<&Machine>) -> Vec<Assignment> {
+    let mode = |assignment: &Assignment| {
+        let ["nics", slot, "network"] = assignment.path.parts()[..] else { return None };
+        let path = FieldPath::of(["nics", slot, "mode"]);
+        let nics = live?.settings.nics.as_ref()?;
+        let mode = nics.get(&slot.parse().ok()?)?.mode.as_ref()?;
+        let is_said = set.iter().any(|other| other.path == path);
+        (!is_said).then(|| Assignment::set(path, mode.as_str()))
+    };
+    set.iter().filter_map(mode).collect()
 }
 
 /// Takes away the rules that VirtualBox would bring back with the NAT engine of an adapter.
@@ -238,11 +252,11 @@ pub fn undoable(draft: &mut Draft, field: &FieldDifference) -> bool {
             );
             true
         }
-        (["disks", _, "location"], Some(_), Some(_)) => {
+        (["disks", key, "disk"], Some(_), None) => {
             draft.block(
                 path,
-                format!("{}: moving a disk is not supported yet", field.path),
-                vec!["VBoxManage modifymedium disk OLD --move NEW".to_owned()],
+                format!("disks.{key}: a disk of the machine's own has this key"),
+                vec!["give the other one another key".to_owned()],
             );
             true
         }

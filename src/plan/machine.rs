@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::action::{Action, Target};
 use super::draft::Draft;
 use super::fields::{Before, edit, effects, keyed_data, list, settings, shared_folders, undoable};
+use super::network::{self, NetworkScene};
+use super::own_disk::{self, DiskScene};
 use super::ports::{self, Ports};
 use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
@@ -17,7 +19,7 @@ use crate::diff::{
 use crate::inventory::{Inventory, Machine, Mark, Register};
 use crate::model::capability;
 use crate::model::state::StateClass;
-use crate::model::{Address, Dangers, Desired, DesiredMachine, FieldPath, Policy};
+use crate::model::{Address, Dangers, Desired, DesiredMachine, DesiredState, FieldPath, Policy};
 
 /// Plans what makes the host match the declaration.
 pub fn plan(
@@ -31,10 +33,28 @@ pub fn plan(
     let mut objects = Vec::new();
     let mut drafts = Vec::new();
     let mut register = register::RegisterPlan::default();
+    for (address, difference) in &changes.networks {
+        let Some(network) = desired.networks.get(address) else { continue };
+        let scene = NetworkScene { address, network, difference, desired, inventory };
+        let (object, draft) = scene.plan(&mut ports, policy);
+        network::add_member(&mut register, &scene);
+        objects.extend(object);
+        drafts.push(draft);
+    }
+    for (address, difference) in &changes.disks {
+        let Some(disk) = desired.disks.get(address) else { continue };
+        let scene = DiskScene { address, disk, difference, desired, inventory };
+        let (object, draft) = scene.plan(policy);
+        own_disk::add_member(&mut register, &scene);
+        objects.extend(object);
+        drafts.push(draft);
+    }
     for (address, difference) in &changes.machines {
         let Some(machine) = desired.machines.get(address) else { continue };
         let scene = Scene { address, machine, difference, desired, inventory, policy };
-        let (object, draft) = scene.plan(&mut ports);
+        let (object, mut draft) = scene.plan(&mut ports);
+        draft.after.extend(network::used_by(machine, desired));
+        draft.after.extend(own_disk::used_by(machine));
         register::add_members(&mut register, &scene, &draft);
         objects.extend(object);
         drafts.push(draft);
@@ -71,8 +91,11 @@ pub fn plan(
     plan.notes.append(&mut notes);
     plan.notes.extend(changes.findings.iter().cloned());
     plan.notes.extend(ports::clashes(changes, desired, inventory));
-    plan.notes.extend(changes.machines.iter().filter(|(_, d)| !d.released.is_empty()).map(|(address, d)| {
-        let fields: Vec<String> = d.released.iter().map(ToString::to_string).collect();
+    let released = changes.machines.iter().map(|(address, d)| (address, &d.released));
+    let released = released.chain(changes.disks.iter().map(|(address, d)| (address, &d.released)));
+    let released = released.chain(changes.networks.iter().map(|(address, d)| (address, &d.released)));
+    plan.notes.extend(released.filter(|(_, fields)| !fields.is_empty()).map(|(address, fields)| {
+        let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
         crate::diff::Finding {
             address: Some(address.clone()),
             text: format!("{address}: no longer managed, the live value stays: {}", fields.join(", ")),
@@ -350,18 +373,39 @@ impl Scene<'_> {
         Power { live, declared: self.machine.state.as_ref(), stop_timeout: self.machine.stop_timeout }
     }
 
+    /// The state to which an earlier run that stopped the machine did not bring it back, where none is declared.
+    fn owed(&self, live: StateClass) -> Option<DesiredState> {
+        if self.machine.state.is_some() {
+            return None;
+        }
+        let owed = self.owner_register()?.entries.get(self.known_as())?.owes.clone()?;
+        let half_way = live == StateClass::Running && owed == DesiredState::Paused;
+        // In any other state somebody has taken care of it.
+        (live == StateClass::Off || half_way).then_some(owed)
+    }
+
     fn change(&self, draft: &mut Draft, ports: &mut Ports, uuid: Uuid) -> Option<ObjectPlan> {
         let live = self.inventory.machines.get(&uuid)?;
         let class = live.state.as_ref().map_or(StateClass::Moving, crate::model::PowerState::class);
         let mut now: Vec<&FieldDifference> = Vec::new();
         let mut off: Vec<&FieldDifference> = Vec::new();
-        let mut state_differs = false;
+        let owed = self.owed(class);
+        let mut state_differs = owed.is_some();
+        let obstacles = Storage::of(self).obstacles;
         for field in &self.difference.fields {
             if field.path == state_path() {
                 state_differs = true;
                 continue;
             }
             if undoable(draft, field) {
+                continue;
+            }
+            if let Some(obstacle) = obstacles.get(&field.path) {
+                draft.block(
+                    vec![field.path.clone()],
+                    format!("{}: {obstacle}", field.path),
+                    vec!["declare another place with `at:`, for the one or for the other".to_owned()],
+                );
                 continue;
             }
             if capability::allows(&field.path, edit(field), None, class) {
@@ -376,7 +420,11 @@ impl Scene<'_> {
             let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid);
             draft.push(Action::WriteMark { machine: draft.target.clone(), mark: Some(mark) }, [], []);
         }
-        let power = self.power(class);
+        if let Some(owed) = &owed {
+            draft.effects.push(format!("an earlier run stopped it and was cut short: back to {owed}"));
+        }
+        draft.owes.clone_from(&owed);
+        let power = Power { declared: self.machine.state.as_ref().or(owed.as_ref()), ..self.power(class) };
         if class == StateClass::Off {
             self.offline(draft, ports, &now);
             if state_differs {
@@ -457,6 +505,7 @@ impl Scene<'_> {
     fn offline(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference]) {
         let machine = draft.target.clone();
         let mut storage = Storage::of(self);
+        storage.recreate(draft, fields);
         storage.detach(draft, fields);
         shared_folders(draft, fields, self.live().map(|live| &live.settings), true);
         let (set, cause, mut expects) = settings(fields, ports, &self.before());

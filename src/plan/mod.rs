@@ -11,7 +11,9 @@ mod fields;
 mod imperative;
 mod limits;
 mod machine;
+mod network;
 mod order;
+mod own_disk;
 mod ports;
 mod power;
 pub mod reads;
@@ -22,7 +24,7 @@ mod storage;
 mod tests;
 mod types;
 
-pub use action::{Action, Assignment, Insert, Target};
+pub use action::{Action, Assignment, Insert, NetworkChange, Target};
 pub use adopt::adopt;
 pub use imperative::{PowerCommand, command};
 pub use register::{Member, RegisterPlan};

@@ -133,6 +133,9 @@ impl Power<'_> {
             );
             return;
         }
+        if self.declared.is_none() {
+            draft.owes = Some(goal.clone());
+        }
         draft.push(Action::Start { machine: machine.clone() }, cause.to_vec(), []);
         match goal {
             DesiredState::Paused => draft.push(Action::Pause { machine }, cause.to_vec(), []),

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::machine::Scene;
 use crate::diff::{Presence, disk, machine as shape};
 use crate::inventory::{AttachedMedium, Entry, Identity, Machine, Register, Status};
-use crate::model::{Address, OnRemove, StackName};
+use crate::model::{Address, DesiredState, DiskSource, Image, OnRemove, StackName};
 
 /// One member as it will be registered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -21,10 +21,17 @@ pub struct Member {
     pub identity: Option<Identity>,
     /// What is declared; the fields that are read back like this become its last applied ones.
     pub declared: Value,
+    /// What is fixed at birth; `null` where that is nothing.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub birth: Value,
     /// Never deleted.
     pub protect: bool,
     /// What happens when it is no longer declared.
     pub on_remove: OnRemove,
+    /// The power state to which the run brings it back after it has stopped it, where none is declared. It is remembered from before
+    /// the stop until the machine is back, so that a run which dies in between leaves no guest off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owes: Option<DesiredState>,
     /// `metadata.labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -61,7 +68,10 @@ impl RegisterPlan {
             let adds = !register.entries.contains_key(address);
             if adds {
                 let former = self.renamed.get(address).and_then(|(_, from)| now.entries.get(from));
-                let mut entry = former.cloned().unwrap_or_else(|| Entry::pending(identity(address, member)));
+                let mut entry = former.cloned().unwrap_or_else(|| Entry {
+                    birth: member.birth.clone(),
+                    ..Entry::pending(identity(address, member))
+                });
                 // Protection must hold from the first instant.
                 entry.protect |= member.protect;
                 register.entries.insert(address.clone(), entry);
@@ -75,12 +85,28 @@ impl RegisterPlan {
             {
                 // A disk that is gone and is made again.
                 if entry.identity != *path {
-                    *entry = Entry::pending(path.clone());
+                    *entry = Entry {
+                        protect: entry.protect || member.protect,
+                        birth: member.birth.clone(),
+                        ..Entry::pending(path.clone())
+                    };
                 }
+            }
+            if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
+                entry.owes = Some(owes.clone());
             }
         }
         register
     }
+}
+
+/// What the register holds of a disk's birth.
+pub fn birth_of(image: &Image) -> Value {
+    let mut birth = serde_json::json!({ "image": image.file });
+    if let (Some(sha256), Value::Object(map)) = (&image.sha256, &mut birth) {
+        map.insert("sha256".to_owned(), sha256.as_str().into());
+    }
+    birth
 }
 
 /// Registers one declared machine and its inline disks. Objects that are not ours, or that cannot be read, stay as they are registered.
@@ -104,8 +130,10 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
         Member {
             identity: uuid.filter(|_| scene.live().is_some()).map(Identity::Uuid),
             declared: shape::declared(scene.machine, folder.as_deref()),
+            birth: Value::Null,
             protect: lifecycle.protect,
             on_remove: lifecycle.on_remove,
+            owes: draft.owes.clone(),
             labels: scene.machine.labels.clone(),
         },
     );
@@ -116,6 +144,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     });
     let birth_folder = folder.unwrap_or_else(|| crate::diff::birth_folder(scene.machine, scene.inventory));
     for (key, declared) in scene.machine.disks.iter().flatten() {
+        let DiskSource::Inline { image, .. } = &declared.disk else { continue };
         let address = Address::InlineDisk(name.clone(), key.clone());
         let blocked = draft
             .blocked
@@ -140,8 +169,11 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
         });
         let identity = match (live, registered) {
             (Some(base), _) => Some(Identity::Uuid(base)),
-            (None, Some(identity)) => Some(identity.clone()),
-            (None, None) => disk::file(key, declared, &birth_folder).map(Identity::Path),
+            (None, Some(identity @ (Identity::Uuid(_) | Identity::Network(_)))) => Some(identity.clone()),
+            // Where it is to be now: the folder may have moved since an earlier run was to make it.
+            (None, Some(Identity::Path(_)) | None) => {
+                disk::file(key, declared, &birth_folder).map(Identity::Path)
+            }
         };
         if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence
             && let Some(former) = from.machine_name()
@@ -154,8 +186,10 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             Member {
                 identity,
                 declared: Value::Null,
+                birth: image.as_ref().map_or(Value::Null, birth_of),
                 protect: lifecycle.protect,
                 on_remove: lifecycle.on_remove,
+                owes: None,
                 labels: BTreeMap::new(),
             },
         );
@@ -164,6 +198,20 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     let Some(written) = &scene.machine.disks else { return };
     for (key, attachment) in attached.into_iter().flatten().filter(|(key, _)| !written.contains_key(key)) {
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+        let base = scene.inventory.base_of(*leaf).map(|base| base.uuid);
+        let own = scene.owner_register().and_then(|register| {
+            let is_it = |entry: &Entry| base.is_some_and(|base| entry.identity == Identity::Uuid(base));
+            register
+                .entries
+                .iter()
+                .find(|(address, entry)| matches!(address, Address::Disk(_)) && is_it(entry))
+        });
+        if let Some((address, _)) = own {
+            if base != Some(*leaf) {
+                plan.detached.insert(address.clone(), *leaf);
+            }
+            continue;
+        }
         let Some(former) = scene.known_as().machine_name() else { continue };
         let former = Address::InlineDisk(former.clone(), key.clone());
         let Some(entry) = scene.owner_register().and_then(|register| register.entries.get(&former)) else {
@@ -177,8 +225,10 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
                 Member {
                     identity: Some(entry.identity.clone()),
                     declared: Value::Null,
+                    birth: Value::Null,
                     protect: entry.protect,
                     on_remove: entry.on_remove,
+                    owes: None,
                     labels: BTreeMap::new(),
                 },
             );

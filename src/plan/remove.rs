@@ -10,11 +10,12 @@ use super::machine::Removal;
 use super::power::Power;
 use super::register::RegisterPlan;
 use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
-use super::{PlanOptions, canonical, limits, order};
-use crate::diff::{ChangeSet, Finding, Undeclared, disk};
-use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine};
+use super::{PlanOptions, canonical, limits, network, order, own_disk};
+use crate::diff::{ChangeSet, Finding, Undeclared, disk, network as shape};
+use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership};
 use crate::model::{
-    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, OnRemove, Policy, PowerState,
+    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, NetworkKind, OnRemove, Policy,
+    PowerState,
 };
 
 /// Members that are no longer declared: listed in every plan, removed where that is asked for and allowed.
@@ -30,6 +31,9 @@ pub fn undeclared(
     for (address, undeclared) in &changes.undeclared {
         let there = match address {
             Address::Machine(_) => undeclared.uuid.is_some(),
+            Address::Network(_) => registered_network(&undeclared.entry)
+                .is_some_and(|(kind, name)| network::is_there(kind, name, inventory)),
+            Address::Disk(_) => own_disk::is_there(&undeclared.entry, inventory),
             _ => true,
         };
         if !there {
@@ -60,7 +64,11 @@ pub fn undeclared(
     }
     // Members of a replicated machine have rising names: the highest goes first.
     removable.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
+    // Networks and disks of their own last: what is attached to them leaves before.
+    removable.sort_by_key(|(address, _)| matches!(address, Address::Network(_) | Address::Disk(_)));
+    let leaving: BTreeSet<Uuid> = removable.iter().filter_map(|(_, undeclared)| undeclared.uuid).collect();
     for (address, undeclared) in removable {
+        let entry = &undeclared.entry;
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
             (Address::Machine(_), Some(machine)) => {
                 let mut draft =
@@ -73,10 +81,54 @@ pub fn undeclared(
                 into.objects.push(object);
                 into.drafts.push(draft);
             }
-            (Address::InlineDisk(..), _) => delete_disk(address, &undeclared.entry, inventory, policy, into),
+            (Address::InlineDisk(..) | Address::Disk(_), _) => {
+                delete_disk(address, entry, &leaving, inventory, policy, into)
+            }
+            (Address::Network(_), _) => {
+                let Some((kind, name)) = registered_network(&undeclared.entry) else { continue };
+                let mut draft = network::draft(address, policy.allow.clone());
+                draft.after.extend(into.drafts.iter().map(|draft| draft.address.clone()));
+                let leaving = off_it(kind, name, &leaving, desired, inventory);
+                network::remove(&mut draft, kind, name, &leaving, inventory);
+                let object = object(address, None, &draft);
+                if object.operation == Operation::Remove {
+                    into.register.forget.insert(address.clone());
+                }
+                into.objects.push(object);
+                into.drafts.push(draft);
+            }
             _ => {}
         }
     }
+}
+
+/// Kind and name of a registered network.
+fn registered_network(entry: &Entry) -> Option<(NetworkKind, &str)> {
+    match &entry.identity {
+        Identity::Network(name) => Some((shape::registered_kind(entry)?, name)),
+        Identity::Uuid(_) | Identity::Path(_) => None,
+    }
+}
+
+/// Machines that are not on the network when the plan has run: those that go, and those whose declared adapters are elsewhere.
+fn off_it(
+    kind: NetworkKind,
+    name: &str,
+    leaving: &BTreeSet<Uuid>,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> BTreeSet<Uuid> {
+    let moves = |machine: &&Machine| {
+        let Ownership::Owned { stack, address } = inventory.owner_of(machine) else { return false };
+        let declared = desired.machines.get(&address).filter(|_| stack == desired.stack);
+        let nics = declared.and_then(|declared| declared.settings.nics.as_ref());
+        nics.is_some_and(|nics| {
+            nics.values()
+                .all(|nic| nic.mode.as_ref() != Some(&kind.mode()) || nic.network.as_deref() != Some(name))
+        })
+    };
+    let moving = inventory.network_users(kind, name).filter(moves).map(|machine| machine.uuid);
+    leaving.iter().copied().chain(moving).collect()
 }
 
 fn listed(address: &Address, uuid: Option<Uuid>, text: String) -> ObjectPlan {
@@ -100,7 +152,7 @@ fn prune_refusal(desired: &Desired, inventory: &Inventory, options: &PlanOptions
             hint: "add a Stack document with a name".to_owned(),
         });
     }
-    if desired.machines.is_empty() {
+    if desired.machines.is_empty() && desired.networks.is_empty() && desired.disks.is_empty() {
         return Some(Refusal {
             reason: "--prune of a set of manifests that declares nothing would delete everything".to_owned(),
             hint: format!("vboxmcp destroy PATH..., which asks for the name of stack {}", desired.stack),
@@ -124,11 +176,11 @@ fn natural(address: &Address) -> (String, u64) {
     (stem.to_owned(), number.parse().unwrap_or(0))
 }
 
-fn object(address: &Address, uuid: Uuid, draft: &Draft) -> ObjectPlan {
+fn object(address: &Address, uuid: impl Into<Option<Uuid>>, draft: &Draft) -> ObjectPlan {
     ObjectPlan {
         address: address.clone(),
         operation: if draft.blocked.is_empty() { Operation::Remove } else { Operation::Blocked },
-        uuid: Some(uuid),
+        uuid: uuid.into(),
         fields: Vec::new(),
         effects: draft.effects.clone(),
         blocked: draft.blocked.clone(),
@@ -177,6 +229,7 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
     }
     let owned = owned_bases(machine, inventory);
     let mut foreign_children = Vec::new();
+    let mut of_their_own = Vec::new();
     for attachment in &machine.attachments {
         let at = disk::place(attachment);
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
@@ -187,10 +240,16 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
                 draft.effects.push(format!("deletes disk {name}"));
                 foreign_children.extend(children_elsewhere(*leaf, machine, inventory));
             }
-            DeviceKind::Disk => {
-                draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
-                draft.push(Action::Detach { machine: target.clone(), at }, [], []);
-            }
+            DeviceKind::Disk => match base.and_then(|base| own(base, inventory)) {
+                Some(address) => {
+                    draft.effects.push(format!("detaches {address} ({name})"));
+                    of_their_own.push(at);
+                }
+                None => {
+                    draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
+                    draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+                }
+            },
             DeviceKind::Dvd | DeviceKind::Floppy => {
                 let action = Action::Attach {
                     machine: target.clone(),
@@ -221,7 +280,17 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
             draft.push(action, [], [Danger::DestroyData]);
         }
     }
+    // With the snapshots their differences are merged: what leaves then holds everything that the guest wrote.
+    for at in of_their_own {
+        draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+    }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
+}
+
+/// The address of a base that has a document of its own.
+fn own<'a>(base: &Medium, inventory: &'a Inventory) -> Option<&'a Address> {
+    let (_, address) = crate::diff::own_disk::owner(base.uuid, &base.location, inventory)?;
+    matches!(address, Address::Disk(_)).then_some(address)
 }
 
 /// Bases of the machine's disks that are ours: registered as its inline disks, or in its own folder where the register knows nothing.
@@ -267,23 +336,30 @@ fn children_elsewhere(leaf: Uuid, machine: &Machine, inventory: &Inventory) -> V
         .collect()
 }
 
+fn medium_of<'a>(entry: &Entry, inventory: &'a Inventory) -> Option<&'a Medium> {
+    match &entry.identity {
+        Identity::Uuid(uuid) => inventory.media.get(uuid),
+        Identity::Path(path) => inventory.medium_at(path),
+        Identity::Network(_) => None,
+    }
+}
+
 fn delete_disk(
     address: &Address,
     entry: &Entry,
+    leaving: &BTreeSet<Uuid>,
     inventory: &Inventory,
     policy: &Policy,
     into: &mut Removal<'_>,
 ) {
-    let medium = match &entry.identity {
-        Identity::Uuid(uuid) => inventory.media.get(uuid),
-        Identity::Path(path) => inventory.medium_at(path),
-        Identity::Network(_) => None,
-    };
-    let Some(medium) = medium else { return };
+    let Some(medium) = medium_of(entry, inventory) else { return };
     let mut draft = Draft::new(address.clone(), Target::Existing(medium.uuid), policy.allow.clone());
     let missing = draft.missing([Danger::DestroyData]);
-    let has_children = inventory.has_children(medium.uuid);
-    let attached = inventory.machines.values().find(|machine| {
+    draft.after.extend(into.drafts.iter().map(|draft| draft.address.clone()));
+    let leftovers = own_disk::leftovers(medium.uuid, inventory);
+    let has_children = crate::diff::own_disk::differences(medium.uuid, inventory).len() > leftovers.len();
+    let staying = inventory.machines.values().filter(|machine| !leaving.contains(&machine.uuid));
+    let attached = staying.into_iter().find(|machine| {
         machine.attachments.iter().any(|attachment| match &attachment.medium {
             AttachedMedium::Image(leaf) => disk::chain(*leaf, inventory).contains(&medium.uuid),
             _ => false,
@@ -296,7 +372,7 @@ fn delete_disk(
             format!("it is no longer declared and is still attached to machine {name:?}"),
             vec!["the next apply deletes it, when it is detached".to_owned()],
         );
-    } else if has_children {
+    } else if has_children && leaving.is_empty() {
         draft.block(
             Vec::new(),
             "snapshots hold differences to it",
@@ -306,6 +382,11 @@ fn delete_disk(
         draft.block_for(Vec::new(), missing, "deleting the disk deletes its data".to_owned());
     } else {
         draft.effects.push(format!("deletes disk {}", medium.location.display()));
+        for leftover in leftovers {
+            draft.effects.push(format!("deletes {}, a difference to it", leftover.location.display()));
+            let medium = Target::Existing(leftover.uuid);
+            draft.push(Action::DeleteDisk { medium }, [], [Danger::DestroyData]);
+        }
         draft.push(Action::DeleteDisk { medium: Target::Existing(medium.uuid) }, [], [Danger::DestroyData]);
         into.register.forget.insert(address.clone());
     }
@@ -326,19 +407,42 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     let mut drafts = Vec::new();
     let mut register = RegisterPlan::default();
     let mut refusals = Vec::new();
+    let mut notes = Vec::new();
     let empty = std::collections::BTreeMap::new();
     let entries = inventory.registers.get(&desired.stack).map_or(&empty, |register| &register.entries);
     let mut machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
     machines.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
     for (address, declared) in machines {
         let entry = entries.get(address);
+        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
         let Some(machine) = inventory.owned_machine(&desired.stack, address) else {
-            if entry.is_some() {
-                forget_with_disks(&mut register, address, inventory, desired);
+            if !delete {
+                if entry.is_some() {
+                    forget_with_disks(&mut register, address, inventory, desired);
+                }
+                continue;
+            }
+            register.forget.extend(entry.map(|_| address.clone()));
+            // A machine whose deletion was cut short has left disks.
+            let disks = entries.iter().filter(|(member, _)| {
+                matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
+            });
+            for (member, disk) in disks.filter(|(_, disk)| !disk.protect) {
+                if medium_of(disk, inventory).is_none() {
+                    register.forget.insert(member.clone());
+                    continue;
+                }
+                let mut into = Removal {
+                    objects: &mut objects,
+                    drafts: &mut drafts,
+                    register: &mut register,
+                    refusals: &mut refusals,
+                    notes: &mut notes,
+                };
+                delete_disk(member, disk, inventory, policy, &mut into);
             }
             continue;
         };
-        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
         let allow = policy.allow.union(&declared.lifecycle.allow).copied().collect();
         let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), allow);
         if !machine.access.is_readable() {
@@ -351,10 +455,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
             objects.push(object(address, machine.uuid, &draft));
         } else if delete {
             if entry.is_some_and(|entry| entry.protect) || declared.lifecycle.protect {
-                refusals.push(Refusal {
-                    reason: format!("{address} is protected"),
-                    hint: "set `lifecycle.protect: false` and apply that first".to_owned(),
-                });
+                refusals.push(protected(address));
             }
             delete_machine(&mut draft, machine, inventory, declared.stop_timeout);
             let object = object(address, machine.uuid, &draft);
@@ -373,9 +474,104 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
         }
         drafts.push(draft);
     }
+    let mut notes = Vec::new();
+    let mut into = Removal {
+        objects: &mut objects,
+        drafts: &mut drafts,
+        register: &mut register,
+        refusals: &mut refusals,
+        notes: &mut notes,
+    };
+    destroy_disks(desired, inventory, policy, options, &mut into);
+    destroy_networks(desired, inventory, policy, options, &mut into);
     let steps = order::along_dependencies(draft::number(&drafts), desired);
     let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
     plan.refusals = refusals;
+    plan.notes.extend(notes);
     limits::check(&mut plan, desired, inventory);
     canonical::seal(plan)
+}
+
+/// Disks of their own go when the machines that had them are gone.
+fn destroy_disks(
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    options: DestroyOptions,
+    into: &mut Removal<'_>,
+) {
+    let leaving = removed(into);
+    let entries = inventory.registers.get(&desired.stack).map(|register| &register.entries);
+    for (address, declared) in &desired.disks {
+        let Some(entry) = entries.and_then(|entries| entries.get(address)) else { continue };
+        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
+        if delete && (entry.protect || declared.lifecycle.protect) {
+            into.refusals.push(protected(address));
+        }
+        if !own_disk::is_there(entry, inventory) {
+            into.register.forget.insert(address.clone());
+        } else if delete {
+            let allow = policy.allow.union(&declared.lifecycle.allow).copied().collect();
+            let policy = Policy { allow, ..policy.clone() };
+            delete_disk(address, entry, &leaving, inventory, &policy, into);
+        } else {
+            into.register.forget.insert(address.clone());
+            let text = "is kept and no longer managed (onRemove: keep)".to_owned();
+            into.objects.push(listed(address, None, text));
+        }
+    }
+}
+
+/// Machines that the plan deletes.
+fn removed(into: &Removal<'_>) -> BTreeSet<Uuid> {
+    let objects = into.objects.iter().filter(|object| object.operation == Operation::Remove);
+    objects.filter_map(|object| object.uuid).collect()
+}
+
+/// Networks go when everything that was attached to them is gone.
+fn destroy_networks(
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    options: DestroyOptions,
+    into: &mut Removal<'_>,
+) {
+    let leaving = removed(into);
+    let machines: Vec<Address> = into.drafts.iter().map(|draft| draft.address.clone()).collect();
+    let entries = inventory.registers.get(&desired.stack).map(|register| &register.entries);
+    for (address, declared) in &desired.networks {
+        let Some(entry) = entries.and_then(|entries| entries.get(address)) else { continue };
+        let Some((kind, name)) = registered_network(entry) else { continue };
+        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
+        if !network::is_there(kind, name, inventory) {
+            into.register.forget.insert(address.clone());
+            continue;
+        }
+        if !delete {
+            into.register.forget.insert(address.clone());
+            let text = "is kept and no longer managed (onRemove: keep)".to_owned();
+            into.objects.push(listed(address, None, text));
+            continue;
+        }
+        if entry.protect || declared.lifecycle.protect {
+            into.refusals.push(protected(address));
+        }
+        let mut draft =
+            network::draft(address, policy.allow.union(&declared.lifecycle.allow).copied().collect());
+        draft.after.extend(machines.iter().cloned());
+        network::remove(&mut draft, kind, name, &leaving, inventory);
+        let object = object(address, None, &draft);
+        if object.operation == Operation::Remove {
+            into.register.forget.insert(address.clone());
+        }
+        into.objects.push(object);
+        into.drafts.push(draft);
+    }
+}
+
+fn protected(address: &Address) -> Refusal {
+    Refusal {
+        reason: format!("{address} is protected"),
+        hint: "set `lifecycle.protect: false` and apply that first".to_owned(),
+    }
 }

@@ -1,5 +1,7 @@
 //! Controllers, disks and drives of one machine: where they go, and the steps in the order that VirtualBox needs.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -9,10 +11,12 @@ use uuid::Uuid;
 use super::action::{Action, Insert, Target};
 use super::draft::Draft;
 use super::machine::Scene;
+use super::own_disk;
 use crate::diff::{FieldDifference, Presence, disk};
 use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Entry, Identity, Machine, PathFact, Status};
+use crate::model::disk::can_grow;
 use crate::model::settings::{Bus, ControllerType};
-use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPath, Location};
+use crate::model::{Address, Bytes, Controller, Danger, DesiredDisk, DiskSource, FieldPath, Image, Location};
 
 /// The controller that disks imply where the manifest writes none.
 const IMPLIED: &str = "SATA";
@@ -26,6 +30,10 @@ pub struct Storage<'a> {
     live_dvds: Vec<&'a Attachment>,
     /// A controller that has to be made because disks or drives need one.
     implied: u32,
+    /// Disks without a place of their own that must leave theirs: where they go, and the field that takes it.
+    displaced: BTreeMap<String, (Location, FieldPath)>,
+    /// Fields that claim a place in which something is that may not be moved: what it is.
+    pub obstacles: BTreeMap<FieldPath, String>,
 }
 
 impl<'a> Storage<'a> {
@@ -57,12 +65,19 @@ impl<'a> Storage<'a> {
         let live_dvds = live
             .map(|machine| machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd).collect())
             .unwrap_or_default();
-        let mut taken: BTreeSet<Location> =
-            live.into_iter().flat_map(|machine| &machine.attachments).map(disk::place).collect();
-        let declared = scene.machine.disks.iter().flatten().filter_map(|(_, disk)| disk.at.clone());
-        taken.extend(declared.chain(scene.machine.dvds.iter().flatten().filter_map(|dvd| dvd.at.clone())));
-        let mut storage = Self { scene, controllers, taken, live_disks, live_dvds, implied: 0 };
+        let mut storage = Self {
+            scene,
+            controllers,
+            taken: BTreeSet::new(),
+            live_disks,
+            live_dvds,
+            implied: 0,
+            displaced: BTreeMap::new(),
+            obstacles: BTreeMap::new(),
+        };
         storage.imply();
+        // What may not leave its place may be in the way of something else.
+        while storage.arrange() {}
         storage
     }
 
@@ -92,53 +107,23 @@ impl<'a> Storage<'a> {
         }
     }
 
-    /// A free place, on SATA where there is one.
-    fn free(&mut self) -> Option<Location> {
-        let mut names: Vec<(&String, &(Bus, u32))> =
-            self.controllers.iter().filter(|(_, (bus, _))| *bus != Bus::Floppy).collect();
-        names.sort_by_key(|(_, (bus, _))| (*bus != Bus::Sata, bus.clone()));
-        for (name, (bus, ports)) in names {
-            let limits = bus.limits();
-            let devices = limits.map_or(1, |limits| limits.devices_per_port);
-            // VirtualBox raises the number of ports by itself when one beyond is used.
-            let most = limits.map_or(*ports, |limits| limits.max_ports);
-            let place = (0..most)
-                .flat_map(|port| (0..devices).map(move |device| (port, device)))
-                .map(|(port, device)| Location { controller: name.clone(), port, device })
-                .find(|place| !self.taken.contains(place));
-            if let Some(place) = place {
-                self.taken.insert(place.clone());
-                return Some(place);
-            }
-        }
-        None
-    }
-
     /// Takes away what has to go or to move, before anything takes its place.
     pub fn detach(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         for field in fields {
-            let place = if let Some((key, part)) = key(&field.path, "disks") {
-                let Some(attachment) = self.live_disks.get(key) else { continue };
-                match (part, &field.declared) {
-                    (None, None) => {
-                        let file = self.file_of(attachment);
-                        draft.effects.push(format!("detaches disk {key} ({file}), which is kept"));
-                        disk::place(attachment)
-                    }
-                    (Some("at"), Some(_)) => disk::place(attachment),
-                    _ => continue,
-                }
-            } else if let Some((key, part)) = key(&field.path, "dvds") {
-                let Some(attachment) = self.drive(key) else { continue };
-                match (part, &field.declared) {
-                    (None, None) | (Some("at"), Some(_)) => disk::place(attachment),
-                    _ => continue,
-                }
-            } else {
-                continue;
-            };
-            self.taken.remove(&place);
+            let Some(place) = self.left_by(field) else { continue };
+            if let (Some((key, None)), None) = (key(&field.path, "disks"), &field.declared)
+                && let Some(attachment) = self.live_disks.get(key)
+            {
+                let file = self.file_of(attachment);
+                draft.effects.push(format!("detaches disk {key} ({file}), which is kept"));
+            }
             draft.push(Action::Detach { machine: draft.target.clone(), at: place }, [field.path.clone()], []);
+        }
+        for (key, (to, cause)) in self.displaced_by(fields) {
+            let Some(attachment) = self.live_disks.get(key) else { continue };
+            let at = disk::place(attachment);
+            draft.effects.push(format!("moves disk {key} from {at} to {to}"));
+            draft.push(Action::Detach { machine: draft.target.clone(), at }, [cause.clone()], []);
         }
     }
 
@@ -217,6 +202,8 @@ impl<'a> Storage<'a> {
     /// Makes, grows and attaches disks; fills drives.
     pub fn apply(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         let mut options: BTreeMap<&str, (BTreeMap<String, bool>, Vec<FieldPath>)> = BTreeMap::new();
+        // What comes to another place has its options set on the way.
+        let mut moved: BTreeSet<&str> = BTreeSet::new();
         let mut ordered: Vec<&&FieldDifference> =
             fields.iter().filter(|f| f.path.parts().first() == Some(&"disks")).collect();
         // Disks take their ports in the order in which the manifest names them: the first one is what the firmware boots.
@@ -233,14 +220,13 @@ impl<'a> Storage<'a> {
             match part {
                 None => self.add_disk(draft, key, declared, &field.path),
                 Some("size") => self.grow(draft, key, field),
+                Some("location") => self.relocate(draft, key, declared, field),
                 Some("at") => {
                     let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else {
                         continue;
                     };
-                    let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
-                    // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
-                    let insert = Insert::Medium(Target::Existing(*leaf));
-                    attach(draft, at.clone(), DeviceKind::Disk, insert, BTreeMap::new(), field.path.clone());
+                    self.attach_again(draft, key, attachment, at, &field.path);
+                    moved.insert(key);
                 }
                 Some(option @ ("ssd" | "discard" | "hotPluggable")) => {
                     if let Some(value) = field.declared.as_ref().and_then(Value::as_bool) {
@@ -252,7 +238,15 @@ impl<'a> Storage<'a> {
                 Some(_) => {}
             }
         }
+        for (key, (to, cause)) in self.displaced_by(fields) {
+            let Some(attachment) = self.live_disks.get(key) else { continue };
+            self.attach_again(draft, key, attachment, to, cause);
+            moved.insert(key);
+        }
         for (key, (set, cause)) in options {
+            if moved.contains(key) {
+                continue;
+            }
             let Some(attachment) = self.live_disks.get(key) else { continue };
             let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
             draft.push(
@@ -268,6 +262,32 @@ impl<'a> Storage<'a> {
             );
         }
         self.drives(draft, fields);
+    }
+
+    /// Attaches a disk that was detached, with the options that it had or is to have.
+    fn attach_again(
+        &self,
+        draft: &mut Draft,
+        key: &str,
+        attachment: &Attachment,
+        at: &Location,
+        cause: &FieldPath,
+    ) {
+        let AttachedMedium::Image(leaf) = &attachment.medium else { return };
+        let declared = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key));
+        let options = [
+            ("ssd", declared.and_then(|disk| disk.ssd), attachment.non_rotational),
+            ("discard", declared.and_then(|disk| disk.discard), attachment.discard),
+            ("hotPluggable", declared.and_then(|disk| disk.hot_pluggable), attachment.hot_pluggable),
+        ];
+        let options = options
+            .into_iter()
+            .filter(|(_, declared, live)| declared.unwrap_or(*live))
+            .map(|(name, ..)| (name.to_owned(), true))
+            .collect();
+        // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
+        let insert = Insert::Medium(Target::Existing(*leaf));
+        attach(draft, at.clone(), DeviceKind::Disk, insert, options, cause.clone());
     }
 
     fn drives(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
@@ -321,6 +341,19 @@ impl<'a> Storage<'a> {
         }
     }
 
+    fn relocate(&self, draft: &mut Draft, key: &str, declared: &DesiredDisk, field: &FieldDifference) {
+        let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
+        else {
+            return;
+        };
+        let (Some(base), Some(live)) = (self.scene.inventory.base_of(*leaf), self.scene.live()) else {
+            return;
+        };
+        let Some(location) = disk::file(key, declared, &live.folder()) else { return };
+        let medium = Target::Existing(base.uuid);
+        draft.push(Action::MoveDisk { medium, location }, [field.path.clone()], []);
+    }
+
     fn grow(&self, draft: &mut Draft, key: &str, field: &FieldDifference) {
         let Some(size) = field.declared.as_ref().and_then(Value::as_u64) else { return };
         let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
@@ -329,11 +362,7 @@ impl<'a> Storage<'a> {
         };
         let inventory = self.scene.inventory;
         let base = inventory.base_of(*leaf);
-        let growable = base.is_some_and(|base| match base.format.as_str() {
-            "vdi" | "vhd" => base.variant.as_deref() != Some("fixed"),
-            "vmdk" => true,
-            _ => false,
-        });
+        let growable = base.is_some_and(|base| can_grow(&base.format, base.variant.as_deref()));
         if !growable {
             let what = base.map_or_else(String::new, |base| {
                 format!(" {} disk of format {}", base.variant.as_deref().unwrap_or("a"), base.format)
@@ -355,7 +384,12 @@ impl<'a> Storage<'a> {
     }
 
     fn add_disk(&mut self, draft: &mut Draft, key: &str, declared: &DesiredDisk, path: &FieldPath) {
-        let DiskSource::Inline { size, format, variant, location } = &declared.disk else { return };
+        let (size, format, variant, location, image) = match &declared.disk {
+            DiskSource::Inline { size, format, variant, location, image } => {
+                (size, format, variant, location, image)
+            }
+            DiskSource::Reference { disk, .. } => return self.add_own_disk(draft, declared, disk, path),
+        };
         let Some(at) = declared.at.clone().or_else(|| self.free()) else {
             draft.block(
                 vec![path.clone()],
@@ -374,6 +408,13 @@ impl<'a> Storage<'a> {
         let register = self.scene.inventory.registers.get(&self.scene.desired.stack);
         let entry = register.and_then(|register| register.entries.get(&address));
         let insert = match self.existing(entry, &file) {
+            Found::Nothing if image.is_some() => {
+                let Some(image) = image else { return };
+                if !self.copy(draft, (&address, image), declared, &file, path) {
+                    return;
+                }
+                Insert::Medium(Target::Planned(address))
+            }
             Found::Nothing => {
                 let Some(size) = size else {
                     draft.block(
@@ -389,7 +430,7 @@ impl<'a> Storage<'a> {
                     location: location
                         .clone()
                         .unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))),
-                    machine: draft.target.clone(),
+                    machine: Some(draft.target.clone()),
                     format: format.to_owned(),
                     variant: variant.clone().unwrap_or_else(|| "dynamic".to_owned()),
                     size: *size,
@@ -416,11 +457,127 @@ impl<'a> Storage<'a> {
                 return;
             }
         };
-        let options =
-            [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
-        let options =
-            options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        attach(draft, at, DeviceKind::Disk, insert, options, path.clone());
+        attach(draft, at, DeviceKind::Disk, insert, options_of(declared), path.clone());
+    }
+
+    /// Attaches a disk that has a document of its own.
+    fn add_own_disk(&mut self, draft: &mut Draft, declared: &DesiredDisk, disk: &Address, path: &FieldPath) {
+        let insert = match own_disk::insert(disk, self.scene.desired, self.scene.inventory) {
+            Ok(insert) => insert,
+            Err(why) => {
+                draft.block(vec![path.clone()], format!("{path}: {disk} {why}"), Vec::new());
+                return;
+            }
+        };
+        let Some(at) = declared.at.clone().or_else(|| self.free()) else {
+            draft.block(
+                vec![path.clone()],
+                "no controller has a free port for the disk",
+                vec!["declare a controller, or a place with `at:`".to_owned()],
+            );
+            return;
+        };
+        attach(draft, at, DeviceKind::Disk, insert, options_of(declared), path.clone());
+    }
+
+    /// Makes a disk from an image, and as large as it is declared.
+    fn copy(
+        &self,
+        draft: &mut Draft,
+        (address, image): (&Address, &Image),
+        declared: &DesiredDisk,
+        file: &std::path::Path,
+        path: &FieldPath,
+    ) -> bool {
+        let DiskSource::Inline { size, format, variant, location, .. } = &declared.disk else { return false };
+        let fact = self.scene.inventory.paths.get(&image.file);
+        // What nobody has looked at is looked at when it is used.
+        if let Some(fact) = fact.filter(|fact| **fact != PathFact::File) {
+            let what = if *fact == PathFact::Missing { "does not exist" } else { "is a directory" };
+            draft.block(
+                vec![path.clone()],
+                format!("{path}: the image {} {what}", image.file.display()),
+                Vec::new(),
+            );
+            return false;
+        }
+        let format = format.as_deref().unwrap_or("vdi");
+        let variant = variant.as_deref().unwrap_or("dynamic");
+        draft.push(
+            Action::CloneDisk {
+                address: address.clone(),
+                image: image.file.clone(),
+                sha256: image.sha256.clone(),
+                location: location
+                    .clone()
+                    .unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))),
+                machine: draft.target.clone(),
+                format: format.to_owned(),
+                variant: variant.to_owned(),
+                size: *size,
+            },
+            [path.clone()],
+            [],
+        );
+        // A disk that cannot grow must be as large as its image.
+        if let Some(size) = size.filter(|_| can_grow(format, Some(variant))) {
+            let medium = Target::Planned(address.clone());
+            draft.push(Action::GrowDisk { medium, size }, [path.clone()], []);
+        }
+        true
+    }
+
+    /// Makes disks anew whose images are others now: what was on them is lost.
+    pub fn recreate(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        let mut done = BTreeSet::new();
+        for field in fields {
+            let Some((key, Some("image" | "sha256"))) = key(&field.path, "disks") else { continue };
+            if !done.insert(key.to_owned()) {
+                continue;
+            }
+            let Some(declared) = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key)) else {
+                continue;
+            };
+            let DiskSource::Inline { image: Some(image), .. } = &declared.disk else { continue };
+            let (Some(attachment), Some(name)) =
+                (self.live_disks.get(key), self.scene.address.machine_name())
+            else {
+                continue;
+            };
+            let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+            let path = FieldPath::of(["disks", key]);
+            let inventory = self.scene.inventory;
+            let Some(base) = inventory.base_of(*leaf) else { continue };
+            if base.uuid != *leaf || inventory.media.values().any(|medium| medium.parent == Some(base.uuid)) {
+                draft.block(
+                    vec![field.path.clone()],
+                    format!("{}: snapshots hold differences to the disk that would be made anew", field.path),
+                    vec!["delete the snapshots first".to_owned()],
+                );
+                continue;
+            }
+            let missing = draft.missing([Danger::DestroyData]);
+            if !missing.is_empty() {
+                let reason = format!("another image makes disk {key} anew: what is on it is lost");
+                draft.block_for(vec![field.path.clone()], missing, reason);
+                continue;
+            }
+            let address = Address::InlineDisk(name.clone(), key.to_owned());
+            let at = declared.at.clone().unwrap_or_else(|| disk::place(attachment));
+            let target = draft.target.clone();
+            let from = disk::place(attachment);
+            let before = draft.steps.len();
+            draft.push(Action::Detach { machine: target, at: from }, [field.path.clone()], []);
+            let medium = Target::Existing(base.uuid);
+            draft.push(Action::DeleteDisk { medium }, [field.path.clone()], [Danger::DestroyData]);
+            if !self.copy(draft, (&address, image), declared, &base.location, &field.path) {
+                draft.steps.truncate(before);
+                continue;
+            }
+            draft.effects.push(format!("-/+ {address}: made anew from {}", image.file.display()));
+            let insert = Insert::Medium(Target::Planned(address));
+            attach(draft, at, DeviceKind::Disk, insert, options_of(declared), path);
+        }
     }
 
     fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
@@ -434,8 +591,13 @@ impl<'a> Storage<'a> {
                 return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
             }
         }
+        let own_folder = self.scene.live().map(Machine::folder);
         let ours = entry.is_some_and(|entry| match &entry.identity {
-            Identity::Path(path) => path == file && entry.status == Status::Pending,
+            // With its name or groups the machine's folder may have moved since, and the disk was made where it is now.
+            Identity::Path(path) => {
+                let moved = path.file_name() == file.file_name() && file.parent() == own_folder.as_deref();
+                entry.status == Status::Pending && (path == file || moved)
+            }
             _ => false,
         });
         if let Some(medium) = inventory.medium_at(file) {
@@ -454,6 +616,12 @@ impl<'a> Storage<'a> {
             Some(PathFact::Missing) | None => Found::Nothing,
         }
     }
+}
+
+fn options_of(declared: &DesiredDisk) -> BTreeMap<String, bool> {
+    let options =
+        [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
+    options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 enum Found {

@@ -1,5 +1,6 @@
 //! The planner on hand-made inventories: what it plans, what it leaves undone, and what it never touches.
 
+mod disks;
 mod stale;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,8 @@ fn desired(machines: impl IntoIterator<Item = DesiredMachine>) -> Desired {
     Desired {
         stack: stack(),
         machines: machines.into_iter().map(|m| (Address::Machine(m.name.clone()), m)).collect(),
+        networks: BTreeMap::new(),
+        disks: BTreeMap::new(),
         unsupported: Vec::new(),
         paths: vec![PathBuf::from("/lab.yaml")],
     }
@@ -152,6 +155,40 @@ fn a_paused_machine_goes_back_to_paused() {
     let inventory = inventory([owned(live(1, "a", PowerState::Paused))]);
     let plan = plan_of(&desired([machine]), &inventory, &[Danger::Downtime]);
     assert_eq!(labels(&plan), ["resume", "shut down", "change settings", "start", "pause"]);
+}
+
+#[test]
+fn what_a_run_stopped_is_brought_back_by_the_next_one() {
+    let mut machine = declared("a");
+    machine.settings.memory = Some(Mebibytes(128));
+    let desired = desired([machine]);
+    let address = Address::machine("a");
+    for (before, owed) in
+        [(PowerState::Running, DesiredState::Running), (PowerState::Paused, DesiredState::Paused)]
+    {
+        let whole = inventory([owned(live(1, "a", before))]);
+        let plan = plan_of(&desired, &whole, &[Danger::Downtime]);
+        assert_eq!(plan.register.members[&address].owes, Some(owed.clone()));
+        // The register says so from before the first step, and the run died after the stop.
+        let stopped_in = |state: PowerState| {
+            let mut stopped = whole.clone();
+            let register = stopped.registers.get_mut(&stack()).unwrap();
+            *register = plan.register.before(register, |_, _| unreachable!("it is there"));
+            stopped.machines.get_mut(&Uuid::from_u128(1)).unwrap().state = Some(state);
+            stopped
+        };
+        let off = stopped_in(PowerState::PowerOff);
+        let again = plan_of(&desired, &off, &[Danger::Downtime]);
+        assert_eq!(labels(&again)[..2], ["change settings", "start"]);
+        assert_eq!(again.register.members[&address].owes, Some(owed));
+        // Somebody else took care of it.
+        let saved = plan_of(&desired, &stopped_in(PowerState::Saved), &[]);
+        assert_eq!(saved.register.members[&address].owes, None);
+        // What is declared counts more.
+        let mut declared_off = desired.clone();
+        declared_off.machines.get_mut(&address).unwrap().state = Some(DesiredState::PowerOff);
+        assert_eq!(labels(&plan_of(&declared_off, &off, &Danger::ALL)), ["change settings"]);
+    }
 }
 
 #[test]

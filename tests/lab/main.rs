@@ -27,6 +27,7 @@ mod by_hand;
 mod capability;
 mod commands;
 mod doctor;
+mod examples;
 mod export;
 mod guest;
 mod home;
@@ -64,6 +65,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("capability", capability::TESTS),
     ("commands", commands::TESTS),
     ("doctor", doctor::TESTS),
+    ("examples", examples::TESTS),
     ("export", export::TESTS),
     ("mcp", mcp::TESTS),
     ("operate", operate::TESTS),

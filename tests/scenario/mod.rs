@@ -6,6 +6,7 @@
 //! run on a real VirtualBox too, and both must say the same and end in the same inventory.
 
 pub mod case;
+pub mod image;
 pub mod normal;
 
 use std::fmt::Write as _;
@@ -24,6 +25,7 @@ use vboxmcp::plan::DestroyOptions;
 use vboxmcp::render::{self, View};
 
 use case::{Case, Run, Step, Verb};
+use image::iso;
 
 /// Where a scenario plays.
 pub struct Stage<'a> {
@@ -206,13 +208,6 @@ impl Player<'_> {
         let inventory = context.host.inventory(&Want { states: true, ask_server: false }).unwrap();
         normal::inventory(&inventory, &self.stage.root)
     }
-}
-
-/// The least that VirtualBox takes for a DVD image.
-fn iso() -> Vec<u8> {
-    let mut image = vec![0; 32 * 2048];
-    image[16 * 2048..][..7].copy_from_slice(b"\x01CD001\x01");
-    image
 }
 
 fn words(hand: &ByHand) -> String {

@@ -81,11 +81,22 @@ pub fn inventory(inventory: &Inventory, root: &Path) -> Value {
         })
         .collect();
     let mut whole = json!({
-        "machines": machines, "media": media, "registers": registers, "natNetworks": inventory.nat_networks,
+        "machines": machines, "media": media, "registers": registers, "networks": networks(inventory),
         "problems": inventory.problems,
     });
     rename(&mut whole, &names, root);
     whole
+}
+
+/// Name servers are the host's own, which VirtualBox gives to a NAT network when it starts.
+fn networks(inventory: &Inventory) -> Value {
+    let mut value = serde_json::to_value(&inventory.networks).unwrap();
+    for name in inventory.networks.nat.keys() {
+        if let Some(Value::Object(options)) = value.pointer_mut(&format!("/dhcp/{name}/options")) {
+            options.remove("dns");
+        }
+    }
+    value
 }
 
 fn machine_value(machine: &Machine) -> Value {
@@ -177,7 +188,9 @@ fn depth(inventory: &Inventory, uuid: Uuid) -> usize {
 fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
     let plain = |text: &str| -> String {
         let mut text = text.replace(&root.display().to_string(), "$ROOT");
-        for (uuid, name) in names {
+        // Most texts are too short to hold a UUID.
+        let may_hold_one = text.len() >= 36;
+        for (uuid, name) in names.iter().filter(|_| may_hold_one) {
             let uuid = uuid.to_string();
             if text.contains(&uuid) {
                 text = text.replace(&uuid, name);

@@ -16,7 +16,7 @@ use crate::host::virtualbox::CommandLine;
 use crate::inventory::{AttachedMedium, DeviceKind, Mark};
 use crate::model::settings::Bus;
 use crate::model::{Bytes, Controller, FieldPath, Location, PowerState, SharedFolder};
-use crate::plan::{Assignment, Insert, Target};
+use crate::plan::{Assignment, Insert, NetworkChange, Target};
 
 /// One operation. Machines are named by their names, which must be theirs alone; relative paths are below the machine's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,13 @@ pub enum ByHand {
         #[serde(default)]
         at: Option<Location>,
     },
+    /// `closemedium`
+    CloseDisk {
+        /// The machine whose folder a relative path is in.
+        machine: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// `modifymedium --resize`
     GrowDisk {
         /// The machine whose folder a relative path is in.
@@ -163,6 +170,8 @@ pub enum ByHand {
         /// Whether it hears the power button.
         obeys: bool,
     },
+    /// `natnetwork`, `dhcpserver`
+    Network(NetworkChange),
     /// `startvm`
     Start(String),
     /// `controlvm pause`
@@ -243,7 +252,8 @@ impl World {
             .ok_or_else(|| unsupported(format!("{name}, which is no snapshot: acting on it by hand")))
     }
 
-    fn by_hand(&mut self, hand: &ByHand) -> Result<(), No> {
+    /// Does it; half of several operations may be done where a later one is refused.
+    pub(super) fn by_hand(&mut self, hand: &ByHand) -> Result<(), No> {
         match hand {
             ByHand::Create { name, os_type, groups } => {
                 let folder = self.machine_folder.clone();
@@ -278,10 +288,14 @@ impl World {
             }
             ByHand::AddDisk { machine, file, size, at } => {
                 let uuid = self.named(machine)?;
-                let disk = self.create_disk(uuid, file, "vdi", "dynamic", Bytes(*size))?;
+                let disk = self.create_disk(Some(uuid), file, "vdi", "dynamic", Bytes(*size))?;
                 let Some(at) = at else { return Ok(()) };
                 let insert = Insert::Medium(Target::Existing(disk));
                 self.attach(uuid, at, DeviceKind::Disk, &insert, &BTreeMap::new())
+            }
+            ByHand::CloseDisk { machine, file } => {
+                let disk = self.registered_at(&self.below(machine, file)?)?;
+                self.close_disk(disk, false)
             }
             ByHand::GrowDisk { machine, file, size } => {
                 let disk = self.registered_at(&self.below(machine, file)?)?;
@@ -317,12 +331,13 @@ impl World {
                 let controller = Controller { bus: Some(Bus::Ide), ..Controller::default() };
                 self.add_controller(uuid, "IDE", &controller)?;
                 let disk =
-                    self.create_disk(uuid, Path::new("guest.vdi"), "vdi", "dynamic", Bytes(1 << 20))?;
+                    self.create_disk(Some(uuid), Path::new("guest.vdi"), "vdi", "dynamic", Bytes(1 << 20))?;
                 let at = Location { controller: "IDE".to_owned(), port: 0, device: 0 };
                 let insert = Insert::Medium(Target::Existing(disk));
                 self.attach(uuid, &at, DeviceKind::Disk, &insert, &BTreeMap::new())?;
                 self.set_extra(uuid, super::IGNORES_ACPI, (!obeys).then_some("1"))
             }
+            ByHand::Network(change) => self.change_network(change),
             ByHand::Start(machine) => self.start(self.named(machine)?),
             ByHand::Pause(machine) => self.pause(self.named(machine)?),
             ByHand::Resume(machine) => self.resume(self.named(machine)?),

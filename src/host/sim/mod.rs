@@ -11,7 +11,9 @@ mod fault;
 mod live;
 mod media;
 mod modify;
+mod networks;
 mod nics;
+mod partial;
 mod power;
 mod refusal;
 mod removal;
@@ -30,12 +32,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use serde_json::Value;
 use uuid::Uuid;
 
 pub use by_hand::ByHand;
 pub use fault::{Fault, FaultPlan};
 pub use power::IGNORES_ACPI;
 
+use self::media::Copy;
 use self::refusal::{No, unsupported};
 use self::store::Store;
 use self::world::World;
@@ -44,6 +48,7 @@ use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, PathFact};
+use crate::model::NetworkSettings;
 use crate::plan::{Action, Target};
 
 /// A simulated VirtualBox.
@@ -90,6 +95,21 @@ impl SimHost {
         Self { faults, ..Self::with(self.store.clone()) }
     }
 
+    /// A VirtualBox of its own that is now as this one, and well.
+    pub fn copy(&self) -> Result<Self, HostError> {
+        self.store.look(World::clone).map(|world| Self::with(Store::of(world)))
+    }
+
+    /// Everything that it knows, files and folders included: what a test compares.
+    pub fn everything(&self) -> Result<Value, HostError> {
+        self.store.look(|world| serde_json::to_value(world).unwrap_or_default())
+    }
+
+    /// Whether the program that uses it has died of a [`Fault`].
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
     /// How many actions it was asked for.
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)
@@ -123,6 +143,70 @@ impl SimHost {
     fn act(&self, action: &Action, command: &CommandLine) -> Result<Done, HostError> {
         self.store.change(|world| world.perform(action))?.map_err(|no| no.into_error(command))
     }
+
+    /// Somebody else does something. What is refused to them is no concern of ours.
+    fn meanwhile(&self, hand: &ByHand) -> Result<(), HostError> {
+        self.store.change(|world| world.by_hand(hand).is_ok()).map(drop)
+    }
+
+    fn go_wrong(&self, fault: Fault, action: &Action, command: &CommandLine) -> Result<Done, HostError> {
+        let refuse = |template, about: &[&dyn std::fmt::Display]| {
+            Err(refusal::no(template, about).into_error(command))
+        };
+        let too_late =
+            || Err(HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false });
+        let half = || self.store.change(|world| partial::half(world, action));
+        match fault {
+            Fault::NotExecuted => refuse(&refusal::NO_SERVER, &[]),
+            Fault::Refused => refuse(&refusal::LOCKED, &[&"sim"]),
+            Fault::RefusedValue => refuse(&refusal::MEMORY, &[&0]),
+            Fault::HostBroken => refuse(&refusal::DISK_FULL, &[&"sim"]),
+            Fault::NoProgram => {
+                let source = std::io::Error::other("the simulated program is not there");
+                Err(HostError::Spawn { program: PathBuf::from("VBoxManage"), source })
+            }
+            Fault::FailedAfterwards => {
+                self.act(action, command)?;
+                refuse(&refusal::ABORTED, &[])
+            }
+            Fault::FailedHalfway => {
+                half()?;
+                refuse(&refusal::ABORTED, &[])
+            }
+            Fault::FalseSuccess => Ok(Done::default()),
+            Fault::Twice => {
+                let done = self.act(action, command)?;
+                // The second one may be refused: nobody asks.
+                let _ = self.act(action, command);
+                Ok(done)
+            }
+            Fault::Hangs => Err(self.hang(command)),
+            Fault::HangsAfterwards => {
+                self.act(action, command)?;
+                Err(self.hang(command))
+            }
+            Fault::NoReply => too_late(),
+            Fault::ReplyLost => {
+                self.act(action, command)?;
+                too_late()
+            }
+            Fault::ServerGone => refuse(&refusal::PEER_CRASHED, &[]),
+            Fault::ServerGoneAfterwards => {
+                self.act(action, command)?;
+                refuse(&refusal::PEER_CRASHED, &[])
+            }
+            Fault::DiesBefore => Err(self.die()),
+            Fault::DiesHalfway => {
+                half()?;
+                Err(self.die())
+            }
+            Fault::DiesAfterwards => {
+                let result = self.act(action, command);
+                let death = self.die();
+                result.and(Err(death))
+            }
+        }
+    }
 }
 
 impl Inspect for SimHost {
@@ -144,6 +228,11 @@ impl Inspect for SimHost {
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         self.alive()?;
         self.store.look(|world| world.tree.below(folder))
+    }
+
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.host_only.clone())
     }
 
     fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
@@ -179,38 +268,17 @@ impl Operate for SimHost {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
         let commands = command_lines(action, &Spellings::default())?;
         let command = commands.into_iter().next().unwrap_or_default();
-        let unknown = || HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false };
         progress(0);
+        if let Some(hand) = self.faults.before(number) {
+            self.meanwhile(hand)?;
+        }
         let result = match self.faults.of(number) {
             None => self.act(action, &command),
-            Some(Fault::NotExecuted) => Err(refusal::no(&refusal::NO_SERVER, &[]).into_error(&command)),
-            Some(Fault::Refused) => Err(refusal::no(&refusal::LOCKED, &[&"sim"]).into_error(&command)),
-            Some(Fault::FailedAfterwards) => {
-                self.act(action, &command)?;
-                Err(refusal::no(&refusal::ABORTED, &[]).into_error(&command))
-            }
-            Some(Fault::Twice) => {
-                let done = self.act(action, &command)?;
-                // The second one may be refused: nobody asks.
-                let _ = self.act(action, &command);
-                Ok(done)
-            }
-            Some(Fault::Hangs) => Err(self.hang(&command)),
-            Some(Fault::HangsAfterwards) => {
-                self.act(action, &command)?;
-                Err(self.hang(&command))
-            }
-            Some(Fault::ReplyLost) => {
-                self.act(action, &command)?;
-                Err(unknown())
-            }
-            Some(Fault::DiesBefore) => Err(self.die()),
-            Some(Fault::DiesAfterwards) => {
-                let result = self.act(action, &command);
-                let death = self.die();
-                result.and(Err(death))
-            }
+            Some(fault) => self.go_wrong(fault, action, &command),
         };
+        if let Some(hand) = self.faults.after(number) {
+            self.meanwhile(hand)?;
+        }
         if result.is_ok() {
             progress(100);
         }
@@ -266,8 +334,17 @@ impl World {
             }
             Action::RemoveController { machine, name } => self.remove_controller(bound(machine)?, name)?,
             Action::CreateDisk { location, machine, format, variant, size, .. } => {
-                done.made = Some(self.create_disk(bound(machine)?, location, format, variant, *size)?);
+                let machine = machine.as_ref().map(bound).transpose()?;
+                done.made = Some(self.create_disk(machine, location, format, variant, *size)?);
             }
+            Action::CloneDisk { image, sha256, location, machine, format, variant, size, .. } => {
+                let copy = Copy { image, sha256: sha256.as_deref(), most: *size };
+                done.made = Some(self.clone_disk(bound(machine)?, &copy, location, format, variant)?);
+            }
+            Action::SetDisk { medium, disk_type, description } => {
+                self.set_disk(bound(medium)?, disk_type.as_deref(), description.as_deref())?;
+            }
+            Action::MoveDisk { medium, location } => self.move_disk(bound(medium)?, location)?,
             Action::GrowDisk { medium, size } => self.grow_disk(bound(medium)?, *size)?,
             Action::Attach { machine, at, kind, insert, options } => {
                 self.attach(bound(machine)?, at, *kind, insert, options)?;
@@ -294,6 +371,7 @@ impl World {
             Action::DeleteSnapshot { machine, snapshot } => {
                 self.delete_snapshot(bound(machine)?, *snapshot)?;
             }
+            Action::Network { change } => self.change_network(change)?,
             Action::Unregister { machine, delete } => self.unregister(bound(machine)?, *delete)?,
         }
         Ok(done)

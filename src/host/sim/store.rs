@@ -47,6 +47,11 @@ impl Store {
         Self::Memory(Arc::new(Mutex::new(World::empty(root))))
     }
 
+    /// A state in memory that begins as another one.
+    pub fn of(world: World) -> Self {
+        Self::Memory(Arc::new(Mutex::new(world)))
+    }
+
     /// A state in a folder, which is made where it is missing.
     pub fn folder(folder: &Path) -> Result<Self, HostError> {
         let folder = std::path::absolute(folder).map_err(|source| read_error(folder, source))?;

@@ -15,8 +15,8 @@ use super::settings::{Distrust, MachineFile};
 use super::{VirtualBox, headers, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{HostError, Inspect, Want};
-use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Snapshot};
-use crate::model::FieldPath;
+use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
+use crate::model::{FieldPath, NetworkSettings};
 
 /// Rounds until several files are believed to belong together.
 const ROUNDS: usize = 3;
@@ -62,6 +62,10 @@ impl Inspect for VirtualBox {
             }
         }
         Ok(found)
+    }
+
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
+        self.host_only_interfaces()
     }
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
@@ -126,13 +130,23 @@ impl VirtualBox {
                 root: None,
                 server_running: if want.ask_server { Some(true) } else { server },
             },
-            nat_networks: global.nat_networks.clone(),
+            networks: global.networks.clone(),
             registers: global.registers.clone(),
             problems: global.problems.clone(),
             ..Inventory::default()
         };
         for medium in global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten()) {
-            inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
+            let known = inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
+            if known.location != medium.location {
+                inventory.problems.push(Problem {
+                    what: format!("disk {}", medium.location.display()),
+                    reason: format!(
+                        "its UUID {{{}}} is registered for {}, too: a copy of the file needs a UUID of its own (`VBoxManage internalcommands sethduuid FILE`) before it is registered",
+                        medium.uuid,
+                        known.location.display()
+                    ),
+                });
+            }
         }
         let wanted = |row: &&Row| only.is_none_or(|only| only == row.entry.uuid);
         for row in reading.rows.iter().filter(wanted) {

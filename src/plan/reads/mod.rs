@@ -4,6 +4,7 @@
 //! otherwise, would have made other steps, and nothing else. A property test holds both.
 
 mod moved;
+mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use moved::moved;
+pub use objects::needs_interfaces;
 
 use super::action::Action;
 use super::ports;
@@ -41,6 +43,15 @@ pub fn read_set(
         |step: &Step| step.danger.iter().any(|d| matches!(d, Danger::Downtime | Danger::DestroyData));
     if policy.prune || (verb == Verb::Apply && steps.iter().any(is_bounded)) {
         reader.stack(policy.prune);
+    }
+    for (address, network) in &desired.networks {
+        reader.entry(address);
+        reader.add(objects::of_network(address, network, inventory));
+    }
+    for (address, disk) in &desired.disks {
+        reader.entry(address);
+        reader.add(objects::of_disk(address, disk, desired, inventory));
+        reader.path(diff::own_disk::file(disk, &desired.stack, inventory));
     }
     for (address, declared) in &desired.machines {
         match verb {

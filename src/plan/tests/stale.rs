@@ -324,6 +324,8 @@ proptest! {
         furnished(&mut desired, &mut inventory, taste);
         let before = made(&desired, &inventory, prune);
         prop_assert_eq!(&reads::moved(&before.reads, &inventory), &[], "stale where nothing moved");
+        // A copy: what was asked is indexed.
+        let mut inventory = inventory.clone();
         change.to(&mut inventory);
         let after = made(&desired, &inventory, prune);
         let moved = reads::moved(&before.reads, &inventory);
@@ -340,6 +342,7 @@ proptest! {
     ) {
         furnished(&mut desired, &mut inventory, taste);
         let before = made(&desired, &inventory, false);
+        let mut inventory = inventory.clone();
         for change in [Change::Property(at), Change::Register(6, 30_000, 9)] {
             change.to(&mut inventory);
         }
@@ -356,10 +359,11 @@ proptest! {
 
 #[test]
 fn the_object_the_field_then_and_now_are_named() {
-    let mut inventory = inventory([owned(live(1, "a", PowerState::Running))]);
+    let there = inventory([owned(live(1, "a", PowerState::Running))]);
     let mut machine = declared("a");
     machine.settings.memory = Some(Mebibytes(128));
-    let plan = plan_of(&desired([machine]), &inventory, &Danger::ALL);
+    let plan = plan_of(&desired([machine]), &there, &Danger::ALL);
+    let mut inventory = there.clone();
     inventory.machines.values_mut().next().unwrap().settings.memory = Some(Mebibytes(96));
     let said: Vec<String> = reads::moved(&plan.reads, &inventory).iter().map(ToString::to_string).collect();
     assert_eq!(said, ["vm/a memory: was 64, is 96 now"]);

@@ -158,6 +158,8 @@ fn virtualbox_says_what_is_recorded(lab: &Lab) {
     scenes::running(&mut recorder);
     scenes::paused(&mut recorder);
     scenes::saved(&mut recorder);
+    scenes::networks(&mut recorder);
+    scenes::changed_disks(&mut recorder);
     scenes::deaths(&mut recorder);
     assert!(recorder.surprises.is_empty(), "{}", recorder.surprises.join("\n"));
     compare(&home, &recorder.transcripts);

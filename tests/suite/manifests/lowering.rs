@@ -189,7 +189,7 @@ fn disks_and_drives() {
           dvds: [{image: ~/a.iso}, {hostDrive: /dev/sr0, passthrough: true}, {empty: true, at: 'SATA:7'}]}",
     );
     let disks = machine.disks.unwrap();
-    let DiskSource::Inline { size, format, variant, location } = &disks["data"].disk else { panic!() };
+    let DiskSource::Inline { size, format, variant, location, .. } = &disks["data"].disk else { panic!() };
     assert_eq!(*size, Some(Bytes(3 << 29)));
     assert_eq!((format.as_deref(), variant.as_deref()), (Some("vmdk"), Some("split2g")));
     assert_eq!(*location, Some(root().join("lab/d.vmdk")));

@@ -1,11 +1,15 @@
 //! Actions: one per effect of the size of a VBoxManage call. Inert data; the host room performs them.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+pub use network::NetworkChange;
 
 use crate::inventory::{DeviceKind, Mark, Shard};
 use crate::model::{Address, Bytes, Controller, FieldPath, Location, SharedFolder};
@@ -149,14 +153,54 @@ pub enum Action {
         address: Address,
         /// Absolute, or relative to the folder of `machine`.
         location: PathBuf,
-        /// The machine whose folder a relative location is in.
-        machine: Target,
+        /// The machine whose folder a relative location is in; none for a disk of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        machine: Option<Target>,
         /// `vdi`, `vmdk`, `vhd`.
         format: String,
         /// `dynamic`, `fixed`, ...
         variant: String,
         /// Capacity.
         size: Bytes,
+    },
+    /// Make a disk file with the content of an image, and register it. The image is registered afterwards only where it was before.
+    CloneDisk {
+        /// What it is in this plan.
+        address: Address,
+        /// The image, absolute.
+        image: PathBuf,
+        /// Its SHA-256, which is checked first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+        /// Absolute, or relative to the folder of `machine`.
+        location: PathBuf,
+        /// The machine whose folder a relative location is in.
+        machine: Target,
+        /// `vdi`, `vmdk`, `vhd`.
+        format: String,
+        /// `dynamic`, `fixed`, ...
+        variant: String,
+        /// Capacity that it is to have: an image that is larger is refused. The disk is as large as the image.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<Bytes>,
+    },
+    /// Set what a registered disk is besides its file.
+    SetDisk {
+        /// The medium.
+        medium: Target,
+        /// `normal`, `writethrough`, `immutable`, ...
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disk_type: Option<String>,
+        /// Free text; empty removes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+    },
+    /// Move a disk's file.
+    MoveDisk {
+        /// The medium.
+        medium: Target,
+        /// Its new file, absolute.
+        location: PathBuf,
     },
     /// Grow a disk.
     GrowDisk {
@@ -262,6 +306,11 @@ pub enum Action {
         /// The snapshot.
         snapshot: Uuid,
     },
+    /// Make, change or remove a network.
+    Network {
+        /// What is done.
+        change: NetworkChange,
+    },
     /// Unregister a machine.
     Unregister {
         /// The machine.
@@ -283,7 +332,8 @@ impl Action {
             | Self::AddController { machine, .. }
             | Self::ChangeController { machine, .. }
             | Self::RemoveController { machine, .. }
-            | Self::CreateDisk { machine, .. }
+            | Self::CreateDisk { machine: Some(machine), .. }
+            | Self::CloneDisk { machine, .. }
             | Self::Attach { machine, .. }
             | Self::Detach { machine, .. }
             | Self::AddSharedFolder { machine, .. }
@@ -300,6 +350,10 @@ impl Action {
             | Self::Unregister { machine, .. } => Some(machine),
             Self::CreateMachine { .. }
             | Self::WriteRegister { .. }
+            | Self::Network { .. }
+            | Self::CreateDisk { machine: None, .. }
+            | Self::SetDisk { .. }
+            | Self::MoveDisk { .. }
             | Self::GrowDisk { .. }
             | Self::DeleteDisk { .. }
             | Self::CloseDisk { .. } => None,
@@ -317,7 +371,8 @@ impl Action {
             | Self::AddController { machine, .. }
             | Self::ChangeController { machine, .. }
             | Self::RemoveController { machine, .. }
-            | Self::CreateDisk { machine, .. }
+            | Self::CreateDisk { machine: Some(machine), .. }
+            | Self::CloneDisk { machine, .. }
             | Self::Attach { machine, .. }
             | Self::Detach { machine, .. }
             | Self::AddSharedFolder { machine, .. }
@@ -332,10 +387,17 @@ impl Action {
             | Self::DiscardState { machine }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
-            Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium } | Self::CloseDisk { medium } => {
+            Self::GrowDisk { medium, .. }
+            | Self::SetDisk { medium, .. }
+            | Self::MoveDisk { medium, .. }
+            | Self::DeleteDisk { medium }
+            | Self::CloseDisk { medium } => {
                 vec![medium]
             }
-            Self::CreateMachine { .. } | Self::WriteRegister { .. } => Vec::new(),
+            Self::CreateMachine { .. }
+            | Self::WriteRegister { .. }
+            | Self::CreateDisk { machine: None, .. }
+            | Self::Network { .. } => Vec::new(),
         }
     }
 
@@ -380,17 +442,21 @@ impl Action {
             Self::ModifyMachine { set, .. } | Self::ModifyLive { set, .. } => !set.iter().any(|assignment| {
                 matches!(assignment.path.parts().as_slice(), ["nics", _, "nat", "portForwards", ..])
             }),
+            Self::Network { change } => change.is_repeatable(),
             Self::SetExtraData { .. }
             | Self::SetGuestProperty { .. }
             | Self::WriteMark { .. }
             | Self::WriteRegister { .. }
             | Self::ChangeController { .. }
             | Self::GrowDisk { .. }
+            | Self::SetDisk { .. }
             | Self::Attach { .. } => true,
             Self::CreateMachine { .. }
             | Self::AddController { .. }
             | Self::RemoveController { .. }
             | Self::CreateDisk { .. }
+            | Self::CloneDisk { .. }
+            | Self::MoveDisk { .. }
             | Self::Detach { .. }
             | Self::DeleteDisk { .. }
             | Self::CloseDisk { .. }
@@ -424,6 +490,9 @@ impl Action {
             Self::ChangeController { .. } => "change controller",
             Self::RemoveController { .. } => "remove controller",
             Self::CreateDisk { .. } => "create disk",
+            Self::CloneDisk { .. } => "copy image",
+            Self::SetDisk { .. } => "change disk",
+            Self::MoveDisk { .. } => "move disk",
             Self::GrowDisk { .. } => "grow disk",
             Self::Attach { .. } => "attach",
             Self::Detach { .. } => "detach",
@@ -440,6 +509,7 @@ impl Action {
             Self::SaveState { .. } => "save state",
             Self::DiscardState { .. } => "discard saved state",
             Self::DeleteSnapshot { .. } => "delete snapshot",
+            Self::Network { change } => change.label(),
             Self::Unregister { delete: true, .. } => "delete machine",
             Self::Unregister { delete: false, .. } => "unregister machine",
         }

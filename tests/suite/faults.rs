@@ -1,0 +1,214 @@
+//! Single cases that the scenarios of `cargo bench --bench faults` taught.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vboxmcp::host::sim::{ByHand, Fault, FaultPlan};
+use vboxmcp::model::PowerState;
+use vboxmcp::plan::{Plan, StepId};
+
+use crate::faults::bench::{Ask, Bench, Press};
+use crate::faults::dice::Dice;
+use crate::faults::picture::{self, Damage};
+
+const TWO_DISKS: &str = "\
+apiVersion: vboxmcp/v1
+kind: Stack
+metadata: {name: lab}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: a}
+lifecycle: {onRemove: delete}
+spec: {disks: {root: {size: 8MiB}, data: {size: 8MiB}}}
+";
+
+#[test]
+fn a_deletion_that_was_cut_short_is_told_and_finished_by_the_next_run() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    // The machine's folder, empty, is what VirtualBox leaves of it.
+    let things = |host| {
+        let mut things = picture::of(host, bench.root());
+        things.retain(|key, _| !key.starts_with("folder "));
+        things
+    };
+    let nothing = things(&host);
+    bench.converge(&host, TWO_DISKS, &Ask::Apply { prune: false }, 1).unwrap();
+    let ask = Ask::Destroy { all: false };
+    // The machine is gone then, and one of its disks is.
+    let cut = Arc::new(host.with_faults(FaultPlan::at(0, Fault::FailedHalfway)));
+    let outcome = bench.run(&cut, TWO_DISKS, &ask, Press::Never, false).unwrap().outcome.unwrap().unwrap();
+    assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
+    assert!(outcome.failed[0].errors.iter().any(|error| error.contains("still registered")), "{outcome:?}");
+    assert_eq!(bench.converge(&host, TWO_DISKS, &ask, 2), Ok(1));
+    assert_eq!(things(&host), nothing);
+}
+
+fn machine(lifecycle: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: lab}}\n---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\n{lifecycle}spec: {{{spec}}}\n"
+    )
+}
+
+#[test]
+fn a_guest_that_a_run_stopped_comes_back_wherever_the_run_dies() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    let ask = Ask::Apply { prune: false };
+    bench.converge(&host, &machine("metadata: {name: a}\n", "memory: 32MiB"), &ask, 1).unwrap();
+    host.by_hand(&ByHand::Start("a".to_owned())).unwrap();
+    let more = machine("metadata: {name: a}\n", "memory: 64MiB");
+    let state = |host: &_| picture::inventory(host).machines.values().next().unwrap().state.clone();
+    let mut off = 0;
+    for at in 0.. {
+        for fault in [Fault::DiesBefore, Fault::DiesAfterwards] {
+            let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+            let _ = bench.run(&is, &more, &ask, Press::Never, false);
+            if !is.is_dead() {
+                assert!(at > 3 && off > 0, "it was never off: {at}");
+                return;
+            }
+            let is = Arc::new(is.with_faults(FaultPlan::none()));
+            off += usize::from(state(&is) == Some(PowerState::PowerOff));
+            bench.converge(&is, &more, &ask, 2).unwrap();
+            assert_eq!(state(&is), Some(PowerState::Running), "{fault:?} at {at}");
+            assert!(bench.left(&is, &more, &ask).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_rename_together_with_a_new_disk_is_registered_by_the_run_that_does_it() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    let ask = Ask::Apply { prune: false };
+    let one = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}}");
+    bench.converge(&host, &one, &ask, 1).unwrap();
+    let renamed = "metadata: {name: b}\nlifecycle: {renamedFrom: a}\n";
+    let two = machine(renamed, "disks: {root: {size: 8MiB}, data: {size: 8MiB}}");
+    bench.run(&host, &two, &ask, Press::Never, false).unwrap().outcome.unwrap().unwrap();
+    assert_eq!(bench.left(&host, &two, &ask), Vec::<String>::new());
+}
+
+const BEFORE: &str = "\
+apiVersion: vboxmcp/v1
+kind: Stack
+metadata: {name: lab}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: a}
+lifecycle: {onRemove: delete}
+spec:
+  memory: 32MiB
+  controllers: {SATA: {bus: sata, ports: 4}}
+  disks: {root: {size: 8MiB}, data: {size: 8MiB, at: \"SATA:2\"}}
+  nics: [{nat: {portForwards: {ssh: \"2201:22\"}}}]
+  state: running
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: b}
+lifecycle: {onRemove: delete}
+spec: {disks: {root: {size: 8MiB}}, extraData: {x/one: \"1\"}}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: c}
+lifecycle: {onRemove: delete}
+spec: {disks: {root: {size: 8MiB}, log: {size: 8MiB}}}
+";
+
+/// Every kind of step: a change that needs a stop, disks that change places, a rename with a new disk, a birth, a deletion.
+const AFTER: &str = "\
+apiVersion: vboxmcp/v1
+kind: Stack
+metadata: {name: lab}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: a}
+lifecycle: {onRemove: delete}
+spec:
+  memory: 64MiB
+  controllers: {SATA: {bus: sata, ports: 3}}
+  disks: {root: {size: 16MiB}, data: {size: 8MiB, at: \"SATA:0\"}}
+  nics: [{nat: {portForwards: {ssh: \"2202:22\"}}}]
+  sharedFolders: {site: {hostPath: ./site}}
+  state: running
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: d}
+lifecycle: {onRemove: delete, renamedFrom: b}
+spec: {disks: {root: {size: 8MiB}, more: {size: 8MiB}}, extraData: {x/one: \"2\"}}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: e}
+lifecycle: {onRemove: delete}
+spec: {disks: {root: {size: 8MiB}}, guestProperties: {/x/one: \"1\"}, state: paused}
+";
+
+const PRUNE: Ask = Ask::Apply { prune: true };
+
+/// A host on which `BEFORE` was applied, and what is there when `AFTER` was applied to it without faults.
+fn before_and_after(bench: &Bench) -> (Arc<vboxmcp::host::sim::SimHost>, picture::Picture) {
+    let host = Arc::new(bench.host());
+    bench.converge(&host, BEFORE, &PRUNE, 1).unwrap();
+    let should = Arc::new(host.copy().unwrap());
+    let outcome = bench.run(&should, AFTER, &PRUNE, Press::Never, false).unwrap().outcome.unwrap().unwrap();
+    assert!(outcome.failed.is_empty() && outcome.blocked == 0, "{outcome:#?}");
+    assert_eq!(bench.left(&should, AFTER, &PRUNE), Vec::<String>::new());
+    (host, picture::of(&should, bench.root()))
+}
+
+#[test]
+fn a_run_that_does_everything_twice_ends_the_same() {
+    let bench = Bench::new();
+    let (host, should) = before_and_after(&bench);
+    let is = Arc::new(host.with_faults(FaultPlan::every(Fault::Twice)));
+    let outcome = bench.run(&is, AFTER, &PRUNE, Press::Never, false).unwrap().outcome.unwrap().unwrap();
+    assert!(outcome.failed.is_empty(), "{outcome:#?}");
+    let damage = Damage::between(&should, &picture::of(&is, bench.root()));
+    assert!(damage.is_none(), "{damage:#?}");
+}
+
+#[test]
+fn any_order_that_the_plan_allows_ends_the_same() {
+    let bench = Bench::new();
+    let (host, should) = before_and_after(&bench);
+    let mut orders = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let is = Arc::new(host.copy().unwrap());
+        let order = |plan: &mut Plan| any_order(plan, &mut Dice::new(seed));
+        let ran = bench.run_in_order(&is, AFTER, &PRUNE, &order).unwrap();
+        let outcome = ran.outcome.unwrap().unwrap();
+        assert!(outcome.failed.is_empty(), "seed {seed}: {outcome:#?}");
+        orders.insert(ran.plan.steps.iter().map(|step| step.address.to_string()).collect::<Vec<_>>());
+        let damage = Damage::between(&should, &picture::of(&is, bench.root()));
+        assert!(damage.is_none(), "seed {seed}: {damage:#?}");
+    }
+    assert!(orders.len() > 10, "they are hardly different: {}", orders.len());
+}
+
+/// Puts the steps into an order that their needs allow: each then waits for the one before it.
+fn any_order(plan: &mut Plan, dice: &mut Dice) {
+    let mut waiting = std::mem::take(&mut plan.steps);
+    let mut numbers: BTreeMap<StepId, StepId> = BTreeMap::new();
+    while !waiting.is_empty() {
+        let ready: Vec<usize> = (0..waiting.len())
+            .filter(|index| waiting[*index].needs.iter().all(|need| numbers.contains_key(need)))
+            .collect();
+        let mut step = waiting.remove(*dice.one(&ready));
+        let id = StepId::try_from(plan.steps.len() + 1).unwrap();
+        numbers.insert(step.id, id);
+        step.id = id;
+        step.needs = step.needs.iter().map(|need| numbers[need]).collect();
+        if id > 1 && !step.needs.contains(&(id - 1)) {
+            step.needs.extend([id - 1]);
+        }
+        plan.steps.push(step);
+    }
+}
