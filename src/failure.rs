@@ -230,6 +230,7 @@ impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         let kind = match (&error, error.class()) {
             (HostError::Cancelled, _) => Kind::Cancelled,
+            (HostError::Orphan { .. }, _) => Kind::Locked,
             // A program that hangs or prints what nobody understands is as good as none.
             (HostError::Timeout { .. } | HostError::Garbage { .. }, _)
             | (_, ErrorClass::Unreachable | ErrorClass::NotExecuted) => Kind::Unreachable,

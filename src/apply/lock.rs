@@ -78,6 +78,8 @@ pub enum LockError {
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    died: Option<Holder>,
+    is_kept: bool,
 }
 
 impl Lock {
@@ -112,6 +114,21 @@ impl Lock {
         }
     }
 
+    /// The holder before this one, where it died. What it had begun may still be going on.
+    pub fn died(&self) -> Option<&Holder> {
+        self.died.as_ref()
+    }
+
+    /// The holder that died and that nobody has come after.
+    pub fn left_by(home: &Path) -> Option<Holder> {
+        match Self::look(home) {
+            Holding::Somebody(_) => None,
+            Holding::Nobody => {
+                serde_json::from_str(&std::fs::read_to_string(home.join(Self::FILE_NAME)).ok()?).ok()
+            }
+        }
+    }
+
     /// Takes the lock of a VirtualBox home, waiting as long as `timeout`.
     pub fn take(home: &Path, user: &str, operation: &str, timeout: Duration) -> Result<Self, LockError> {
         let path = home.join(Self::FILE_NAME);
@@ -137,6 +154,9 @@ impl Lock {
                 Err(TryLockError::Error(source)) => return Err(wrong(source)),
             }
         }
+        let mut text = String::new();
+        // A holder that came to its end left nothing. Whoever it was, it is only waited for.
+        let died = file.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str(&text).ok());
         let holder = Holder {
             pid: std::process::id(),
             user: user.to_owned(),
@@ -149,12 +169,29 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
             .map_err(wrong)?;
-        Ok(Self { file })
+        Ok(Self { file, died, is_kept: false })
+    }
+}
+
+impl Lock {
+    /// Releases it as it was found: the next holder must know of the one that died, too.
+    pub fn give_back(mut self) {
+        let text = self.died.as_ref().and_then(|died| serde_json::to_string(died).ok()).unwrap_or_default();
+        // What cannot be written back is only not waited for.
+        let _ = self
+            .file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .and_then(|()| self.file.write_all(text.as_bytes()));
+        self.is_kept = true;
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         // The name of a holder that is gone would only mislead; the lock itself goes with the file's handle.
         let _ = self.file.set_len(0);
     }
@@ -195,6 +232,19 @@ mod tests {
         assert_eq!(Lock::holder(home.path()).unwrap().user, "ann");
         drop(first);
         assert_eq!(Lock::look(home.path()), Holding::Nobody);
-        Lock::take(home.path(), "bob", "destroy of stack shop", Duration::ZERO).unwrap();
+        let second = Lock::take(home.path(), "bob", "destroy of stack shop", Duration::ZERO).unwrap();
+        assert_eq!(second.died(), None);
+        drop(second);
+
+        // What a holder that was killed leaves.
+        let left = r#"{"pid": 7, "user": "eve", "operation": "apply", "since": "then"}"#;
+        std::fs::write(home.path().join(Lock::FILE_NAME), left).unwrap();
+        assert_eq!(Lock::left_by(home.path()).unwrap().user, "eve");
+        let third = Lock::take(home.path(), "bob", "apply of stack shop", Duration::ZERO).unwrap();
+        assert_eq!(third.died().unwrap().pid, 7);
+        assert_eq!(Lock::left_by(home.path()), None);
+        third.give_back();
+        let fourth = Lock::take(home.path(), "bob", "apply of stack shop", Duration::ZERO).unwrap();
+        assert_eq!(fourth.died().unwrap().pid, 7);
     }
 }

@@ -1,7 +1,7 @@
 //! The executor: walks the plan's DAG, one writer a machine, reads every effect back. It decides nothing about *what* is done.
 //!
 //! `walk` orders the steps, `step` performs one, `readback` tells whether its effect is there, `members` writes the stack's
-//! register, `lock` keeps other runs out, `journal` writes down what is about to happen and what came of it, `cancel` stops, `clock` is
+//! register, `lock` keeps other runs out, `preflight` looks whether the host has what the plan needs, `journal` writes down what is about to happen and what came of it, `cancel` stops, `clock` is
 //! the only reader of the time of day.
 
 mod cancel;
@@ -9,6 +9,7 @@ pub mod clock;
 pub mod journal;
 mod lock;
 mod members;
+mod preflight;
 mod readback;
 mod step;
 mod walk;
@@ -24,6 +25,7 @@ pub use cancel::Cancel;
 pub use journal::{Journal, JournalError};
 pub use lock::{Holder, Holding, Lock, LockError};
 pub use members::pending_writes;
+pub use preflight::{Lack, preflight};
 
 use journal::{End, Line, Phase};
 
@@ -113,6 +115,12 @@ pub enum ApplyError {
         /// Why.
         #[source]
         source: Box<HostError>,
+    },
+    /// The host lacks what the steps need: nothing was done.
+    #[error("nothing was done: {}", lacks.iter().map(|lack| lack.text.as_str()).collect::<Vec<_>>().join("\n  and: "))]
+    Lacking {
+        /// What.
+        lacks: Vec<Lack>,
     },
     /// The journal cannot be written, and nothing was done yet.
     #[error(transparent)]
@@ -213,6 +221,11 @@ fn run(
     let register = inventory.registers.get(&plan.stack).cloned().unwrap_or_default();
     if let Some(reason) = register.broken {
         return Err(ApplyError::RegisterBroken { stack: plan.stack.to_string(), reason });
+    }
+    let lacks: Vec<Lack> =
+        preflight(plan, inventory, host.as_ref()).into_iter().filter(|lack| lack.stops).collect();
+    if !lacks.is_empty() {
+        return Err(ApplyError::Lacking { lacks });
     }
     let mut bindings = machine_uuids(plan);
     sink(Event::Started {

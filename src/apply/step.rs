@@ -27,6 +27,8 @@ pub struct StepEnd {
     pub before: BTreeMap<String, Value>,
     /// VirtualBox is missing or unreachable.
     pub unreachable: bool,
+    /// The host is broken: whatever comes next would only break more.
+    pub broken: bool,
 }
 
 /// Reports while a step runs.
@@ -217,7 +219,7 @@ fn failed(errors: Vec<String>, hint: Option<String>, moved: bool) -> StepEnd {
 }
 
 fn ended(outcome: StepOutcome, made: Option<Uuid>) -> StepEnd {
-    StepEnd { outcome, made, before: BTreeMap::new(), unreachable: false }
+    StepEnd { outcome, made, before: BTreeMap::new(), unreachable: false, broken: false }
 }
 
 fn refused(error: &HostError) -> StepEnd {
@@ -231,5 +233,6 @@ fn refused(error: &HostError) -> StepEnd {
     let moved = error.class() == ErrorClass::WrongState && !matches!(error, HostError::GuestStaysOn { .. });
     let mut end = failed(errors, error.hint(), moved);
     end.unreachable = error.class() == ErrorClass::Unreachable;
+    end.broken = error.class() == ErrorClass::HostBroken;
     end
 }

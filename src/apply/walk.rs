@@ -59,6 +59,7 @@ pub fn walk(
     let (sender, receiver) = std::sync::mpsc::channel::<Message>();
     let mut last_word = Instant::now();
     let mut told = 0;
+    let mut is_broken = false;
     std::thread::scope(|scope| {
         loop {
             if cancel.is_requested() && told == 0 {
@@ -73,12 +74,12 @@ pub fn walk(
                 sink(Event::Cancelling { now: true });
                 pen.note(&Line::Cancel { now: true }, sink, outcome);
             }
-            skip(&mut waiting, &mut ended, stop(cancel, outcome), sink, outcome);
+            skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
             let mut next = startable(&waiting, &running, &succeeded, host);
             if let Err(error) = pen.announce(&next, bindings) {
                 // What is not announced does not begin.
                 outcome.lose_journal(&error, sink);
-                skip(&mut waiting, &mut ended, stop(cancel, outcome), sink, outcome);
+                skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
                 next.clear();
             }
             for id in next {
@@ -119,6 +120,7 @@ pub fn walk(
                         made: end.made,
                     };
                     pen.note(&result, sink, outcome);
+                    is_broken |= end.broken;
                     finish(step, &end, &mut succeeded, &mut ended, outcome);
                     sink(Event::StepFinished { step: id, outcome: end.outcome, milliseconds });
                 }
@@ -183,7 +185,10 @@ impl Pen<'_> {
 }
 
 /// Why no further step begins.
-fn stop(cancel: &Cancel, outcome: &Outcome) -> Option<&'static str> {
+fn stop(cancel: &Cancel, outcome: &Outcome, is_broken: bool) -> Option<&'static str> {
+    if is_broken {
+        return Some("VirtualBox's files are broken");
+    }
     if outcome.journal.is_some() {
         return Some("the run's journal cannot be written");
     }

@@ -94,6 +94,14 @@ pub enum HostError {
         /// The time it had.
         seconds: u64,
     },
+    /// A run was killed, and a command that it had begun is still at work.
+    #[error("a command of the run that died (process {run}) is still at work: process {process}")]
+    Orphan {
+        /// Process id that the run had.
+        run: u32,
+        /// Process id of the command.
+        process: u32,
+    },
     /// Somebody pressed Ctrl-C.
     #[error("cancelled")]
     Cancelled,
@@ -110,7 +118,7 @@ impl HostError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NoVBoxManage { .. } | Self::Spawn { .. } => ErrorClass::Unreachable,
-            Self::Timeout { harmless: true, .. } => ErrorClass::NotExecuted,
+            Self::Timeout { harmless: true, .. } | Self::Orphan { .. } => ErrorClass::NotExecuted,
             Self::Timeout { .. } | Self::Garbage { .. } | Self::Cancelled => ErrorClass::Unknown,
             Self::Refused { class, .. } => *class,
             Self::Read { .. } | Self::Malformed { .. } => ErrorClass::HostBroken,
@@ -133,6 +141,7 @@ impl HostError {
             Self::GuestStaysOn { .. } => Some(
                 "the guest ignores ACPI, or needs longer: raise stopTimeout, or permit power-cut".to_owned(),
             ),
+            Self::Orphan { process, .. } => Some(format!("wait for it, or look at it: ps -f -p {process}")),
             Self::Timeout { .. } => {
                 Some("is VirtualBox's server stuck? `vboxmcp doctor` looks at it".to_owned())
             }

@@ -4,6 +4,7 @@
 //! the executor calls them from threads of its own.
 
 pub mod checkup;
+mod circumstances;
 mod error;
 pub mod recorded;
 pub mod sim;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+pub use circumstances::{Asked, Circumstances, Endpoint, Space, Unavailable};
 pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, Sample};
@@ -42,6 +44,9 @@ pub trait Inspect: Send + Sync {
 
     /// Everything below a folder of the host, the folder itself included. Links are followed, and not gone through.
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError>;
+
+    /// What else the host has. What cannot be found out is missing from the answer.
+    fn circumstances(&self, asked: &Asked) -> Circumstances;
 
     /// One machine and all media, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
@@ -74,6 +79,10 @@ pub type Progress<'a> = &'a (dyn Fn(u8) + Sync);
 
 /// Performs actions. All targets in an action are `Existing`.
 pub trait Operate: Send + Sync {
+    /// Called under the lock, before anything is read, where the run before was killed: waits until the commands that it had begun have
+    /// ended. They would change the host behind the back of the next run. `former` is the process id of that run.
+    fn settle(&self, former: u32) -> Result<(), HostError>;
+
     /// Called once before the first action: makes overlapping clients safe, and finds out whether VirtualBox answers.
     fn prepare(&self) -> Result<(), HostError>;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use super::checkup::{Comparison, Installation, Sample};
-use super::{Done, HostError, Inspect, Operate, Progress, Want};
+use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, InventoryDocument, PathFact};
 use crate::plan::Action;
 
@@ -39,6 +39,11 @@ impl Inspect for Recorded {
         known.map(|path| (path.clone(), fact(path).unwrap_or(PathFact::Missing))).collect()
     }
 
+    /// Who runs there now, and how much room there is, no file tells: apply looks on the host.
+    fn circumstances(&self, _asked: &Asked) -> Circumstances {
+        Circumstances::default()
+    }
+
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let all = self.document.inventory.paths.iter().filter(|(path, _)| path.starts_with(folder));
         Ok(all.map(|(path, fact)| (path.clone(), *fact)).collect())
@@ -67,6 +72,10 @@ impl Inspect for Recorded {
 }
 
 impl Operate for Recorded {
+    fn settle(&self, _former: u32) -> Result<(), HostError> {
+        self.prepare()
+    }
+
     fn prepare(&self) -> Result<(), HostError> {
         Err(HostError::Unsupported { what: "changing a host that was read from a file".to_owned() })
     }

@@ -1,11 +1,13 @@
 //! `apply`: runs a plan that somebody consented to, if the host is still what it was made from.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use super::plan::{self as planning, PlanResponse};
 use super::{Context, runs, self_check};
 use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Exit, Failure, Kind};
 use crate::host::ErrorClass;
 use crate::plan::{Plan, Verb};
 
@@ -29,9 +31,8 @@ pub fn apply(
     sink: Sink<'_>,
 ) -> Result<Outcome, Failure> {
     let home = context.host.home_folder().map_err(Failure::from)?;
-    let user = context.environment.user().unwrap_or("unknown user");
     let operation = format!("apply of plan {}", short(&consent.hash));
-    let _lock = Lock::take(&home, user, &operation, consent.lock_timeout).map_err(locked)?;
+    let _lock = locked(context, &home, &operation, consent.lock_timeout)?;
     let now = again()?;
     if now.plan.hash != consent.hash {
         return Err(stale(&now.plan, consent));
@@ -50,6 +51,18 @@ pub fn apply(
 pub fn has_pending_writes(response: &PlanResponse) -> Result<bool, Failure> {
     apply::pending_writes(&response.plan, &response.inventory)
         .map_err(|error| Failure::new(Kind::Other, error))
+}
+
+/// The code of a run that ended by itself.
+pub fn ended_as(outcome: &Outcome) -> Exit {
+    let unreachable = outcome.failed.iter().all(|step| step.unreachable);
+    match outcome {
+        Outcome { failed, done: 0, .. } if !failed.is_empty() && unreachable => Exit::Unreachable,
+        Outcome { failed, .. } if !failed.is_empty() => Exit::Partial,
+        Outcome { cancelled: true, .. } => Exit::Cancelled,
+        Outcome { blocked, .. } if *blocked > 0 => Exit::Blocked,
+        _ => Exit::Done,
+    }
 }
 
 fn short(hash: &str) -> &str {
@@ -72,17 +85,45 @@ fn stale(now: &Plan, consent: &Consent) -> Failure {
     .hint(format!("look at it again with `vboxmcp {verb}`"))
 }
 
-pub(super) fn locked(error: LockError) -> Failure {
-    match error {
+/// Where the run before was killed: waits until the commands that it had begun have ended. What is planned before would be stale.
+pub fn settle(context: &Context) -> Result<(), Failure> {
+    let home = context.host.home_folder().map_err(Failure::from)?;
+    match Lock::left_by(&home) {
+        Some(died) => context.host.settle(died.pid).map_err(Failure::from),
+        None => Ok(()),
+    }
+}
+
+/// Takes the lock of a VirtualBox home. Where the run before was killed, what it had begun has ended, too.
+pub(super) fn locked(
+    context: &Context,
+    home: &Path,
+    operation: &str,
+    timeout: Duration,
+) -> Result<Lock, Failure> {
+    let user = context.environment.user().unwrap_or("unknown user");
+    let lock = Lock::take(home, user, operation, timeout).map_err(|error| match error {
         LockError::Held { .. } => Failure::new(Kind::Locked, error)
             .hint("wait for it with --lock-timeout SECONDS, or try again later"),
         LockError::File { .. } => Failure::new(Kind::Other, error),
+    })?;
+    if let Some(died) = lock.died()
+        && let Err(error) = context.host.settle(died.pid)
+    {
+        lock.give_back();
+        return Err(error.into());
     }
+    Ok(lock)
 }
 
 pub(super) fn ended(error: ApplyError) -> Failure {
     let (kind, hint) = match &error {
         ApplyError::Unreachable(source) => (Kind::Unreachable, source.hint()),
+        ApplyError::Lacking { lacks } => {
+            let hints: BTreeSet<String> = lacks.iter().map(|lack| lack.hint.clone()).collect();
+            let failure = Failure::new(Kind::Other, error);
+            return hints.into_iter().fold(failure, Failure::hint);
+        }
         ApplyError::Host { source, .. } if source.class() == ErrorClass::Unreachable => {
             (Kind::Unreachable, source.hint())
         }

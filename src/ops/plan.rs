@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::declare::Declared;
 use super::{Context, Manifests};
 use crate::apply::journal::Origin;
+use crate::apply::{self, Lack};
 use crate::config::HostChoice;
 use crate::diff::{self, ChangeSet, Finding};
 use crate::failure::{Failure, Kind};
@@ -67,6 +68,8 @@ pub fn replan(context: &Context, declared: Declared, mut inventory: Inventory) -
             ),
         }));
     }
+    let lacks = apply::preflight(&plan, &inventory, context.host.as_ref());
+    plan.notes.extend(lacks.iter().map(Lack::note));
     let Declared { desired, findings, origin } = declared;
     PlanResponse { plan, changes, desired, inventory, findings, origin }
 }

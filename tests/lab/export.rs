@@ -13,7 +13,8 @@ use vboxmcp::ops::{self, Context, ExportRequest, Exported};
 use crate::Test;
 use crate::home::{Home, Output, path};
 use crate::lab::Lab;
-use crate::reader::generate::{Place, Random, recipe};
+use crate::random::Random;
+use crate::reader::generate::{Place, recipe};
 
 pub const TESTS: &[Test] = &[
     ("a_machine_made_by_hand_is_exported_and_adopted", a_machine_made_by_hand_is_exported_and_adopted),

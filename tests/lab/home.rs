@@ -292,7 +292,7 @@ fn only_reads(arguments: &[&str]) -> bool {
 /// Runs a command to its end, or kills it at the deadline.
 ///
 /// Its output goes to files: a pipe would stay open as long as a server that the command started.
-fn run(command: &mut Command, deadline: Duration) -> Option<Output> {
+pub fn run(command: &mut Command, deadline: Duration) -> Option<Output> {
     let stdout = tempfile::tempfile().expect("a temporary file");
     let stderr = tempfile::tempfile().expect("a temporary file");
     let copy = |file: &File| file.try_clone().expect("a file descriptor");

@@ -53,6 +53,20 @@ impl Lab {
         &self.vboxmanage
     }
 
+    /// The mount namespace of the laboratory.
+    pub fn namespace(&self) -> PathBuf {
+        self.folder().join("mounts/namespace")
+    }
+
+    /// The root that the laboratory's programs run in.
+    pub fn root(&self) -> PathBuf {
+        self.folder().join("root")
+    }
+
+    fn folder(&self) -> &Path {
+        self.vboxmanage.parent().and_then(Path::parent).expect("the laboratory's folder")
+    }
+
     /// Whether machines run without a kernel driver, on an interpreted CPU.
     pub fn is_driverless(&self) -> bool {
         self.driverless

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `VBOXMCP_TEST_VBOXMANAGE` | the `VBoxManage` of an installed VirtualBox, instead of the laboratory |
 //! | `VBOXMCP_REQUIRE_LAB=1` | a machine that cannot have the laboratory fails the tests |
+//! | `VBOXMCP_KILLS`, `VBOXMCP_KILLS_SEED` | how many kills `kills` tries (15), and which (`kills.sh` sets both) |
 //! | `VBOXMCP_TEST_KEEP=1` | the tests' folders stay, and it is said where |
 //!
 //! In the laboratory no machine *starts* with an internal, NAT-network, host-only or bridged adapter (it has no kernel
@@ -22,14 +23,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
 #[path = "../agent/mod.rs"]
+#[allow(dead_code, reason = "the other tests ask more of it")]
 mod agent;
 mod by_hand;
 mod capability;
 mod commands;
 mod doctor;
 mod export;
+mod faults;
 mod guest;
 mod home;
+mod kills;
 mod lab;
 mod mcp;
 mod operate;
@@ -37,6 +41,7 @@ mod os_types;
 mod plans;
 #[path = "../capability/mod.rs"]
 mod probe;
+mod random;
 mod reader;
 mod runs;
 #[path = "../scenario/mod.rs"]
@@ -66,6 +71,11 @@ const TESTS: &[(&str, &[Test])] = &[
     ("doctor", doctor::TESTS),
     ("export", export::TESTS),
     ("mcp", mcp::TESTS),
+    ("faults", faults::DEATHS),
+    ("faults", faults::HOST),
+    ("faults", faults::NAMES),
+    ("faults", faults::RIVALS),
+    ("kills", kills::TESTS),
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
     ("plans", plans::TESTS),

@@ -44,7 +44,7 @@ use self::world::World;
 use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
-use super::{Done, HostError, Inspect, Operate, Progress, Want};
+use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, PathFact};
 use crate::plan::{Action, Target};
 
@@ -53,6 +53,7 @@ use crate::plan::{Action, Target};
 pub struct SimHost {
     store: Store,
     faults: FaultPlan,
+    circumstances: Circumstances,
     asked: AtomicU64,
     dead: AtomicBool,
     cancelled: Mutex<bool>,
@@ -79,6 +80,7 @@ impl SimHost {
         Self {
             store,
             faults: FaultPlan::none(),
+            circumstances: Circumstances::default(),
             asked: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             cancelled: Mutex::new(false),
@@ -89,7 +91,13 @@ impl SimHost {
     /// The same VirtualBox seen by another process, in which other things go wrong: how a test goes on after a death.
     #[must_use]
     pub fn with_faults(&self, faults: FaultPlan) -> Self {
-        Self { faults, ..Self::with(self.store.clone()) }
+        Self { faults, circumstances: self.circumstances.clone(), ..Self::with(self.store.clone()) }
+    }
+
+    /// The same on a machine with other disks and ports. Without this there is room for everything, and nobody listens.
+    #[must_use]
+    pub fn with_circumstances(self, circumstances: Circumstances) -> Self {
+        Self { circumstances, ..self }
     }
 
     /// A VirtualBox of its own that is now as this one, and well.
@@ -227,6 +235,13 @@ impl Inspect for SimHost {
         self.store.look(|world| world.tree.below(folder))
     }
 
+    fn circumstances(&self, asked: &Asked) -> Circumstances {
+        let mut found = self.circumstances.clone();
+        found.space.retain(|folder, _| asked.folders.contains(folder));
+        found.unavailable.retain(|endpoint, _| asked.ports.contains(endpoint));
+        found
+    }
+
     fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
         self.alive()?;
         self.store.look(|world| world.inventory(Some(machine)))
@@ -251,6 +266,11 @@ impl Inspect for SimHost {
 }
 
 impl Operate for SimHost {
+    /// A simulated command dies with its process.
+    fn settle(&self, _former: u32) -> Result<(), HostError> {
+        self.alive()
+    }
+
     fn prepare(&self) -> Result<(), HostError> {
         self.alive()
     }

@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile};
-use super::{VirtualBox, headers, live, nvram, verify};
+use super::{VirtualBox, circumstances, headers, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
-use crate::host::{HostError, Inspect, Want};
+use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Snapshot};
 use crate::model::FieldPath;
 
@@ -62,6 +62,10 @@ impl Inspect for VirtualBox {
             }
         }
         Ok(found)
+    }
+
+    fn circumstances(&self, asked: &Asked) -> Circumstances {
+        circumstances::look(asked)
     }
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {

@@ -2,6 +2,7 @@
 
 pub(in crate::host) mod argv;
 mod ask;
+mod circumstances;
 pub(in crate::host) mod classify;
 mod command;
 mod files;
@@ -9,10 +10,12 @@ mod headers;
 pub mod home;
 mod info;
 mod inspect;
+mod leftovers;
 mod live;
 pub mod locate;
 mod nvram;
 mod operate;
+mod orphans;
 mod registry;
 pub mod runner;
 pub mod settings;

@@ -10,8 +10,10 @@ use uuid::Uuid;
 use super::argv::{Spellings, command_lines};
 use super::classify::is_locked;
 use super::command::CommandLine;
+use super::registry::Reading;
 use super::runner::{Deadline, Output, Runner};
-use super::{VirtualBox, live, locate};
+use super::settings::Distrust;
+use super::{VirtualBox, leftovers, live, locate, orphans};
 use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
 use crate::model::state::StateClass;
@@ -23,38 +25,35 @@ const SERVER_ARGUMENTS: [&str; 3] = ["--auto-shutdown", "--shutdown-delay", "200
 /// How long a server may take until clients find it.
 const SERVER_START: Duration = Duration::from_secs(5);
 
+/// How long a command of a run that was killed is waited for: as long as it would have been by that run.
+const ORPHAN: Duration = Duration::from_mins(1);
+
 /// How long a machine that just stopped may be locked by the process that ran it.
 const UNLOCK: Duration = Duration::from_secs(10);
 
 impl Operate for VirtualBox {
+    fn settle(&self, former: u32) -> Result<(), HostError> {
+        // Without VBoxManage nothing can be done anyway, which is said later.
+        let Ok(runner) = self.runner() else { return Ok(()) };
+        let end = Instant::now() + ORPHAN;
+        while let Some(process) = orphans::of(former, runner.program()) {
+            if Instant::now() >= end || runner.pause(Duration::from_millis(20)) {
+                return Err(HostError::Orphan { run: former, process });
+            }
+        }
+        Ok(())
+    }
+
     fn prepare(&self) -> Result<(), HostError> {
         self.ensure_server()?;
         live::running(self.runner()?).map(|_| ())
     }
 
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
-        let runner = self.runner()?;
         self.ensure_server()?;
-        match action {
-            Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
-            Action::CreateDisk { .. } => self.create_disk(action, progress),
-            Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
-                self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
-            }
-            _ => {
-                if let Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } = action {
-                    self.acquaint(*medium)?;
-                }
-                let mut done = Done::default();
-                let commands = command_lines(action, &self.spellings_for(action, runner))?;
-                for (index, command) in commands.iter().enumerate() {
-                    let output = self.run_unlocked(action, command, progress);
-                    let output = output.map_err(|error| if index > 0 { partial(error) } else { error })?;
-                    done.warnings.extend(output.warnings());
-                }
-                Ok(done)
-            }
-        }
+        let done = self.act(action, progress)?;
+        self.is_whole(action, &done)?;
+        Ok(done)
     }
 
     /// Short commands one after another: overlapping ones stall more often (`vbox-semantics` 7).
@@ -109,6 +108,54 @@ fn partial(error: HostError) -> HostError {
 }
 
 impl VirtualBox {
+    fn act(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        let runner = self.runner()?;
+        match action {
+            Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
+            Action::CreateDisk { .. } => self.create_disk(action, progress),
+            Action::Unregister { machine: Target::Existing(machine), delete: true } => {
+                self.delete_machine(*machine, action, progress)
+            }
+            Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
+                self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
+            }
+            _ => {
+                if let Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } = action {
+                    self.acquaint(*medium)?;
+                }
+                let mut done = Done::default();
+                let commands = command_lines(action, &self.spellings_for(action, runner))?;
+                for (index, command) in commands.iter().enumerate() {
+                    let output = self.run_unlocked(action, command, progress);
+                    let output = output.map_err(|error| if index > 0 { partial(error) } else { error })?;
+                    done.warnings.extend(output.warnings());
+                }
+                Ok(done)
+            }
+        }
+    }
+
+    /// On a full disk VirtualBox leaves an empty settings file behind and says that all is well (`vbox-semantics` 8.2). Its server
+    /// still knows the machine, so that nothing else would show it before the server's end.
+    fn is_whole(&self, action: &Action, done: &Done) -> Result<(), HostError> {
+        let touched = match action.machine() {
+            Some(Target::Existing(machine)) => Some(*machine),
+            _ => done.made,
+        };
+        let reading = Reading::new(self.home(), &self.cache)?;
+        let row = reading.rows.iter().find(|row| Some(row.entry.uuid) == touched);
+        match row.map(|row| (&row.entry.file, row.file.as_ref())) {
+            Some((path, Err(Distrust::Broken(detail)))) => {
+                let detail = format!(
+                    "{detail}. VirtualBox could not write it: on a full disk it leaves nothing of it, and the former one beside it \
+                     (`.vbox-prev`). Make room; the next change of the machine writes it again"
+                );
+                Err(HostError::Malformed { path: path.clone(), detail })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Starts VirtualBox's server where none runs.
     ///
     /// A client that starts the server gets one that may leave while other clients are at work (`vbox-semantics` 7). One that is
@@ -184,16 +231,43 @@ impl VirtualBox {
             let outcome = runner.run(&command, Deadline::Once);
             if outcome.as_ref().is_err_and(|error| !was_there && says(error, "Registered machine with UUID"))
             {
-                // It was written before VirtualBox looked at the UUID, and would be in the way of the next one. A folder
-                // with something else in it stays.
-                let _ = std::fs::remove_file(own.join(format!("{name}.vbox")));
-                let _ = std::fs::remove_dir(&own);
+                // It was written before VirtualBox looked at the UUID.
+                leftovers::of_birth(&own, name);
+            }
+            let is_unclear = outcome.as_ref().is_err_and(|error| error.class() == ErrorClass::Unknown);
+            if is_unclear && !was_there && uuid.is_some_and(|uuid| self.registered(uuid).is_err()) {
+                // The server ended between the file and the registry.
+                leftovers::of_birth(&own, name);
             }
             let output = outcome?;
             warnings.extend(output.warnings());
             made = made.or_else(|| uuid_in(&output.stdout));
         }
         Ok(Done { made, warnings })
+    }
+
+    /// Deletes a machine with all that hangs on it. The registry loses it first: a server that ends then leaves files that nothing
+    /// points to any more, which are removed here.
+    fn delete_machine(&self, uuid: Uuid, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        use crate::host::Inspect as _;
+        let before = self.reread(uuid, false)?;
+        let mut done = Done::default();
+        for command in command_lines(action, &Spellings::default())? {
+            match self.run_unlocked(action, &command, progress) {
+                Ok(output) => done.warnings.extend(output.warnings()),
+                Err(error) if error.class() == ErrorClass::Unknown => {
+                    let after = self.reread(uuid, false)?;
+                    if let (Some(machine), false) =
+                        (before.machines.get(&uuid), after.machines.contains_key(&uuid))
+                    {
+                        leftovers::of_deletion(machine, &before, &after);
+                    }
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
     }
 
     fn create_disk(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {

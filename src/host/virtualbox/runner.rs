@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use super::classify::Output;
 use super::classify::judge;
 use super::command::CommandLine;
+use super::orphans;
 use crate::host::{ErrorClass, HostError, Progress};
 
 /// What a command is, which decides how long it may take.
@@ -272,6 +273,7 @@ impl Runner {
             .stdin(Stdio::null())
             .env("LC_ALL", LOCALES[self.locale.load(Ordering::Relaxed).min(LOCALES.len() - 1)])
             .env_remove("LANGUAGE")
+            .env(orphans::VARIABLE, std::process::id().to_string())
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         detach(&mut process);
         process

@@ -15,11 +15,12 @@ use vboxmcp::host::{Inspect, Operate, Want};
 use vboxmcp::inventory::{Access, AttachedMedium, Inventory, Machine};
 use vboxmcp::model::FieldPath;
 
-use super::generate::{Place, Random, Recipe, recipe};
+use super::generate::{Place, Recipe, recipe};
 use super::keys::{self, Keys};
 use super::reader;
 use crate::home::Home;
 use crate::lab::Lab;
+use crate::random::Random;
 
 /// How many machines; more with `VBOXMCP_MACHINES`.
 const MACHINES: usize = 210;

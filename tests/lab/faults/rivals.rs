@@ -1,0 +1,106 @@
+//! Other people at work: another client of VirtualBox, another vboxmcp.
+
+use std::fs;
+use std::process::Stdio;
+
+use super::meddler::meddler;
+use super::{ONE, converges, expect, is_settled, write};
+use crate::Test;
+use crate::home::{eventually, path};
+use crate::lab::Lab;
+
+pub const TESTS: &[Test] = &[
+    ("a_value_that_moves_after_the_plan_is_named", a_value_that_moves_after_the_plan_is_named),
+    ("a_value_that_moves_during_the_run_ends_its_step", a_value_that_moves_during_the_run_ends_its_step),
+    ("a_name_that_somebody_takes_during_the_run", a_name_that_somebody_takes_during_the_run),
+    ("a_second_run_says_who_holds_the_lock", a_second_run_says_who_holds_the_lock),
+];
+
+fn a_value_that_moves_after_the_plan_is_named(lab: &Lab) {
+    let home = lab.home();
+    let file = write(&home, ONE);
+    converges(&home, &file);
+    home.vbox(&["createvm", "--name=stranger", "--ostype=Other", "--register"]).ok();
+    write(&home, &ONE.replace("32MiB", "40MiB"));
+    let plan = home.scratch().join("lab.plan");
+    expect(home.vboxmcp(&["plan", path(&file), "--out", path(&plan)]), 0, &[]);
+    home.vbox(&["guestproperty", "set", "one", "/some/property", "1"]).ok();
+    home.vbox(&["modifyvm", "stranger", "--memory", "16"]).ok();
+    home.vbox(&["modifyvm", "one", "--memory", "36"]).ok();
+    let said = ["the plan is stale, nothing was done", "vm/one memory: was 32, is 36"];
+    expect(home.vboxmcp(&["apply", "--plan", path(&plan)]), 4, &said[..1]);
+    assert_eq!(home.info("one", "memory").as_deref(), Some("36"));
+    home.vbox(&["modifyvm", "one", "--memory", "32"]).ok();
+    expect(home.vboxmcp(&["apply", "--plan", path(&plan)]), 0, &[]);
+    assert_eq!(home.info("one", "memory").as_deref(), Some("40"));
+    is_settled(&home, &file);
+}
+
+fn a_value_that_moves_during_the_run_ends_its_step(lab: &Lab) {
+    let home = lab.home();
+    let two = format!("{ONE}---\n{}", ONE.split("---\n").nth(1).expect("a machine").replace("one", "two"));
+    let file = write(&home, &two);
+    converges(&home, &file);
+    write(&home, &two.replace("32MiB", "40MiB"));
+    // While the first machine is changed, somebody else changes the second.
+    let program = meddler(&home, lab.vboxmanage(), "modifyvm", "VBoxManage modifyvm two --memory 36");
+    let arguments = ["apply", path(&file), "--yes", "--vboxmanage", path(&program)];
+    expect(
+        home.vboxmcp(&arguments),
+        6,
+        &["memory was 32 and is 36 now", "somebody else changed it meanwhile"],
+    );
+    assert_eq!(home.info("one", "memory").as_deref(), Some("40"));
+    assert_eq!(home.info("two", "memory").as_deref(), Some("36"));
+    converges(&home, &file);
+    assert_eq!(home.info("two", "memory").as_deref(), Some("40"));
+}
+
+fn a_name_that_somebody_takes_during_the_run(lab: &Lab) {
+    let home = lab.home();
+    let file = write(&home, ONE);
+    let program = meddler(
+        &home,
+        lab.vboxmanage(),
+        "setextradata",
+        "VBoxManage createvm --name=one --ostype=Other --register",
+    );
+    let arguments = ["apply", path(&file), "--yes", "--vboxmanage", path(&program)];
+    expect(home.vboxmcp(&arguments), 6, &["a machine \"one\" is registered now"]);
+    assert_eq!(home.vbox(&["setextradata", "vms"]).ok().lines().count(), 1);
+    // It is theirs, and stays so.
+    expect(
+        home.vboxmcp(&["apply", path(&file), "--yes"]),
+        11,
+        &["that no stack owns", "vboxmcp adopt vm/one"],
+    );
+    home.vbox(&["unregistervm", "one", "--delete"]).ok();
+    converges(&home, &file);
+}
+
+fn a_second_run_says_who_holds_the_lock(lab: &Lab) {
+    let home = lab.home();
+    let file = write(&home, ONE);
+    let hold = home.scratch().join("hold");
+    fs::write(&hold, "").expect("a file");
+    let script = format!("while [ -e '{}' ]; do sleep 0.05; done", path(&hold));
+    let program = meddler(&home, lab.vboxmanage(), "createvm", &script);
+    let mut first = home
+        .command(env!("CARGO_BIN_EXE_vboxmcp"))
+        .args(["apply", path(&file), "--yes", "--vboxmanage", path(&program)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("vboxmcp can be started");
+    eventually("the first run is at work", 30, || !home.scratch().join("meddler/order").exists());
+    let who = format!("(process {})", first.id());
+    expect(home.vboxmcp(&["apply", path(&file), "--yes"]), 9, &["another run holds", &who, "--lock-timeout"]);
+    // Planning waits for nobody.
+    expect(home.vboxmcp(&["plan", path(&file)]), 0, &[]);
+    fs::remove_file(&hold).expect("the file");
+    // What it waited for has moved the host: the plan is another one.
+    let second = home.vboxmcp(&["apply", path(&file), "--yes", "--lock-timeout", "60"]);
+    assert!(matches!(second.code, Some(0 | 4)), "{second:?}");
+    assert!(first.wait().expect("its end").success());
+    is_settled(&home, &file);
+}

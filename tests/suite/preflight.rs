@@ -1,0 +1,118 @@
+//! What a host lacks, on the simulated one: told in the plan, outside its hash, and before the first action.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vboxmcp::apply::Cancel;
+use vboxmcp::config::{Environment, HostChoice, Overrides, Settings};
+use vboxmcp::failure::Kind;
+use vboxmcp::host::sim::SimHost;
+use vboxmcp::host::{Circumstances, Endpoint, Inspect as _, Space, Unavailable, Want};
+use vboxmcp::model::{Bytes, Protocol};
+use vboxmcp::ops::{self, Consent, Context, Manifests, Plan, PlanRequest};
+
+fn lab(state: &str) -> String {
+    format!(
+        "apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: web}}\nspec:\n  osType: Other\n  \
+         disks: {{root: {{size: 1GiB, variant: fixed}}, data: {{size: 1GiB}}}}\n  \
+         nics: [{{nat: {{portForwards: {{ssh: \"2222:22\"}}}}}}]\n  state: {state}\n"
+    )
+}
+
+struct Bench {
+    manifests: Manifests,
+    environment: Environment,
+    settings: Settings,
+}
+
+impl Bench {
+    fn new(state: &str) -> Self {
+        let environment = Environment { directory: std::env::temp_dir(), ..Environment::default() };
+        let overrides = Overrides { host: Some(HostChoice::Sim(None)), ..Overrides::default() };
+        let settings = Settings::resolve(overrides, &environment).unwrap();
+        let manifests = Manifests { paths: vec!["-".into()], stdin: Some(lab(state).into_bytes()) };
+        Self { manifests, environment, settings }
+    }
+
+    fn context(&self, circumstances: Circumstances) -> Context {
+        let host = SimHost::in_memory().with_circumstances(circumstances);
+        Context {
+            host: Arc::new(host),
+            settings: self.settings.clone(),
+            environment: self.environment.clone(),
+        }
+    }
+
+    fn plan(&self, circumstances: Circumstances) -> Plan {
+        let request = PlanRequest { manifests: self.manifests.clone() };
+        ops::plan(&self.context(circumstances), &request).unwrap().plan
+    }
+}
+
+fn taken() -> Circumstances {
+    let endpoint =
+        Endpoint { protocol: Protocol::Tcp, address: Some("127.0.0.1".parse().unwrap()), port: 2222 };
+    let who = Unavailable::Taken(Some("sshd (process 7)".to_owned()));
+    Circumstances { unavailable: BTreeMap::from([(endpoint, who)]), ..Circumstances::default() }
+}
+
+/// So much room on the one disk of the simulated host.
+fn room(free: u64) -> Circumstances {
+    let facts = SimHost::in_memory().inventory(&Want::default()).unwrap().host;
+    let space = Space { volume: "disk".to_owned(), free: Bytes(free) };
+    let folders = [facts.machine_folder.join("web"), facts.home];
+    Circumstances { space: folders.map(|folder| (folder, space.clone())).into(), ..Circumstances::default() }
+}
+
+fn notes(plan: &Plan) -> Vec<&str> {
+    plan.notes.iter().map(|note| note.text.as_str()).collect()
+}
+
+#[test]
+fn a_taken_port_stops_only_what_would_listen() {
+    let off = Bench::new("poweroff");
+    let said = "vm/web: host port 127.0.0.1:2222 (nics.1.nat.portForwards.ssh) is taken by sshd (process 7); \
+                end that program, or declare another host port";
+    assert_eq!(notes(&off.plan(taken())), [said]);
+    let running = Bench::new("running");
+    let plan = running.plan(taken());
+    assert_eq!(notes(&plan), [format!("apply will refuse: {said}")]);
+    assert_eq!(plan.hash, running.plan(Circumstances::default()).hash);
+}
+
+#[test]
+fn room_is_counted_with_fixed_disks_and_a_reserve() {
+    let bench = Bench::new("poweroff");
+    // 1 GiB fixed, the beginning of a dynamic one (2 MiB and a map of 4 KiB), 64 MiB.
+    let needed = (1 << 30) + (2 << 20) + (4 << 10) + (64 << 20);
+    assert_eq!(notes(&bench.plan(room(needed))), Vec::<&str>::new());
+    let plan = bench.plan(room(needed - 1));
+    let [note] = *notes(&plan) else { panic!("{:?}", plan.notes) };
+    assert!(
+        note.contains("has only 1090MiB left: the plan writes 1026MiB and 64MiB must stay free"),
+        "{note}"
+    );
+}
+
+#[test]
+fn an_apply_that_lacks_something_does_nothing() {
+    let bench = Bench::new("running");
+    let folder = tempfile::tempdir().unwrap();
+    let host = SimHost::open(folder.path()).unwrap().with_circumstances(taken());
+    let context = Context {
+        host: Arc::new(host),
+        settings: bench.settings.clone(),
+        environment: Environment { directory: folder.path().to_owned(), ..bench.environment.clone() },
+    };
+    let again = || ops::plan(&context, &PlanRequest { manifests: bench.manifests.clone() });
+    let consent = Consent { hash: again().unwrap().plan.hash, lock_timeout: Duration::ZERO };
+    let failure = ops::apply(&context, &consent, &again, &Cancel::default(), &|_| {}).unwrap_err();
+    assert_eq!(failure.kind, Kind::Other);
+    assert!(
+        failure.to_string().starts_with("nothing was done: vm/web: host port 127.0.0.1:2222"),
+        "{failure}"
+    );
+    let there = context.host.inventory(&Want::default()).unwrap();
+    assert!(there.machines.is_empty() && there.registers.is_empty(), "{there:?}");
+}
