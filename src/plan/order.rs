@@ -36,6 +36,7 @@ pub fn along_dependencies(mut steps: Vec<Step>, desired: &Desired) -> Vec<Step> 
 /// Where machines go up and down.
 #[derive(Default)]
 struct Power<'a> {
+    /// The start that lasts: one that is made only to be ended again, to get rid of a saved state, brings nothing up.
     last_start: BTreeMap<&'a Address, StepId>,
     first_stop: BTreeMap<&'a Address, StepId>,
     last_stop: BTreeMap<&'a Address, StepId>,
@@ -52,6 +53,7 @@ impl<'a> Power<'a> {
                 Action::Shutdown { .. } | Action::PowerCut { .. } | Action::SaveState { .. } => {
                     power.first_stop.entry(&step.address).or_insert(step.id);
                     power.last_stop.insert(&step.address, step.id);
+                    power.last_start.remove(&step.address);
                 }
                 _ => {}
             }

@@ -234,6 +234,26 @@ fn what_depends_is_stopped_first_and_started_last() {
     assert!(plan.steps.iter().all(|step| step.needs.iter().all(|need| need < &step.id)));
 }
 
+/// A saved machine is resumed only to be shut down: that start waits for nobody, or its shutdown would wait for itself.
+#[test]
+fn a_start_that_only_leads_to_a_stop_waits_for_no_dependency() {
+    let mut db = declared("db");
+    db.settings.memory = Some(Mebibytes(128));
+    let mut app = declared("app");
+    app.state = Some(DesiredState::PowerOff);
+    app.depends_on = BTreeSet::from([Address::machine("db")]);
+    let live = [owned(live(1, "db", PowerState::Running)), owned(live(2, "app", PowerState::Saved))];
+    let plan = plan_of(&desired([db, app]), &inventory(live), &[Danger::Downtime]);
+    let steps: Vec<(String, &str)> =
+        plan.steps.iter().map(|step| (step.address.to_string(), step.action.label())).collect();
+    let position = |address: &str, label: &str| {
+        steps.iter().position(|(one, what)| one == address && *what == label).unwrap()
+    };
+    assert!(position("vm/app", "start") < position("vm/app", "shut down"), "{steps:?}");
+    assert!(position("vm/app", "shut down") < position("vm/db", "shut down"), "{steps:?}");
+    assert!(plan.steps.iter().all(|step| step.needs.iter().all(|need| need < &step.id)), "{steps:?}");
+}
+
 /// The design's table of declared and live state: what is planned with everything permitted, row by row.
 #[test]
 fn the_state_table() {
