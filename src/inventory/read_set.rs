@@ -90,6 +90,8 @@ pub enum Read {
         from: Address,
         /// The machine; `None` where there was none.
         machine: Option<Uuid>,
+        /// Whether its mark says so; else a pending entry of the register does, and its birth is gone on with.
+        marked: bool,
         /// Whether its settings and state could be read.
         readable: bool,
         /// The folder of its settings file.

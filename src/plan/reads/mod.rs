@@ -461,9 +461,14 @@ fn former_now(address: &Address, stack: &StackName, from: &Address, inventory: &
         stack: stack.clone(),
         from: from.clone(),
         machine: machine.map(|machine| machine.uuid),
+        marked: is_marked(machine),
         readable: machine.is_some_and(is_readable),
         folder: machine.map(Machine::folder),
     }
+}
+
+fn is_marked(machine: Option<&Machine>) -> bool {
+    machine.is_some_and(|machine| matches!(machine.mark, MarkState::Valid(_)))
 }
 
 fn owned_now(stack: &StackName, address: &Address, inventory: &Inventory) -> Read {
@@ -471,7 +476,7 @@ fn owned_now(stack: &StackName, address: &Address, inventory: &Inventory) -> Rea
     Read::Owned {
         address: address.clone(),
         machine: machine.map(|machine| machine.uuid),
-        marked: machine.is_some_and(|machine| matches!(machine.mark, MarkState::Valid(_))),
+        marked: is_marked(machine),
         readable: machine.is_some_and(is_readable),
         folder: machine.map(Machine::folder),
     }

@@ -65,20 +65,24 @@ impl Now<'_> {
                 else {
                     return Vec::new();
                 };
-                let mark = |there: bool| if there { "there" } else { "gone" }.to_owned();
                 let mut found = same_machine(&address.to_string(), (*machine, *readable, folder), (m, r, &f));
                 if *machine == m {
-                    found.extend(differ(&address.to_string(), "mark", mark(*marked), mark(k)));
+                    found.extend(same_mark(&address.to_string(), *marked, k));
                 }
                 found
             }
-            Read::Former { address, stack, from, machine, readable, folder } => {
-                let Read::Former { machine: m, readable: r, folder: f, .. } =
+            Read::Former { address, stack, from, machine, marked, readable, folder } => {
+                let Read::Former { machine: m, marked: k, readable: r, folder: f, .. } =
                     former_now(address, stack, from, inventory)
                 else {
                     return Vec::new();
                 };
-                same_machine(&format!("{from} of stack {stack}"), (*machine, *readable, folder), (m, r, &f))
+                let object = format!("{from} of stack {stack}");
+                let mut found = same_machine(&object, (*machine, *readable, folder), (m, r, &f));
+                if *machine == m {
+                    found.extend(same_mark(&object, *marked, k));
+                }
+                found
             }
             _ => self.single(read).into_iter().collect(),
         }
@@ -194,6 +198,11 @@ impl Now<'_> {
 
 /// UUID, whether it is readable, and folder of a machine.
 type Looks<'a> = (Option<Uuid>, bool, &'a Option<PathBuf>);
+
+fn same_mark(object: &str, then: bool, now: bool) -> Option<Moved> {
+    let show = |there: bool| if there { "there" } else { "gone" }.to_owned();
+    differ(object, "mark", show(then), show(now))
+}
 
 fn same_machine(object: &str, then: Looks<'_>, now: Looks<'_>) -> Vec<Moved> {
     if then.0 != now.0 {

@@ -357,6 +357,23 @@ proptest! {
     }
 }
 
+/// A machine under a former name that only a pending entry makes ours is still being born; with a mark it is not.
+#[test]
+fn the_mark_of_a_machine_that_is_to_be_renamed_is_read() {
+    let mut there = inventory([live(1, "a", PowerState::PowerOff)]);
+    let entries =
+        BTreeMap::from([(Address::machine("a"), Entry::pending(Identity::Uuid(Uuid::from_u128(1))))]);
+    there.registers.insert(stack(), crate::inventory::Register { entries, ..Default::default() });
+    let mut machine = declared("b");
+    machine.lifecycle.renamed_from = vec![(None, crate::model::MachineName::new("a"))];
+    let plan = plan_of(&desired([machine]), &there, &Danger::ALL);
+    let mut marked = there.clone();
+    let live = marked.machines.values_mut().next().unwrap();
+    live.mark = MarkState::Valid(Mark::new(stack(), Address::machine("a"), live.uuid));
+    let said: Vec<String> = reads::moved(&plan.reads, &marked).iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["vm/a of stack lab mark: was gone, is there now"]);
+}
+
 #[test]
 fn the_object_the_field_then_and_now_are_named() {
     let there = inventory([owned(live(1, "a", PowerState::Running))]);
