@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    Subject, chain_now, entry_now, fact, former_now, holders_of_mac, holders_of_port, members, named_now,
-    owned_now, places, remembered, snapshots, stack_now, uses_now,
+use super::Subject;
+use super::now::{
+    chain_now, entry_now, fact, former_now, holders_of_mac, holders_of_port, members, named_now, owned_now,
+    places, remembered, snapshots, stack_now, uses_now,
 };
 use crate::diff::tree;
 use crate::inventory::{Inventory, Membership, Moved, Ownership, PathFact, Read, ReadSet};
