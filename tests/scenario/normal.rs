@@ -25,6 +25,10 @@ pub fn text(text: &str, root: &Path) -> String {
         } else if rest.get(..12).is_some_and(is_mac) {
             plain.push_str("MAC");
             rest = &rest[12..];
+        } else if let Some(after) = rest.strip_prefix('"').and_then(quoted_mac) {
+            // One in sixteen has digits only, and would be read back as a number without quotes.
+            plain.push_str("MAC");
+            rest = after;
         } else {
             plain.push(character);
             rest = &rest[character.len_utf8()..];
@@ -45,6 +49,12 @@ fn without_reasons(text: &str) -> String {
 /// A MAC address that VirtualBox has made up.
 fn is_mac(text: &str) -> bool {
     text.starts_with("080027") && text.chars().all(|c| c.is_ascii_digit() || ('A'..='F').contains(&c))
+}
+
+/// What comes after a MAC address and a quotation mark.
+fn quoted_mac(text: &str) -> Option<&str> {
+    text.get(..12).filter(|text| is_mac(text))?;
+    text[12..].strip_prefix('"')
 }
 
 fn is_uuid(text: &str) -> bool {

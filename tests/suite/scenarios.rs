@@ -13,6 +13,13 @@ use crate::scenario::case::Case;
 use crate::scenario::{Stage, cases, play, updating};
 
 #[test]
+fn addresses_that_virtualbox_made_up_look_alike_with_quotes_and_without() {
+    let plain = |text| crate::scenario::normal::text(text, Path::new("/nowhere"));
+    assert_eq!(plain("mac 0800271A2B3C -> \"080027123456\""), "mac MAC -> MAC");
+    assert_eq!(plain("mac \"0800271234567\" and \"x\""), "mac \"MAC7\" and \"x\"");
+}
+
+#[test]
 fn every_scenario_says_what_is_committed_and_ends_with_nothing_to_do() {
     let waiting = Mutex::new(cases());
     let wrong = Mutex::new(Vec::new());
