@@ -22,6 +22,11 @@ pub fn run_id(plan_hash: &str) -> String {
     format!("{time}-{hash}")
 }
 
+/// The part of a run's id that says when it began.
+pub fn began(run_id: &str) -> &str {
+    run_id.split('-').next().unwrap_or(run_id)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the door that the ban names")]
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

@@ -10,7 +10,7 @@ use crate::diff::{disk, equal, machine as shape, tree};
 use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
-use crate::model::{Address, StackName};
+use crate::model::{Address, Secret, StackName};
 use crate::plan::{Action, Member, Plan};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
@@ -76,7 +76,9 @@ pub fn after(
                     continue;
                 };
                 entry.identity = Identity::Uuid(uuid);
-                let live = shape::known_by(Some(&register), machine, address, None, inventory);
+                let mut live = shape::known_by(Some(&register), machine, address, None, inventory);
+                let set = plan.steps.iter().filter(|step| step.address == *address && !unfinished(address));
+                secrets(&mut live, &entry.applied, set.map(|step| &step.action));
                 entry.applied = confirmed(&member.declared, &live, &entry.applied);
                 let state = machine.state.as_ref();
                 entry.owes =
@@ -205,6 +207,21 @@ fn has_medium(entry: &Entry, inventory: &Inventory) -> bool {
         Identity::Uuid(uuid) => inventory.media.contains_key(uuid),
         Identity::Path(path) => inventory.medium_at(path).is_some(),
         Identity::Network(_) => false,
+    }
+}
+
+/// Puts the digests of secrets, which nobody can read back, among what is there: those that were applied before, and those that
+/// actions have set.
+fn secrets<'a>(live: &mut Value, applied: &Value, done: impl Iterator<Item = &'a Action>) {
+    let kept = tree::leaves(applied);
+    for (path, digest) in kept.into_iter().filter(|(_, value)| value.as_str().is_some_and(Secret::is_digest))
+    {
+        tree::set(live, &path, digest.clone());
+    }
+    for action in done {
+        if let Action::SetSecret { field, digest, .. } = action {
+            tree::set(live, field, digest.as_str().into());
+        }
     }
 }
 

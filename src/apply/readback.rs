@@ -1,5 +1,7 @@
 //! Whether an action's effect is there. Success is what is read back, never an exit code.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -7,6 +9,7 @@ use crate::diff::{equal, machine as shape, tree};
 use crate::inventory::{
     AttachedMedium, Inventory, Machine, MarkState, MediumKind, Register, Registry, Shard,
 };
+use crate::model::settings::UsbFilter;
 use crate::model::state::StateClass;
 use crate::model::{FieldPath, Location, PowerState};
 use crate::plan::{Action, Assignment, Insert, Target};
@@ -47,6 +50,49 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
         Action::ModifyMachine { set, .. } | Action::ModifyLive { set, .. } => {
             on_machine(&|machine| assignments(machine, set))
         }
+        Action::SetSecureBoot { enabled, .. } => on_machine(&|machine| {
+            let there = machine.settings.secure_boot;
+            (there != Some(*enabled)).then(|| format!("secureBoot is {there:?} and not {enabled}"))
+        }),
+        Action::MoveMachine { folder, .. } => on_machine(&|machine| {
+            let there = machine.folder();
+            (there.parent() != Some(folder)).then(|| format!("its folder is {}", there.display()))
+        }),
+        // Nobody can read it back.
+        Action::SetSecret { .. } => on_machine(&|_| None),
+        Action::AddBandwidthGroup { name, group, .. } => on_machine(&|machine| {
+            let there = machine.settings.bandwidth_groups.as_ref().and_then(|all| all.get(name));
+            let Some(there) = there else { return Some(format!("there is no bandwidth group {name:?}")) };
+            (there != group).then(|| format!("bandwidth group {name:?} is another one"))
+        }),
+        Action::LimitBandwidthGroup { name, limit, .. } => on_machine(&|machine| {
+            let there = machine.settings.bandwidth_groups.as_ref().and_then(|all| all.get(name));
+            let there = there.and_then(|group| group.limit);
+            (there != Some(*limit)).then(|| format!("its limit is {there:?} and not {limit} bytes a second"))
+        }),
+        Action::RemoveBandwidthGroup { name, .. } => on_machine(&|machine| {
+            let there = machine.settings.bandwidth_groups.as_ref().is_some_and(|all| all.contains_key(name));
+            there.then(|| format!("bandwidth group {name:?} is still there"))
+        }),
+        Action::AssignBandwidthGroup { at, group, .. } => on_machine(&|machine| {
+            let there = machine.attachment_at(&at.controller, at.port, at.device);
+            let there = there.and_then(|there| there.bandwidth_group.as_deref()).unwrap_or_default();
+            (there != group).then(|| format!("its bandwidth group is {there:?}"))
+        }),
+        Action::AddUsbFilter { position, filter, .. } => on_machine(&|machine| {
+            let there = usb_filters(machine).and_then(|filters| filters.get(position));
+            let Some(there) = there else { return Some(format!("there is no USB filter {position}")) };
+            let wanted = serde_json::to_value(filter).unwrap_or_default();
+            let there = serde_json::to_value(there).unwrap_or_default();
+            let place = FieldPath::of(["usb", "filters"]).join(position);
+            let same = |path: &FieldPath, a: &Value, b: &Value| {
+                equal(&FieldPath::of(place.keys().iter().chain(path.keys()).cloned()), a, b)
+            };
+            let difference = tree::compare(&wanted, &there, &same).into_iter().next()?;
+            Some(format!("{} of USB filter {position} is not as it should be", difference.path))
+        }),
+        // What is behind it has moved down: how many there were is not known here, and VirtualBox refuses what is not there.
+        Action::RemoveUsbFilter { .. } => on_machine(&|_| None),
         Action::SetExtraData { key, value, .. } => on_machine(&|machine| {
             let there =
                 machine.settings.extra_data.as_ref().and_then(|data| data.get(key)).cloned().flatten();
@@ -158,6 +204,10 @@ pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Op
         })
 }
 
+fn usb_filters(machine: &Machine) -> Option<&BTreeMap<u32, UsbFilter>> {
+    machine.settings.usb.as_ref()?.filters.as_ref()
+}
+
 fn state(machine: &Machine, wanted: StateClass) -> Option<String> {
     let there = machine.state.as_ref();
     if there.is_some_and(|state| state.class() == wanted) {
@@ -218,7 +268,7 @@ fn attached(
     machine: &Machine,
     at: &Location,
     insert: &Insert,
-    options: &std::collections::BTreeMap<String, bool>,
+    options: &BTreeMap<String, bool>,
     now: &Inventory,
 ) -> Option<String> {
     let Some(there) = machine.attachment_at(&at.controller, at.port, at.device) else {

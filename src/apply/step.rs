@@ -161,6 +161,9 @@ fn can_be_seen_done(action: &Action) -> bool {
             | Action::DeleteDisk { .. }
             // A guest that was reset runs as it did before.
             | Action::Reset { .. }
+            | Action::SetSecret { .. }
+            | Action::AddUsbFilter { .. }
+            | Action::RemoveUsbFilter { .. }
     )
 }
 

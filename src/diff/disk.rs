@@ -60,7 +60,7 @@ pub fn declared(disk: &DesiredDisk, folder: Option<&Path>) -> Value {
 }
 
 /// A path as it is shown: relative where it is below the machine's folder.
-fn inside(path: &Path, folder: Option<&Path>) -> String {
+pub fn inside(path: &Path, folder: Option<&Path>) -> String {
     let path = folder.and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
     let normal: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
     normal.display().to_string()

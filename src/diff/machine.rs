@@ -1,6 +1,6 @@
 //! One machine as trees of the manifest's shape: what is declared, what a new one gets, what is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -38,6 +38,9 @@ pub fn birth(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
 
 fn written(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
     let mut settings = machine.settings.clone();
+    if let (Some(place), Some(folder)) = (&mut settings.snapshot_folder, folder) {
+        *place = disk::inside(Path::new(place.as_str()), Some(folder));
+    }
     if let Some(order) = &mut settings.boot_order {
         order.resize(4, BootDevice::None);
     }
@@ -48,15 +51,24 @@ fn written(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
         let disks = disks.iter().map(|(key, disk)| (key.clone(), disk::declared(disk, folder))).collect();
         map.insert("disks".to_owned(), Value::Object(disks));
     }
-    if let Some(dvds) = &machine.dvds {
+    for (key, drives) in [("dvds", &machine.dvds), ("floppies", &machine.floppies)] {
+        let Some(drives) = drives else { continue };
         let drives = (1..)
-            .zip(dvds)
-            .map(|(position, dvd): (u32, _)| (position.to_string(), dvd_declared(dvd)))
+            .zip(drives)
+            .map(|(position, drive): (u32, _)| (position.to_string(), drive_declared(drive)))
             .collect();
-        map.insert("dvds".to_owned(), Value::Object(drives));
+        map.insert(key.to_owned(), Value::Object(drives));
+    }
+    if let Some(location) = &machine.location {
+        map.insert("location".to_owned(), location.display().to_string().into());
     }
     if let Some(state) = &machine.state {
         map.insert("state".to_owned(), state.as_str().into());
+    }
+    for (path, secret) in &machine.secrets {
+        if let Some(digest) = &secret.digest {
+            tree::set(&mut tree, path, digest.as_str().into());
+        }
     }
     tree
 }
@@ -67,7 +79,7 @@ pub fn settings_tree(settings: &Settings) -> Value {
     serde_json::to_value(settings).unwrap_or_else(|_| Value::Object(Map::new()))
 }
 
-fn dvd_declared(dvd: &DesiredDvd) -> Value {
+fn drive_declared(dvd: &DesiredDvd) -> Value {
     let mut tree = json!({ "medium": dvd_text(&dvd.medium) });
     if let Value::Object(map) = &mut tree {
         if let Some(at) = &dvd.at {
@@ -119,9 +131,30 @@ pub fn known_by(
     if let Some(state) = &machine.state {
         map.insert("state".to_owned(), state.as_str().into());
     }
+    if let Some(location) = location(machine) {
+        map.insert("location".to_owned(), location.display().to_string().into());
+    }
     map.insert("disks".to_owned(), Value::Object(live_disks(machine, address, register, desired, inventory)));
-    let drives = machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd);
-    let drives = (1..)
+    for (key, kind) in [("dvds", DeviceKind::Dvd), ("floppies", DeviceKind::Floppy)] {
+        map.insert(key.to_owned(), Value::Object(live_drives(machine, kind, inventory)));
+    }
+    // What cannot be read is known from what was applied.
+    if let Some(applied) =
+        register.and_then(|register| register.entries.get(address)).map(|entry| &entry.applied)
+    {
+        for secret in desired.into_iter().flat_map(|desired| desired.secrets.keys()) {
+            if let Some(digest) = tree::get(applied, secret) {
+                tree::set(&mut tree, secret, digest.clone());
+            }
+        }
+    }
+    tree
+}
+
+/// The drives of a machine by their position.
+fn live_drives(machine: &Machine, kind: DeviceKind, inventory: &Inventory) -> Map<String, Value> {
+    let drives = machine.attachments.iter().filter(|attachment| attachment.kind == kind);
+    (1..)
         .zip(drives)
         .map(|(position, drive): (u32, _)| {
             let medium = match &drive.medium {
@@ -132,17 +165,33 @@ pub fn known_by(
                 AttachedMedium::HostDrive(name) => format!("host:{name}"),
                 AttachedMedium::Empty => "empty".to_owned(),
             };
-            let tree = json!({
-                "medium": medium,
-                "at": disk::place(drive).to_string(),
-                "passthrough": drive.passthrough,
-                "tempEject": drive.temp_eject,
-            });
+            let at = disk::place(drive).to_string();
+            let tree = match kind {
+                DeviceKind::Dvd => json!({
+                    "medium": medium,
+                    "at": at,
+                    "passthrough": drive.passthrough,
+                    "tempEject": drive.temp_eject,
+                }),
+                DeviceKind::Disk | DeviceKind::Floppy => json!({ "medium": medium, "at": at }),
+            };
             (position.to_string(), tree)
         })
-        .collect();
-    map.insert("dvds".to_owned(), Value::Object(drives));
-    tree
+        .collect()
+}
+
+/// The folder that holds the folders of the machine's group and its own; `None` where no new machine would be put.
+pub fn location(machine: &Machine) -> Option<PathBuf> {
+    let name = machine.name.as_deref()?;
+    let mut place = machine.folder();
+    let group = machine.settings.groups.iter().flatten().next().map(String::as_str).unwrap_or_default();
+    for part in std::iter::once(name).chain(group.split('/').filter(|part| !part.is_empty()).rev()) {
+        if place.file_name()? != part {
+            return None;
+        }
+        place.pop();
+    }
+    Some(place)
 }
 
 fn live_disks(

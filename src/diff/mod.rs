@@ -1,9 +1,10 @@
 //! What differs between the declaration and the host: pure, `diff(&Desired, &Inventory) -> ChangeSet`.
 //!
-//! Nothing is decided here. `machine` and `disk` put both sides into one shape, `tree` compares, `presence` tells whose a machine is.
+//! Nothing is decided here. `machine` and `disk` put both sides into one shape, `normal` says what is not compared, `tree` compares, `presence` tells whose a machine is.
 
 pub mod disk;
 pub mod machine;
+pub mod normal;
 mod presence;
 pub mod tree;
 
@@ -193,7 +194,7 @@ fn machine_difference(
     };
     let entry = inventory.registers.get(owner).and_then(|register| register.entries.get(known_as));
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
-    let fields = tree::compare(&declared, &live, &equal)
+    let fields = compare(&declared, &live)
         .into_iter()
         .map(|difference| {
             let last = applied.and_then(|applied| tree::get(applied, &difference.path)).cloned();
@@ -262,6 +263,13 @@ fn released(applied: &Value, declared: &Value) -> Vec<FieldPath> {
         .collect()
 }
 
+/// Where a machine is not as declared.
+pub fn compare(declared: &Value, live: &Value) -> Vec<tree::Difference> {
+    let mut declared = declared.clone();
+    normal::set_aside(&mut declared, live);
+    tree::compare(&declared, live, &equal)
+}
+
 /// Whether VirtualBox's spelling of a value is the declared one.
 pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
     if declared == live {
@@ -289,7 +297,14 @@ pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
         ["nics", _, "nat", "cidr"] => {
             Nat::normal_cidr(a).is_some_and(|a| Nat::normal_cidr(b).as_ref() == Some(&a))
         }
-        ["nics", _, "mac"] | ["osType"] => a.eq_ignore_ascii_case(b),
+        // VirtualBox fills numbers up with zeros.
+        ["usb", "filters", _, "vendorId" | "productId" | "revision" | "port"] => {
+            let number = |text: &str| u32::from_str_radix(text, 16).ok();
+            number(a).is_some() && number(a) == number(b)
+        }
+        // The content counts, not where it came from.
+        ["icon"] => a.rsplit(' ').next() == b.rsplit(' ').next(),
+        ["nics", _, "mac"] | ["osType" | "hardwareUuid"] => a.eq_ignore_ascii_case(b),
         _ => false,
     }
 }

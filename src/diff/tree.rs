@@ -79,11 +79,24 @@ pub struct Difference {
 
 /// Maps whose members are all the manifest's once the map is written. Every other map is managed key by key.
 ///
-/// `nics`, `nics.N.nat.portForwards`, `sharedFolders`, `controllers`, `disks`, `dvds`.
+/// `nics`, `nics.N.nat.portForwards`, `sharedFolders`, `controllers`, `disks`, `dvds`, `floppies`, `cpuidOverrides`,
+/// `serialPorts`, `parallelPorts`, `bandwidthGroups`, `usb.filters`, `nics.N.properties`.
 pub fn is_authoritative(path: &FieldPath) -> bool {
     matches!(
         path.parts().as_slice(),
-        ["nics" | "sharedFolders" | "controllers" | "disks" | "dvds"] | ["nics", _, "nat", "portForwards"]
+        ["nics"
+            | "sharedFolders"
+            | "controllers"
+            | "disks"
+            | "dvds"
+            | "floppies"
+            | "cpuidOverrides"
+            | "serialPorts"
+            | "parallelPorts"
+            | "bandwidthGroups",]
+            | ["usb", "filters"]
+            | ["nics", _, "nat", "portForwards"]
+            | ["nics", _, "properties"]
     )
 }
 

@@ -80,6 +80,15 @@ pub enum HostError {
         #[source]
         source: std::io::Error,
     },
+    /// Something could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file of VirtualBox is not what it should be.
     #[error("{}: {detail}", path.display())]
     Malformed {
@@ -121,7 +130,7 @@ impl HostError {
             Self::Timeout { harmless: true, .. } | Self::Orphan { .. } => ErrorClass::NotExecuted,
             Self::Timeout { .. } | Self::Garbage { .. } | Self::Cancelled => ErrorClass::Unknown,
             Self::Refused { class, .. } => *class,
-            Self::Read { .. } | Self::Malformed { .. } => ErrorClass::HostBroken,
+            Self::Read { .. } | Self::Write { .. } | Self::Malformed { .. } => ErrorClass::HostBroken,
             Self::GuestStaysOn { .. } => ErrorClass::WrongState,
             Self::Unsupported { .. } => ErrorClass::WrongInput,
         }
@@ -145,7 +154,13 @@ impl HostError {
             Self::Timeout { .. } => {
                 Some("is VirtualBox's server stuck? `vboxmcp doctor` looks at it".to_owned())
             }
+            Self::Refused { message, .. } if message.contains("autostart database is not set") => {
+                Some(AUTOSTART_DATABASE.to_owned())
+            }
             _ => None,
         }
     }
 }
+
+/// How VirtualBox is told where the autostart database is.
+const AUTOSTART_DATABASE: &str = "`VBoxManage setproperty autostartdbpath DIR` names the directory that VirtualBox's autostart service reads";

@@ -20,6 +20,8 @@ pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, Sample};
 use crate::inventory::{Inventory, PathFact};
+use crate::model::Secret;
+use crate::model::nic::HostInterface;
 use crate::plan::Action;
 
 /// What a reader is asked for beyond the registries.
@@ -38,6 +40,9 @@ pub trait Inspect: Send + Sync {
 
     /// Everything there is. A machine that cannot be read is a row with a reason, not an error.
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError>;
+
+    /// Interfaces of the host that adapters may be bridged to. Costs a process.
+    fn interfaces(&self) -> Result<Vec<HostInterface>, HostError>;
 
     /// What lies at some paths of the host. Links are followed.
     fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact>;
@@ -88,6 +93,9 @@ pub trait Operate: Send + Sync {
 
     /// Performs one action. `Ok` means that VirtualBox said it was done; whether it was is read back by the caller.
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError>;
+
+    /// Hands over what fields for secrets are set to, by the digests that stand in plans.
+    fn entrust(&self, secrets: BTreeMap<String, Secret>);
 
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
     fn width(&self, action: &Action) -> usize;

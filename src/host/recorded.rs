@@ -8,6 +8,8 @@ use uuid::Uuid;
 use super::checkup::{Comparison, Installation, Sample};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, InventoryDocument, PathFact};
+use crate::model::Secret;
+use crate::model::nic::HostInterface;
 use crate::plan::Action;
 
 /// A host as a file says that it was.
@@ -30,6 +32,12 @@ impl Inspect for Recorded {
 
     fn inventory(&self, _want: &Want) -> Result<Inventory, HostError> {
         Ok(self.document.inventory.clone())
+    }
+
+    /// The document does not name them.
+    fn interfaces(&self) -> Result<Vec<HostInterface>, HostError> {
+        let what = "bridging to an interface of a host that was read from a file".to_owned();
+        Err(HostError::Unsupported { what })
     }
 
     /// Paths of which the document says nothing are not in the answer.
@@ -83,6 +91,8 @@ impl Operate for Recorded {
     fn perform(&self, _action: &Action, _progress: Progress<'_>) -> Result<Done, HostError> {
         self.prepare().map(|()| Done::default())
     }
+
+    fn entrust(&self, _secrets: BTreeMap<String, Secret>) {}
 
     fn width(&self, _action: &Action) -> usize {
         1

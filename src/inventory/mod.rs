@@ -65,6 +65,10 @@ pub struct HostFacts {
     /// there instead of the working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
+    /// The directory of the autostart database, where VirtualBox was told of one: without it no machine can be started with
+    /// the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autostart_database: Option<PathBuf>,
     /// Whether VirtualBox's server was running when the host was read; `None` where that cannot be told.
     pub server_running: Option<bool>,
 }

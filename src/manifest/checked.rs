@@ -104,7 +104,7 @@ impl Checked {
         }
     }
 
-    /// The value as JSON in the model's units, without what this version cannot apply.
+    /// The value as JSON in the model's units, without secrets and what this version cannot apply.
     pub(super) fn to_json(&self) -> Json {
         match &self.data {
             Data::Null | Data::Placeholder | Data::Wrong => Json::Null,
@@ -113,7 +113,7 @@ impl Checked {
             Data::Map(members) => Json::Object(
                 members
                     .iter()
-                    .filter(|member| member.field.is_none_or(|field| field.ready))
+                    .filter(|member| member.field.is_none_or(|field| field.ready && !field.secret))
                     .map(|member| (member.key.clone(), member.value.to_json()))
                     .collect(),
             ),

@@ -333,12 +333,15 @@ fn usb_id(text: &str) -> Result<String, Complaint> {
 
 fn cpuid_leaf(text: &str) -> Result<String, Complaint> {
     let hex = |text: &str| (1..=8).contains(&text.len()) && text.chars().all(|c| c.is_ascii_hexdigit());
-    let parts: Vec<&str> = text.split('/').collect();
-    if parts.len() <= 2 && parts.iter().all(|part| hex(part)) {
-        Ok(parts.iter().map(|part| format!("{part:0>8}")).collect::<Vec<_>>().join("/").to_ascii_lowercase())
-    } else {
+    let (leaf, subleaf) = text.split_once('/').unwrap_or((text, "0"));
+    if !hex(leaf) || !hex(subleaf) {
         Err(malformed(format!("`{text}` is not a CPUID leaf"))
-            .help("write \"00000001\", or \"00000004/00000001\" with a subleaf"))
+            .help("write eight hexadecimal digits: \"00000001\""))
+    } else if subleaf.trim_start_matches('0').is_empty() {
+        Ok(format!("{leaf:0>8}").to_ascii_lowercase())
+    } else {
+        Err(malformed(format!("`{text}`: VirtualBox overrides no subleaf but the first"))
+            .help(format!("write \"{leaf:0>8}\"")))
     }
 }
 
@@ -456,7 +459,7 @@ rules! {
     PORT_LIST = port_list, "ports", None, &["5010", "5010-5020"];
     SCREEN_SIZE = screen_size, "the size of a screen", Some("^[0-9]+x[0-9]+$"), &["1024x768"];
     USB_ID = usb_id, "four hexadecimal digits", Some("^([0-9A-Fa-f]{4})?$"), &["0403"];
-    CPUID_LEAF = cpuid_leaf, "a CPUID leaf", Some("^[0-9A-Fa-f]{1,8}(/[0-9A-Fa-f]{1,8})?$"), &["00000001"];
+    CPUID_LEAF = cpuid_leaf, "a CPUID leaf", Some("^[0-9A-Fa-f]{1,8}(/0{1,8})?$"), &["00000001"];
     EXTRA_DATA_KEY = extra_data_key, "a key of extra data", None, &["VBoxInternal/Devices/x"];
     GUEST_PROPERTY_KEY = guest_property_key, "the name of a guest property", None, &["/app/role"];
     RENAMED_FROM = renamed_from, "a former name", None, &["old-name", "other-stack/old-name"];

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::address::{Address, MachineName, StackName};
 use super::danger::Dangers;
 use super::field::FieldPath;
+use super::nic::Bridge;
+use super::secret::Secret;
 use super::settings::Settings;
 use super::state::DesiredState;
 use super::units::Bytes;
@@ -72,6 +74,12 @@ pub struct DesiredMachine {
     pub disks: Option<BTreeMap<String, DesiredDisk>>,
     /// Managed DVD drives in their order; `None` where the manifest says nothing of them.
     pub dvds: Option<Vec<DesiredDvd>>,
+    /// Managed floppy drives in their order; `None` where the manifest says nothing of them.
+    pub floppies: Option<Vec<DesiredDvd>>,
+    /// How the host's interfaces of bridged adapters are found that the manifest does not name, by slot.
+    pub bridges: BTreeMap<u32, Bridge>,
+    /// What stands in fields for secrets.
+    pub secrets: BTreeMap<FieldPath, Secret>,
     /// Wanted power state; `None` is not managed.
     pub state: Option<DesiredState>,
     /// The folder that holds the machine's own folder; `None` is VirtualBox's default machine folder. Used at birth.
@@ -241,7 +249,7 @@ impl From<Location> for String {
     }
 }
 
-/// One DVD drive; identity is the position among a machine's drives.
+/// One DVD or floppy drive; identity is the position among a machine's drives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DesiredDvd {

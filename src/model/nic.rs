@@ -53,6 +53,95 @@ words! {
     }
 }
 
+/// How an interface of the host is found that a manifest does not name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bridge {
+    /// The one that the host's default route leaves by.
+    DefaultRoute,
+    /// By its hardware address, twelve upper-case hexadecimal digits.
+    Mac(String),
+    /// By a pattern of its name: `*` is any text, `?` any letter.
+    Match(String),
+}
+
+/// An interface of the host that an adapter may be bridged to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostInterface {
+    /// As VirtualBox calls it.
+    pub name: String,
+    /// Twelve upper-case hexadecimal digits.
+    pub mac: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether the host's default route leaves by it.
+    pub default_route: bool,
+}
+
+impl Bridge {
+    /// The interface that is meant. `live` is the one that is used now: it stays as long as it fits.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn find<'i>(
+        &self,
+        interfaces: &'i [HostInterface],
+        live: Option<&str>,
+    ) -> Result<&'i HostInterface, String> {
+        let fits = |interface: &&HostInterface| match self {
+            Self::DefaultRoute => interface.default_route,
+            Self::Mac(mac) => interface.mac.eq_ignore_ascii_case(mac),
+            Self::Match(pattern) => matches(pattern, &interface.name),
+        };
+        let found: Vec<&HostInterface> = interfaces.iter().filter(fits).collect();
+        let up: Vec<&HostInterface> = found.iter().copied().filter(|interface| interface.up).collect();
+        let names = |list: &[&HostInterface]| {
+            list.iter().map(|interface| interface.name.clone()).collect::<Vec<_>>().join(", ")
+        };
+        if let Some(same) = found.iter().find(|interface| Some(interface.name.as_str()) == live) {
+            return Ok(same);
+        }
+        match (found.as_slice(), up.as_slice()) {
+            ([one], _) | (_, [one]) => Ok(one),
+            ([], _) => {
+                let all: Vec<&HostInterface> = interfaces.iter().collect();
+                Err(match all.as_slice() {
+                    [] => "the host has no interface that VirtualBox can use".to_owned(),
+                    all => format!("no interface of the host fits; there are {}", names(all)),
+                })
+            }
+            (several, _) => Err(format!("several interfaces of the host fit: {}", names(several))),
+        }
+    }
+}
+
+impl fmt::Display for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DefaultRoute => f.write_str("default-route"),
+            Self::Mac(mac) => write!(f, "mac {mac}"),
+            Self::Match(pattern) => write!(f, "match {pattern}"),
+        }
+    }
+}
+
+/// Whether a name fits a pattern of `*` and `?`.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => name.is_empty(),
+        Some('*') => name
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([name.len()])
+            .any(|at| matches(rest.as_str(), &name[at..])),
+        Some(letter) => {
+            let mut letters = name.chars();
+            letters.next().is_some_and(|first| letter == '?' || first == letter)
+                && matches(rest.as_str(), letters.as_str())
+        }
+    }
+}
+
 /// One adapter. As a declaration `None` is "not managed"; read from a machine every field is filled where the mode has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -393,7 +482,30 @@ impl<'de> Deserialize<'de> for PortForward {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostPort, Nat, PortForward, PortForwardError, Protocol};
+    use super::{Bridge, HostInterface, HostPort, Nat, PortForward, PortForwardError, Protocol, matches};
+
+    #[test]
+    fn an_interface_is_found_by_route_address_and_pattern() {
+        let interface = |name: &str, mac: &str, up, default_route| HostInterface {
+            name: name.to_owned(),
+            mac: mac.to_owned(),
+            up,
+            default_route,
+        };
+        let all = [
+            interface("eth0", "02FC00000001", true, true),
+            interface("eth1", "02FC00000002", false, false),
+            interface("wlan0", "02FC00000003", true, false),
+        ];
+        let find = |bridge: &Bridge, live| bridge.find(&all, live).map(|found| found.name.as_str());
+        assert_eq!(find(&Bridge::DefaultRoute, None), Ok("eth0"));
+        assert_eq!(find(&Bridge::Mac("02fc00000003".into()), None), Ok("wlan0"));
+        assert_eq!(find(&Bridge::Match("eth*".into()), None), Ok("eth0"));
+        assert_eq!(find(&Bridge::Match("eth*".into()), Some("eth1")), Ok("eth1"));
+        assert!(find(&Bridge::Match("*".into()), None).unwrap_err().contains("several"));
+        assert!(find(&Bridge::Match("en?".into()), None).unwrap_err().contains("eth0, eth1, wlan0"));
+        assert!(matches("e*n?", "eth-n0") && !matches("e*n?", "eth-n") && matches("*", ""));
+    }
 
     #[test]
     fn shortest_form_reads_back() {

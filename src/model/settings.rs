@@ -125,6 +125,8 @@ settings! {
         os_type: String,
         /// Free text.
         description: String,
+        /// The picture: `sha256:HEX` of a machine's own, empty for none; in a declaration the file's path and a blank before it.
+        icon: String,
         /// UUID that the guest sees.
         hardware_uuid: String,
         /// Folder of snapshots, relative to the machine's folder where it is inside.
@@ -367,8 +369,8 @@ settings! {
         controllers: Vec<String>,
         /// Emulated smart card reader.
         card_reader: bool,
-        /// Filters in their order.
-        filters: Vec<UsbFilter>,
+        /// Filters by position from 1.
+        filters: BTreeMap<u32, UsbFilter>,
     }
 
     /// One USB filter; identity is the position. An empty string matches anything.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::{Context, settle};
 use crate::apply::journal::{Origin, RecordedVariable};
 use crate::config::{Environment, Settings};
 use crate::failure::{Failure, Kind};
@@ -75,7 +75,7 @@ impl Manifests {
     /// As [`Self::declare`], and refuses words that this version cannot apply.
     pub fn declare_for(&self, context: &Context, inventory: &Inventory) -> Result<Declared, Failure> {
         let home = Some(inventory.host.owner_home.clone()).filter(|home| !home.as_os_str().is_empty());
-        let declared = self.declare(
+        let mut declared = self.declare(
             &context.settings,
             &context.environment,
             home,
@@ -83,6 +83,7 @@ impl Manifests {
             false,
         )?;
         if declared.desired.unsupported.is_empty() {
+            settle::settle(context, &mut declared, inventory)?;
             return Ok(declared);
         }
         let places: Vec<String> = declared

@@ -199,17 +199,19 @@ fn cost(row: &Row, path: &FieldPath, state: StateClass) -> Option<Cost> {
             state: word,
             in_place: true,
             needs: Vec::new(),
-            how: answer.by.clone(),
+            how: match answer.is {
+                Outcome::Memory => {
+                    format!("{}, then the machine's mark, so that VirtualBox saves it", answer.by)
+                }
+                _ => answer.by.clone(),
+            },
             why: None,
         });
     }
     let why = match answer.is {
         _ if held_back.is_some() => held_back.map(str::to_owned),
-        Outcome::Done => {
+        Outcome::Done | Outcome::Memory => {
             Some("VirtualBox could do it in place, and this version does not ask for it".to_owned())
-        }
-        Outcome::Memory => {
-            Some("VirtualBox would do it in memory only, and lose it with the guest".to_owned())
         }
         Outcome::Refused | Outcome::Ignored | Outcome::Half => answer.text.clone(),
     };
@@ -230,11 +232,15 @@ mod tests {
                 let needs_a_row = matches!(class(entry, path.as_ref()), Class::Live | Class::WriteOnly);
                 needs_a_row && path.is_some_and(|path| changes(&path).is_empty())
             })
-            // A way that the planner refuses by itself, and one whose drives only a host with a drive has.
+            // A way that the planner refuses by itself, one whose drives only a host with a drive has, and what takes more than
+            // a value: a picture's file, a variable store, a secret that the host was entrusted with.
             .filter(|entry| {
                 !matches!(
                     entry.path.parts().as_slice(),
-                    ["disks", _, "location"] | ["dvds", _, "at" | "passthrough"]
+                    ["disks", _, "location"]
+                        | ["dvds", _, "at" | "passthrough"]
+                        | ["icon" | "secureBoot"]
+                        | ["teleporter", "password"]
                 )
             })
             .map(|entry| entry.path.to_string())

@@ -20,6 +20,7 @@ pub mod runs;
 pub mod saved;
 mod script;
 mod self_check;
+mod settle;
 mod validate;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::inventory::{DeviceKind, Mark, Shard};
+use crate::model::settings::{BandwidthGroup, UsbFilter};
 use crate::model::{Address, Bytes, Controller, FieldPath, Location, SharedFolder};
 
 /// What an action acts on. VirtualBox is never addressed by name: two machines may share one.
@@ -87,6 +88,82 @@ pub enum Action {
         machine: Target,
         /// In the order in which they must happen.
         set: Vec<Assignment>,
+        /// The mark with a changed value, written behind them: it makes VirtualBox save what it would keep in memory only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        save: Option<Mark>,
+    },
+    /// Switch UEFI secure boot. Switched on, the variable store is set up and the usual keys are enrolled where there are none.
+    SetSecureBoot {
+        /// The machine, which is off.
+        machine: Target,
+        /// Whether the firmware starts only what is signed.
+        enabled: bool,
+    },
+    /// Set a field for secrets. The secret itself is in no plan: the host was entrusted with it.
+    SetSecret {
+        /// The machine, which is off.
+        machine: Target,
+        /// The field.
+        field: FieldPath,
+        /// By which the host knows the secret.
+        digest: String,
+    },
+    /// Add a bandwidth group.
+    AddBandwidthGroup {
+        /// The machine.
+        machine: Target,
+        /// Name of the group.
+        name: String,
+        /// Its type and limit.
+        group: BandwidthGroup,
+    },
+    /// Change the limit of a bandwidth group.
+    LimitBandwidthGroup {
+        /// The machine.
+        machine: Target,
+        /// Name of the group.
+        name: String,
+        /// Bytes a second, 0 for no bound.
+        limit: u64,
+    },
+    /// Remove a bandwidth group that nothing uses.
+    RemoveBandwidthGroup {
+        /// The machine.
+        machine: Target,
+        /// Name of the group.
+        name: String,
+    },
+    /// Put what is attached somewhere into a bandwidth group.
+    AssignBandwidthGroup {
+        /// The machine.
+        machine: Target,
+        /// Where.
+        at: Location,
+        /// Name of the group; empty for none.
+        group: String,
+    },
+    /// Add a USB filter at a position; those from there on move up.
+    AddUsbFilter {
+        /// The machine.
+        machine: Target,
+        /// From 1.
+        position: u32,
+        /// The filter.
+        filter: UsbFilter,
+    },
+    /// Remove a USB filter; those behind it move down.
+    RemoveUsbFilter {
+        /// The machine.
+        machine: Target,
+        /// From 1.
+        position: u32,
+    },
+    /// Move the machine's folder with all that is in it.
+    MoveMachine {
+        /// The machine, which is off.
+        machine: Target,
+        /// The folder that is to hold the machine's own.
+        folder: PathBuf,
     },
     /// Set or remove a machine's extradata key.
     SetExtraData {
@@ -277,6 +354,15 @@ impl Action {
         match self {
             Self::ModifyMachine { machine, .. }
             | Self::ModifyLive { machine, .. }
+            | Self::SetSecureBoot { machine, .. }
+            | Self::MoveMachine { machine, .. }
+            | Self::SetSecret { machine, .. }
+            | Self::AddBandwidthGroup { machine, .. }
+            | Self::LimitBandwidthGroup { machine, .. }
+            | Self::RemoveBandwidthGroup { machine, .. }
+            | Self::AssignBandwidthGroup { machine, .. }
+            | Self::AddUsbFilter { machine, .. }
+            | Self::RemoveUsbFilter { machine, .. }
             | Self::SetExtraData { machine, .. }
             | Self::SetGuestProperty { machine, .. }
             | Self::WriteMark { machine, .. }
@@ -311,6 +397,15 @@ impl Action {
             Self::Attach { machine, insert: Insert::Medium(medium), .. } => vec![machine, medium],
             Self::ModifyMachine { machine, .. }
             | Self::ModifyLive { machine, .. }
+            | Self::SetSecureBoot { machine, .. }
+            | Self::MoveMachine { machine, .. }
+            | Self::SetSecret { machine, .. }
+            | Self::AddBandwidthGroup { machine, .. }
+            | Self::LimitBandwidthGroup { machine, .. }
+            | Self::RemoveBandwidthGroup { machine, .. }
+            | Self::AssignBandwidthGroup { machine, .. }
+            | Self::AddUsbFilter { machine, .. }
+            | Self::RemoveUsbFilter { machine, .. }
             | Self::SetExtraData { machine, .. }
             | Self::SetGuestProperty { machine, .. }
             | Self::WriteMark { machine, .. }
@@ -381,6 +476,10 @@ impl Action {
                 matches!(assignment.path.parts().as_slice(), ["nics", _, "nat", "portForwards", ..])
             }),
             Self::SetExtraData { .. }
+            | Self::SetSecureBoot { .. }
+            | Self::SetSecret { .. }
+            | Self::LimitBandwidthGroup { .. }
+            | Self::AssignBandwidthGroup { .. }
             | Self::SetGuestProperty { .. }
             | Self::WriteMark { .. }
             | Self::WriteRegister { .. }
@@ -388,6 +487,11 @@ impl Action {
             | Self::GrowDisk { .. }
             | Self::Attach { .. } => true,
             Self::CreateMachine { .. }
+            | Self::MoveMachine { .. }
+            | Self::AddBandwidthGroup { .. }
+            | Self::RemoveBandwidthGroup { .. }
+            | Self::AddUsbFilter { .. }
+            | Self::RemoveUsbFilter { .. }
             | Self::AddController { .. }
             | Self::RemoveController { .. }
             | Self::CreateDisk { .. }
@@ -415,6 +519,15 @@ impl Action {
             Self::CreateMachine { .. } => "create machine",
             Self::ModifyMachine { .. } => "change settings",
             Self::ModifyLive { .. } => "change settings live",
+            Self::SetSecureBoot { .. } => "set secure boot",
+            Self::MoveMachine { .. } => "move machine",
+            Self::SetSecret { .. } => "set secret",
+            Self::AddBandwidthGroup { .. } => "add bandwidth group",
+            Self::LimitBandwidthGroup { .. } => "limit bandwidth group",
+            Self::RemoveBandwidthGroup { .. } => "remove bandwidth group",
+            Self::AssignBandwidthGroup { .. } => "assign bandwidth group",
+            Self::AddUsbFilter { .. } => "add USB filter",
+            Self::RemoveUsbFilter { .. } => "remove USB filter",
             Self::SetExtraData { .. } => "set extra data",
             Self::SetGuestProperty { .. } => "set guest property",
             Self::WriteMark { mark: Some(_), .. } => "write mark",

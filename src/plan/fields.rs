@@ -1,17 +1,20 @@
 //! From differences of settings to assignments and actions: what to set, in the order that VirtualBox needs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::action::{Action, Assignment};
+use super::companions;
 use super::draft::Draft;
 use super::ports::Ports;
 use super::types::Expectation;
 use crate::diff::{FieldDifference, tree};
-use crate::inventory::Machine;
+use crate::inventory::{HostFacts, Machine};
 use crate::model::capability::{self, Edit};
-use crate::model::{FieldPath, NicMode, PortForward, Settings, SharedFolder, os_type};
+use crate::model::nic::Bridge;
+use crate::model::{FieldPath, NicMode, PortForward, Secret, Settings, SharedFolder, os_type};
 
 /// Fields in a sentence: `memory, cpus and name`.
 pub fn list(paths: &[FieldPath]) -> String {
@@ -34,10 +37,23 @@ pub fn edit(field: &FieldDifference) -> Edit {
 
 /// Paths that other actions than a settings change are for.
 fn is_setting(path: &FieldPath) -> bool {
+    if path.parts().starts_with(&["usb", "filters"]) {
+        return false;
+    }
     !matches!(
         path.parts().first(),
         Some(
-            &("disks" | "dvds" | "controllers" | "sharedFolders" | "extraData" | "guestProperties" | "state")
+            &("disks"
+                | "dvds"
+                | "controllers"
+                | "sharedFolders"
+                | "extraData"
+                | "guestProperties"
+                | "floppies"
+                | "bandwidthGroups"
+                | "secureBoot"
+                | "location"
+                | "state")
         )
     )
 }
@@ -48,6 +64,10 @@ pub struct Before<'a> {
     pub live: Option<&'a Machine>,
     /// Id of its operating system.
     pub os_type: &'a str,
+    /// What is declared of it.
+    pub declared: &'a Value,
+    /// Fields that are set apart from the others.
+    pub secrets: &'a BTreeMap<FieldPath, Secret>,
 }
 
 /// Assignments for the fields that `modifyvm` and `controlvm` set, with their causes and what they expect.
@@ -59,7 +79,8 @@ pub fn settings(
     let mut set = Vec::new();
     let mut cause = Vec::new();
     let mut expects = Vec::new();
-    for field in fields.iter().filter(|field| is_setting(&field.path)) {
+    let is_secret = |path: &FieldPath| before.secrets.contains_key(path);
+    for field in fields.iter().filter(|field| is_setting(&field.path) && !is_secret(&field.path)) {
         cause.push(field.path.clone());
         expects.push(Expectation::Field(field.path.clone(), field.live.clone()));
         let Some(declared) = &field.declared else {
@@ -79,6 +100,7 @@ pub fn settings(
                 let path = below.keys().iter().fold(field.path.clone(), |path, key| path.join(key));
                 Assignment::set(path.clone(), resolve(&path, value, ports))
             })
+            .filter(|leaf| is_setting(&leaf.path) && !before.secrets.contains_key(&leaf.path))
             .collect();
         if field.live.is_none() && matches!(field.path.parts().as_slice(), ["nics", _]) {
             leaves.extend(recommended(&field.path, &leaves, before.os_type));
@@ -90,6 +112,10 @@ pub fn settings(
     let forgotten: Vec<Assignment> =
         set.iter().flat_map(|assignment| forgotten(assignment, before.live)).collect();
     set.extend(forgotten);
+    let live = before.live.map(|live| &live.settings);
+    set.extend(unsaid_modes(&set, before.live));
+    set.extend(companions::companions(&set, before.declared, live));
+    set.extend(companions::of_ports(&set, live));
     // Rules that go make room for rules that come; modes come before what they bring; the name is last, because it moves the folder.
     set.sort_by_key(|assignment| match assignment.path.parts().as_slice() {
         ["nics", _] | ["nics", _, "nat", "portForwards", _] if assignment.value.is_none() => 0,
@@ -114,6 +140,19 @@ fn recommended(adapter: &FieldPath, leaves: &[Assignment], os_type: &str) -> Vec
         .collect()
 }
 
+/// The modes of adapters that only get another network: VirtualBox takes the two together.
+fn unsaid_modes(set: &[Assignment], live: Option<&Machine>) -> Vec<Assignment> {
+    let mode = |assignment: &Assignment| {
+        let ["nics", slot, "network"] = assignment.path.parts()[..] else { return None };
+        let path = FieldPath::of(["nics", slot, "mode"]);
+        let nics = live?.settings.nics.as_ref()?;
+        let mode = nics.get(&slot.parse().ok()?)?.mode.as_ref()?;
+        let is_said = set.iter().any(|other| other.path == path);
+        (!is_said).then(|| Assignment::set(path, mode.as_str()))
+    };
+    set.iter().filter_map(mode).collect()
+}
+
 /// Takes away the rules that VirtualBox would bring back with the NAT engine of an adapter.
 fn forgotten(assignment: &Assignment, live: Option<&Machine>) -> Vec<Assignment> {
     let parts = assignment.path.parts();
@@ -129,16 +168,22 @@ fn forgotten(assignment: &Assignment, live: Option<&Machine>) -> Vec<Assignment>
 }
 
 /// In words what [`settings`] does beyond the fields that it is for.
-pub fn effects(set: &[Assignment], cause: &[FieldPath]) -> Vec<String> {
-    set.iter()
+pub fn effects(set: &[Assignment], cause: &[FieldPath], bridges: &BTreeMap<u32, Bridge>) -> Vec<String> {
+    let chosen = set.iter().filter_map(|assignment| {
+        let ["nics", slot, "network"] = assignment.path.parts()[..] else { return None };
+        let bridge = bridges.get(&slot.parse().ok()?)?;
+        Some(format!("bridges adapter {slot} to {} ({bridge})", assignment.value.as_ref()?.as_str()?))
+    });
+    let forgotten = set
+        .iter()
         .filter(|assignment| assignment.value.is_none() && !cause.contains(&assignment.path))
         .filter_map(|assignment| match assignment.path.parts().as_slice() {
             ["nics", slot, "nat", "portForwards", name] => {
                 Some(format!("drops the port-forward {name} that VirtualBox remembers of adapter {slot}"))
             }
             _ => None,
-        })
-        .collect()
+        });
+    chosen.chain(forgotten).collect()
 }
 
 fn resolve(path: &FieldPath, value: &Value, ports: &mut Ports) -> Value {
@@ -197,6 +242,48 @@ pub fn shared_folders(
     }
 }
 
+/// What commands of their own change while the machine is off.
+pub fn apart(draft: &mut Draft, fields: &[&FieldDifference], groups: Option<&[String]>) {
+    for field in fields {
+        let machine = draft.target.clone();
+        match (field.path.parts().as_slice(), &field.declared) {
+            (["secureBoot"], Some(Value::Bool(enabled))) => {
+                if *enabled {
+                    draft.effects.push(
+                        "sets up the firmware's variable store, with Oracle's and Microsoft's keys, where it is empty"
+                            .to_owned(),
+                    );
+                }
+                draft.push(Action::SetSecureBoot { machine, enabled: *enabled }, [field.path.clone()], []);
+            }
+            (["location"], Some(Value::String(folder))) => {
+                let group = groups.and_then(|groups| groups.first()).map_or("", String::as_str);
+                let folder = PathBuf::from(folder).join(group.trim_start_matches('/'));
+                draft.effects.push("moves its folder with the disks in it".to_owned());
+                draft.push(Action::MoveMachine { machine, folder }, [field.path.clone()], []);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Leaves a field undone that VirtualBox would refuse together with everything else of the same call.
+pub fn unprepared(draft: &mut Draft, field: &FieldDifference, host: &HostFacts) -> bool {
+    let needs = matches!(field.path.parts().as_slice(), ["autostart", "enabled" | "stop"]);
+    if !needs || host.autostart_database.is_some() {
+        return false;
+    }
+    draft.block(
+        vec![field.path.clone()],
+        format!("{} needs an autostart database, and VirtualBox knows of none", field.path),
+        vec![
+            "VBoxManage setproperty autostartdbpath DIR (the directory that its autostart service reads)"
+                .to_owned(),
+        ],
+    );
+    true
+}
+
 /// Extra data and guest properties, key by key.
 pub fn keyed_data(draft: &mut Draft, fields: &[&FieldDifference]) {
     for field in fields {
@@ -230,6 +317,16 @@ pub fn undoable(draft: &mut Draft, field: &FieldDifference) -> bool {
         return true;
     }
     match (field.path.parts().as_slice(), &field.declared, &field.live) {
+        (["nics", _, "nat", "mtu"] | ["nics", _, "nat", "socketBuffers", _], Some(declared), Some(_))
+            if declared == 0 =>
+        {
+            draft.block(
+                path,
+                format!("{}: VirtualBox has no way back to its default", field.path),
+                vec!["declare a size, or leave the field out".to_owned()],
+            );
+            true
+        }
         (["disks", _, "size"], Some(declared), Some(live)) if declared.as_u64() < live.as_u64() => {
             draft.block(
                 path,

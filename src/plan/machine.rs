@@ -3,9 +3,12 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::action::{Action, Target};
+use super::action::{Action, Assignment, Target};
+use super::devices::{groups, remove_groups, secrets, usb_filters};
 use super::draft::Draft;
-use super::fields::{Before, edit, effects, keyed_data, list, settings, shared_folders, undoable};
+use super::fields::{
+    Before, apart, edit, effects, keyed_data, list, settings, shared_folders, undoable, unprepared,
+};
 use super::ports::{self, Ports};
 use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
@@ -14,8 +17,8 @@ use super::{PlanOptions, canonical, draft, limits, order, register, remove};
 use crate::diff::{
     ChangeSet, DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree,
 };
-use crate::inventory::{Inventory, Machine, Mark, Register};
-use crate::model::capability;
+use crate::inventory::{Inventory, Machine, Mark, MarkState, Register};
+use crate::model::capability::{self, Edit};
 use crate::model::state::StateClass;
 use crate::model::{Address, Dangers, Desired, DesiredMachine, DesiredState, FieldPath, Policy};
 
@@ -33,7 +36,8 @@ pub fn plan(
     let mut register = register::RegisterPlan::default();
     for (address, difference) in &changes.machines {
         let Some(machine) = desired.machines.get(address) else { continue };
-        let scene = Scene { address, machine, difference, desired, inventory, policy };
+        let declared = shape::declared(machine, None);
+        let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
         let (object, draft) = scene.plan(&mut ports);
         register::add_members(&mut register, &scene, &draft);
         objects.extend(object);
@@ -101,6 +105,8 @@ pub struct Scene<'a> {
     pub address: &'a Address,
     /// What is declared.
     pub machine: &'a DesiredMachine,
+    /// The same as a tree.
+    pub declared: Value,
     /// What differs.
     pub difference: &'a MachineDifference,
     /// All that is declared.
@@ -253,14 +259,18 @@ impl Scene<'_> {
 
     fn create(&self, draft: &mut Draft, ports: &mut Ports, uuid: Option<Uuid>, lost: bool) -> ObjectPlan {
         let birth = shape::birth(self.machine, None);
-        // What `createvm` alone leaves: one adapter, on NAT (measured).
+        // What `createvm` alone leaves: one adapter, on NAT (measured). The last ones VirtualBox refuses to set, also to the value
+        // that they have, where the host lacks what they need.
         let bare = json!({
             "name": self.machine.name.as_str(),
             "osType": birth.get("osType"),
             "groups": self.machine.settings.groups.clone().unwrap_or_else(|| vec!["/".to_owned()]),
             "nics": {"1": {"mode": "nat", "nat": {"portForwards": {}}}},
-            "disks": {}, "dvds": {}, "controllers": {}, "sharedFolders": {}, "extraData": {}, "guestProperties": {},
+            "disks": {}, "dvds": {}, "floppies": {}, "controllers": {}, "sharedFolders": {}, "extraData": {}, "guestProperties": {},
             "state": "poweroff",
+            "bandwidthGroups": {}, "serialPorts": {}, "parallelPorts": {}, "usb": {"filters": {}},
+            "autostart": {"enabled": false, "delay": 0, "stop": "disabled"}, "secureBoot": false, "pageFusion": false,
+            "location": birth.get("location"),
         });
         let fields: Vec<FieldDifference> = tree::compare(&birth, &bare, &crate::diff::equal)
             .into_iter()
@@ -296,20 +306,21 @@ impl Scene<'_> {
         );
         let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid.unwrap_or_default());
         draft.push(Action::WriteMark { machine, mark: Some(mark) }, [], []);
-        let changes: Vec<&FieldDifference> =
-            fields.iter().filter(|field| field.path != state_path()).collect();
+        let changes: Vec<&FieldDifference> = fields
+            .iter()
+            .filter(|field| field.path != state_path() && !unprepared(draft, field, &self.inventory.host))
+            .collect();
         self.offline(draft, ports, &changes);
         self.power(StateClass::Off).settle(draft);
         if lost {
             draft.effects.push("it was there at the last apply and is gone: it is made again".to_owned());
         }
-        let declared = shape::declared(self.machine, None);
         let shown = tree::leaves(&birth)
             .into_iter()
             .filter(|(_, value)| !value.as_object().is_some_and(serde_json::Map::is_empty))
             .filter(|(path, _)| path.parts() != ["name"])
             .map(|(path, value)| PlannedField {
-                recommended: tree::get(&declared, &path).is_none(),
+                recommended: tree::get(&self.declared, &path).is_none(),
                 blocked: draft
                     .blocked
                     .iter()
@@ -366,6 +377,8 @@ impl Scene<'_> {
         let class = live.state.as_ref().map_or(StateClass::Moving, crate::model::PowerState::class);
         let mut now: Vec<&FieldDifference> = Vec::new();
         let mut off: Vec<&FieldDifference> = Vec::new();
+        let marked = matches!(live.mark, MarkState::Valid(ref mark)
+            if mark.stack == self.desired.stack && mark.address == *self.address);
         let owed = self.owed(class);
         let mut state_differs = owed.is_some();
         let obstacles = Storage::of(self).obstacles;
@@ -374,7 +387,7 @@ impl Scene<'_> {
                 state_differs = true;
                 continue;
             }
-            if undoable(draft, field) {
+            if undoable(draft, field) || unprepared(draft, field, &self.inventory.host) {
                 continue;
             }
             if let Some(obstacle) = obstacles.get(&field.path) {
@@ -385,14 +398,15 @@ impl Scene<'_> {
                 );
                 continue;
             }
-            if capability::allows(&field.path, edit(field), None, class) {
+            // What would stay in memory is saved with a mark that is there already.
+            let is_kept = matches!(live.mark, MarkState::Valid(_))
+                || !capability::is_memory_only(&field.path, edit(field), class);
+            if is_kept && capability::allows(&field.path, edit(field), None, class) {
                 now.push(field);
             } else {
                 off.push(field);
             }
         }
-        let marked = matches!(live.mark, crate::inventory::MarkState::Valid(ref mark)
-            if mark.stack == self.desired.stack && mark.address == *self.address);
         if !marked {
             let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid);
             draft.push(Action::WriteMark { machine: draft.target.clone(), mark: Some(mark) }, [], []);
@@ -457,7 +471,22 @@ impl Scene<'_> {
         let live = self.live();
         let of_live = live.and_then(|live| live.settings.os_type.as_deref());
         let os_type = self.machine.settings.os_type.as_deref().or(of_live).unwrap_or(shape::DEFAULT_OS_TYPE);
-        Before { live, os_type }
+        Before { live, os_type, declared: &self.declared, secrets: &self.machine.secrets }
+    }
+
+    /// Fields for secrets that are declared, with the digests that stand for their values.
+    pub fn secrets(&self) -> Vec<(FieldPath, String)> {
+        let all = self.machine.secrets.iter();
+        all.filter_map(|(path, secret)| Some((path.clone(), secret.digest.clone()?))).collect()
+    }
+
+    /// The mark that makes VirtualBox save what a live change would leave in its memory.
+    fn save(&self, set: &[Assignment]) -> Option<Mark> {
+        let MarkState::Valid(mark) = &self.live()?.mark else { return None };
+        let needed = set.iter().any(|assignment| {
+            capability::is_memory_only(&assignment.path, Edit::Change, StateClass::Running)
+        });
+        needed.then(|| Mark { n: mark.n + 1, ..mark.clone() })
     }
 
     /// What can be done without touching the guest's state.
@@ -465,16 +494,20 @@ impl Scene<'_> {
         let machine = draft.target.clone();
         let (set, cause, expects) = settings(fields, ports, &self.before());
         if !set.is_empty() {
-            draft.effects.extend(effects(&set, &cause));
+            draft.effects.extend(effects(&set, &cause, &self.machine.bridges));
             let action = if class == StateClass::Saved {
                 Action::ModifyMachine { machine, set }
             } else {
-                Action::ModifyLive { machine, set }
+                let save = self.save(&set);
+                Action::ModifyLive { machine, set, save }
             };
             draft.push_expecting(action, cause, expects);
         }
+        groups(draft, fields);
         let mut storage = Storage::of(self);
         storage.apply(draft, fields);
+        remove_groups(draft, fields, self);
+        usb_filters(draft, fields, &self.difference.live);
         keyed_data(draft, fields);
     }
 
@@ -484,9 +517,10 @@ impl Scene<'_> {
         let mut storage = Storage::of(self);
         storage.detach(draft, fields);
         shared_folders(draft, fields, self.live().map(|live| &live.settings), true);
+        groups(draft, fields);
         let (set, cause, mut expects) = settings(fields, ports, &self.before());
         if !set.is_empty() {
-            draft.effects.extend(effects(&set, &cause));
+            draft.effects.extend(effects(&set, &cause, &self.machine.bridges));
             if matches!(draft.target, Target::Existing(_)) {
                 expects.push(Expectation::State(class_word(StateClass::Off).to_owned()));
             } else {
@@ -494,9 +528,14 @@ impl Scene<'_> {
             }
             draft.push_expecting(Action::ModifyMachine { machine, set }, cause, expects);
         }
+        let of_live = || self.live()?.settings.groups.as_deref();
+        apart(draft, fields, self.machine.settings.groups.as_deref().or_else(of_live));
         storage.controllers(draft, fields);
         storage.apply(draft, fields);
         storage.remove_controllers(draft, fields);
+        remove_groups(draft, fields, self);
+        usb_filters(draft, fields, &self.difference.live);
+        secrets(draft, fields, self);
         shared_folders(draft, fields, self.live().map(|live| &live.settings), false);
         keyed_data(draft, fields);
     }

@@ -6,6 +6,8 @@
 pub mod action;
 mod adopt;
 mod canonical;
+mod companions;
+mod devices;
 mod draft;
 mod fields;
 mod imperative;

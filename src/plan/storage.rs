@@ -18,6 +18,8 @@ use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPat
 
 /// The controller that disks imply where the manifest writes none.
 const IMPLIED: &str = "SATA";
+/// The controller that floppy drives imply.
+const IMPLIED_FLOPPY: &str = "Floppy";
 
 /// The storage of one machine while its plan is made.
 pub struct Storage<'a> {
@@ -25,9 +27,10 @@ pub struct Storage<'a> {
     controllers: BTreeMap<String, (Bus, u32)>,
     taken: BTreeSet<Location>,
     live_disks: BTreeMap<String, &'a Attachment>,
-    live_dvds: Vec<&'a Attachment>,
     /// A controller that has to be made because disks or drives need one.
     implied: u32,
+    /// A floppy controller has to be made.
+    implied_floppy: bool,
     /// Disks without a place of their own that must leave theirs: where they go, and the field that takes it.
     displaced: BTreeMap<String, (Location, FieldPath)>,
     /// Fields that claim a place in which something is that may not be moved: what it is.
@@ -60,16 +63,13 @@ impl<'a> Storage<'a> {
                 )
             })
             .unwrap_or_default();
-        let live_dvds = live
-            .map(|machine| machine.attachments.iter().filter(|a| a.kind == DeviceKind::Dvd).collect())
-            .unwrap_or_default();
         let mut storage = Self {
             scene,
             controllers,
             taken: BTreeSet::new(),
             live_disks,
-            live_dvds,
             implied: 0,
+            implied_floppy: false,
             displaced: BTreeMap::new(),
             obstacles: BTreeMap::new(),
         };
@@ -102,6 +102,16 @@ impl<'a> Storage<'a> {
         if new > 0 && !some_place {
             self.implied = u32::try_from(new).unwrap_or(u32::MAX).min(30);
             self.controllers.insert(IMPLIED.to_owned(), (Bus::Sata, 30));
+        }
+        let floppies = match self.scene.difference.presence {
+            Presence::Absent { .. } => {
+                self.scene.machine.floppies.iter().flatten().any(|drive| drive.at.is_none())
+            }
+            _ => added("floppies") > 0,
+        };
+        if floppies && self.controllers.values().all(|(bus, _)| *bus != Bus::Floppy) {
+            self.implied_floppy = true;
+            self.controllers.insert(IMPLIED_FLOPPY.to_owned(), (Bus::Floppy, 1));
         }
     }
 
@@ -169,6 +179,19 @@ impl<'a> Storage<'a> {
             );
             self.implied = 0;
         }
+        if std::mem::take(&mut self.implied_floppy) {
+            let controller = Controller {
+                bus: Some(Bus::Floppy),
+                r#type: Some(ControllerType::I82078),
+                ..Controller::default()
+            };
+            let machine = draft.target.clone();
+            draft.push(
+                Action::AddController { machine, name: IMPLIED_FLOPPY.to_owned(), controller },
+                [FieldPath::of(["floppies"])],
+                [],
+            );
+        }
     }
 
     /// Removes controllers that are no longer declared and that nothing hangs on any more.
@@ -224,6 +247,13 @@ impl<'a> Storage<'a> {
                     };
                     self.attach_again(draft, key, attachment, at, &field.path);
                     moved.insert(key);
+                }
+                Some("bandwidthGroup") => {
+                    if let (Some(group), Some(attachment)) =
+                        (&declared.bandwidth_group, self.live_disks.get(key))
+                    {
+                        assign_group(draft, disk::place(attachment), group, field.path.clone());
+                    }
                 }
                 Some(option @ ("ssd" | "discard" | "hotPluggable")) => {
                     if let Some(value) = field.declared.as_ref().and_then(Value::as_bool) {
@@ -285,24 +315,32 @@ impl<'a> Storage<'a> {
         // The leaf, not the base: re-attaching the base would give the guest the content of a snapshot.
         let insert = Insert::Medium(Target::Existing(*leaf));
         attach(draft, at.clone(), DeviceKind::Disk, insert, options, cause.clone());
+        let group = declared.and_then(|disk| disk.bandwidth_group.as_ref());
+        let group = group.or(attachment.bandwidth_group.as_ref()).filter(|group| !group.is_empty());
+        if let Some(group) = group {
+            assign_group(draft, at.clone(), group, cause.clone());
+        }
     }
 
     fn drives(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         let mut done = BTreeSet::new();
         for field in fields {
-            let Some((key, _)) = key(&field.path, "dvds") else { continue };
-            let Some(declared) = key
-                .parse::<usize>()
-                .ok()
-                .and_then(|n| self.scene.machine.dvds.as_ref()?.get(n.checked_sub(1)?))
+            let Some((kind, (key, _))) = drive_key(&field.path) else { continue };
+            let drives = match kind {
+                DeviceKind::Floppy => &self.scene.machine.floppies,
+                DeviceKind::Dvd | DeviceKind::Disk => &self.scene.machine.dvds,
+            };
+            let Some(declared) =
+                key.parse::<usize>().ok().and_then(|n| drives.as_ref()?.get(n.checked_sub(1)?))
             else {
                 continue;
             };
-            if !done.insert(key.to_owned()) {
+            if !done.insert((kind, key.to_owned())) {
                 continue;
             }
-            let live = self.drive(key).map(disk::place);
-            let Some(at) = declared.at.clone().or(live).or_else(|| self.free()) else {
+            let live = self.drive(kind, key).map(disk::place);
+            let floppy = kind == DeviceKind::Floppy;
+            let Some(at) = declared.at.clone().or(live).or_else(|| self.free(floppy)) else {
                 draft.block(
                     vec![field.path.clone()],
                     "no controller has a free port for the drive",
@@ -318,12 +356,13 @@ impl<'a> Storage<'a> {
             let options = [("passthrough", declared.passthrough), ("tempEject", declared.temp_eject)];
             let options =
                 options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-            attach(draft, at, DeviceKind::Dvd, insert, options, field.path.clone());
+            attach(draft, at, kind, insert, options, field.path.clone());
         }
     }
 
-    fn drive(&self, key: &str) -> Option<&'a Attachment> {
-        self.live_dvds.get(key.parse::<usize>().ok()?.checked_sub(1)?).copied()
+    fn drive(&self, kind: DeviceKind, key: &str) -> Option<&'a Attachment> {
+        let mut drives = self.scene.live()?.attachments.iter().filter(|drive| drive.kind == kind);
+        drives.nth(key.parse::<usize>().ok()?.checked_sub(1)?)
     }
 
     fn file_of(&self, attachment: &Attachment) -> String {
@@ -373,7 +412,7 @@ impl<'a> Storage<'a> {
 
     fn add_disk(&mut self, draft: &mut Draft, key: &str, declared: &DesiredDisk, path: &FieldPath) {
         let DiskSource::Inline { size, format, variant, location } = &declared.disk else { return };
-        let Some(at) = declared.at.clone().or_else(|| self.free()) else {
+        let Some(at) = declared.at.clone().or_else(|| self.free(false)) else {
             draft.block(
                 vec![path.clone()],
                 "no controller has a free port for the disk",
@@ -437,7 +476,10 @@ impl<'a> Storage<'a> {
             [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
         let options =
             options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        attach(draft, at, DeviceKind::Disk, insert, options, path.clone());
+        attach(draft, at.clone(), DeviceKind::Disk, insert, options, path.clone());
+        if let Some(group) = declared.bandwidth_group.as_ref().filter(|group| !group.is_empty()) {
+            assign_group(draft, at, group, path.clone());
+        }
     }
 
     fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
@@ -496,6 +538,18 @@ fn attach(
 ) {
     let machine = draft.target.clone();
     draft.push(Action::Attach { machine, at, kind, insert, options }, [cause], []);
+}
+
+/// Puts what is attached somewhere into a bandwidth group.
+fn assign_group(draft: &mut Draft, at: Location, group: &str, cause: FieldPath) {
+    let machine = draft.target.clone();
+    draft.push(Action::AssignBandwidthGroup { machine, at, group: group.to_owned() }, [cause], []);
+}
+
+/// A drive by its kind and position, and what of it.
+fn drive_key(path: &FieldPath) -> Option<(DeviceKind, (&str, Option<&str>))> {
+    let dvd = key(path, "dvds").map(|found| (DeviceKind::Dvd, found));
+    dvd.or_else(|| key(path, "floppies").map(|found| (DeviceKind::Floppy, found)))
 }
 
 fn key<'p>(path: &'p FieldPath, kind: &str) -> Option<(&'p str, Option<&'p str>)> {

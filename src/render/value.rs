@@ -3,16 +3,23 @@
 use serde_json::Value;
 
 use super::text::printable;
-use crate::model::{Bytes, FieldPath, Mebibytes};
+use crate::model::{Bytes, FieldPath, Mebibytes, Secret};
 
 /// A value on one line, with its unit, quoted where a reader of the manifest would take it for something else.
 pub fn spelled(path: &FieldPath, value: &Value) -> String {
+    if let (["firmwareSettings", "logoDisplayTime" | "timeOffset"], Some(number)) =
+        (path.parts().as_slice(), value.as_i64())
+    {
+        // A clock may also be behind.
+        return if number % 1_000 == 0 { format!("{}s", number / 1_000) } else { format!("{number}ms") };
+    }
     if let Some(text) = value.as_u64().and_then(|number| with_unit(path, number)) {
         return text;
     }
     match value {
         Value::Null => "(none)".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) if Secret::is_digest(text) => "(secret)".to_owned(),
         Value::String(text) => scalar(text),
         Value::Array(members) => {
             // Empty places at the end of the boot order are how VirtualBox fills it up.
@@ -43,10 +50,7 @@ fn with_unit(path: &FieldPath, number: u64) -> Option<String> {
             let (unit, factor) = units.into_iter().find(|(_, factor)| number.is_multiple_of(*factor))?;
             format!("{}{unit}", number / factor)
         }
-        ["firmwareSettings", "logoDisplayTime" | "timeOffset"] if !number.is_multiple_of(1_000) => {
-            format!("{number}ms")
-        }
-        ["firmwareSettings", "logoDisplayTime" | "timeOffset"] => format!("{}s", number / 1_000),
+        ["serialPorts" | "parallelPorts", _, "ioBase"] => format!("{number:#x}"),
         ["recording", "maxTime"] | ["autostart", "delay"] => format!("{number}s"),
         ["recording", "rate"] => format!("{number}kbps"),
         _ => return None,
@@ -80,8 +84,17 @@ fn scalar(text: &str) -> String {
 pub fn place(path: &FieldPath) -> usize {
     const FIRST: &[&str] =
         &["name", "groups", "osType", "description", "firmware", "chipset", "cpus", "memory"];
-    const LAST: &[&str] =
-        &["controllers", "disks", "dvds", "nics", "sharedFolders", "extraData", "guestProperties", "state"];
+    const LAST: &[&str] = &[
+        "controllers",
+        "disks",
+        "dvds",
+        "floppies",
+        "nics",
+        "sharedFolders",
+        "extraData",
+        "guestProperties",
+        "state",
+    ];
     let key = path.keys().first().map_or("", String::as_str);
     let first = FIRST.iter().position(|name| *name == key);
     let last = || LAST.iter().position(|name| *name == key).map(|at| FIRST.len() + 1 + at);
@@ -110,6 +123,7 @@ mod tests {
         assert_eq!(at(&["disks", "root", "size"], &json!(21_474_836_480_u64)), "20GiB");
         assert_eq!(at(&["bandwidthGroups", "slow", "limit"], &json!(1_250_000)), "1250kB/s");
         assert_eq!(at(&["firmwareSettings", "logoDisplayTime"], &json!(1500)), "1500ms");
+        assert_eq!(at(&["firmwareSettings", "timeOffset"], &json!(-3000)), "-3s");
         assert_eq!(at(&["cpus"], &json!(2048)), "2048");
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use vboxmcp::host::virtualbox::{Spellings, command_lines};
 use vboxmcp::host::{Host, HostError};
 use vboxmcp::inventory::{DeviceKind, Inventory};
-use vboxmcp::model::settings::{Bus, ControllerType};
+use vboxmcp::model::settings::{BandwidthGroup, Bus, ControllerType, UsbFilter};
 use vboxmcp::model::state::StateClass;
 use vboxmcp::model::{Address, Bytes, Controller, Location, SharedFolder};
 use vboxmcp::plan::{Action, Assignment, Insert, Target};
@@ -114,7 +114,7 @@ impl<'a> Ground<'a> {
     pub fn setting(&self, set: Vec<Assignment>) -> Action {
         let (machine, off) =
             (self.target(), Action::ModifyMachine { machine: self.target(), set: set.clone() });
-        let live = Action::ModifyLive { machine, set };
+        let live = Action::ModifyLive { machine, set, save: None };
         let has_a_way = self.is_live() && command_lines(&live, &Spellings::default()).is_ok();
         if has_a_way { live } else { off }
     }
@@ -154,6 +154,10 @@ impl<'a> Ground<'a> {
         add(self, "SATA", Bus::Sata, ControllerType::Ahci, Some(13));
         add(self, "IDE", Bus::Ide, ControllerType::Piix4, None);
         add(self, "SCSI", Bus::Scsi, ControllerType::LsiLogic, None);
+        add(self, "Floppy", Bus::Floppy, ControllerType::I82078, None);
+        self.done(&self.floppy(0, false));
+        // The size tells VirtualBox that it is a floppy's image.
+        fs::write(self.file("image.img"), vec![0; 1_474_560]).unwrap();
         for (name, port, hot) in samples::DISKS {
             let uuid = self.create_disk(name);
             self.disks.push((name, uuid));
@@ -210,6 +214,13 @@ impl<'a> Ground<'a> {
         Action::Attach { machine: self.target(), at, kind: DeviceKind::Dvd, insert: Insert::Nothing, options }
     }
 
+    /// A floppy drive, empty or with an image.
+    pub fn floppy(&self, device: u32, filled: bool) -> Action {
+        let insert = if filled { Insert::File(self.file("image.img")) } else { Insert::Nothing };
+        let (machine, at) = (self.target(), at("Floppy", 0, device));
+        Action::Attach { machine, at, kind: DeviceKind::Floppy, insert, options: BTreeMap::new() }
+    }
+
     /// Takes something away.
     pub fn detach(&self, at: Location) -> Action {
         Action::Detach { machine: self.target(), at }
@@ -239,7 +250,24 @@ impl<'a> Ground<'a> {
         Action::SetGuestProperty { machine: self.target(), key: key.to_owned(), value }
     }
 
+    /// A bandwidth group.
+    pub fn group(&self, name: &str, kind: &str) -> Action {
+        let group = BandwidthGroup { r#type: Some(kind.to_owned()), limit: Some(1_250_000) };
+        Action::AddBandwidthGroup { machine: self.target(), name: name.to_owned(), group }
+    }
+
+    /// A USB filter.
+    pub fn usb_filter(&self, position: u32, name: &str) -> Action {
+        let filter = UsbFilter { name: Some(name.to_owned()), ..UsbFilter::default() };
+        Action::AddUsbFilter { machine: self.target(), position, filter }
+    }
+
     fn data(&self) {
+        for (name, kind) in [("changes", "network"), ("goes", "network"), ("disks", "disk")] {
+            self.done(&self.group(name, kind));
+        }
+        self.done(&self.usb_filter(1, "before"));
+        self.done(&self.usb_filter(2, "goes"));
         for name in ["changes", "goes"] {
             self.done(&self.folder(name, false));
             self.done(&self.extra(&format!("probe/{name}"), Some("before")));

@@ -17,6 +17,7 @@
 
 pub mod ground;
 pub mod samples;
+pub mod ways;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,14 +1,18 @@
 //! What is tried: one line a change.
 
-use std::collections::BTreeMap;
-
 use vboxmcp::inventory::{AttachedMedium, Inventory, Machine};
 use vboxmcp::model::capability::{Case, Edit};
 use vboxmcp::model::settings::ControllerType;
-use vboxmcp::model::{Bytes, Controller, FieldPath};
-use vboxmcp::plan::{Action, Insert, Target};
+use vboxmcp::model::state::StateClass;
+use vboxmcp::model::{Controller, FieldPath};
+use vboxmcp::plan::{Action, Assignment};
 
 use super::ground::{Ground, at};
+use super::ways::{
+    add_controller, attached, change_folder, change_rule, controller, extra, filter, grow, has_controller,
+    has_grown, insert, is_filled, limit, moves, option, property, read_only, remove_folder, rule_is_changed,
+    seen, temp_eject,
+};
 
 /// One change of one field.
 pub struct Sample {
@@ -122,6 +126,7 @@ pub const BASE: &[(&str, &str)] = &[
     ("nics.2.mode", r#""unattached""#),
     ("nics.3.mode", r#""unattached""#),
     ("nics.6.mode", r#""unattached""#),
+    ("nics.7.mode", r#""unattached""#),
 ];
 
 /// Disks: name, SATA port, whether hot-pluggable.
@@ -148,11 +153,13 @@ pub const SAMPLES: &[Sample] = &[
     set("firmwareSettings.logoFadeIn", "", "false"),
     set("firmwareSettings.logoFadeOut", "", "false"),
     set("firmwareSettings.logoDisplayTime", "", "250"),
+    set("firmwareSettings.logoImage", "", r#""/nowhere/logo.bmp""#),
     set("firmwareSettings.timeOffset", "", "-3000"),
     set("firmwareSettings.pxeDebug", "", "true"),
     set("firmwareSettings.systemUuidLittleEndian", "", "false"),
     set("firmwareSettings.apic", "", r#""x2apic""#),
     set("tpm", "", r#""2.0""#),
+    set("iommu", "", r#""automatic""#),
     set("bootOrder", r#"["disk","none","none","none"]"#, r#"["net","none","none","none"]"#),
     set("paravirtProvider", "", r#""kvm""#),
     set("rtcUseUtc", "false", "true"),
@@ -164,7 +171,24 @@ pub const SAMPLES: &[Sample] = &[
     set("cpuExecutionCap", "100", "50"),
     set("cpuHotplug", "", "true"),
     set("cpuidPortabilityLevel", "", "2"),
+    set("cpuProfile", "", r#""Intel Core i7-6700K""#),
+    set(
+        "cpuidOverrides.00000001",
+        r#""000306a9 00000000 00000000 00000000""#,
+        r#""000306aa 00000000 00000000 00000000""#,
+    ),
+    add("cpuidOverrides.80000001", r#""00000001 00000002 00000003 00000004""#),
     set("x2apic", "true", "false"),
+    // Without an x2APIC, which only the machine that is off has lost by now, there is none.
+    act(
+        "apic",
+        Edit::Change,
+        |ground| {
+            let path = FieldPath::of(["apic"]);
+            vec![ground.setting(vec![Assignment::set(path, ground.state == StateClass::Off)])]
+        },
+        |ground, machine, _| machine.settings.apic == Some(ground.state == StateClass::Off),
+    ),
     set("pae", "false", "true"),
     set("longMode", "false", "true"),
     set("hwVirtEx", "true", "false"),
@@ -183,6 +207,7 @@ pub const SAMPLES: &[Sample] = &[
     set("mitigations.mdsClearOnVmEntry", "", "true"),
     set("memory", "64", "48"),
     set("memoryBalloon", "", "4"),
+    set("pageFusion", "", "true"),
     set("graphics.controller", r#""vboxvga""#, r#""vmsvga""#),
     set("graphics.vram", "8", "16"),
     set("graphics.monitors", "1", "2"),
@@ -194,8 +219,20 @@ pub const SAMPLES: &[Sample] = &[
     set("vrde.authLibrary", "", r#""lib""#),
     set("vrde.multiConnection", "", "true"),
     set("vrde.reuseConnection", "", "true"),
+    set("vrde.extPack", "", r#""VNC""#),
+    add("vrde.properties.Client/DisableInput", r#""1""#),
+    set("recording.file", "", r#""/nowhere/screen.webm""#),
+    set("recording.screens", "", "[]"),
+    set("recording.size", "", r#""800x600""#),
+    set("recording.rate", "", "600"),
+    set("recording.fps", "", "20"),
+    set("recording.maxTime", "", "60"),
+    set("recording.maxSize", "", "10"),
+    // Nothing else of it can be changed while it records.
+    set("recording.enabled", "", "true"),
     set("audio.enabled", "false", "true"),
     set("audio.driver", r#""default""#, r#""null""#),
+    set("audio.codec", r#""ad1980""#, r#""stac9700""#),
     set("audio.controller", r#""ac97""#, r#""hda""#),
     set("audio.in", "false", "true"),
     set("audio.out", "false", "true"),
@@ -212,6 +249,12 @@ pub const SAMPLES: &[Sample] = &[
     set("serialPorts.1.ioBase", "1016", "1000").with(&[("serialPorts.1.irq", "4")]),
     set("serialPorts.1.irq", "4", "5").with(&[("serialPorts.1.ioBase", "1016")]),
     remove("serialPorts.3", r#"{"ioBase":1000,"irq":7,"type":"16550A","mode":"disconnected"}"#),
+    set("parallelPorts.1.ioBase", "888", "632").with(&[("parallelPorts.1.irq", "7")]),
+    set("parallelPorts.1.irq", "7", "5").with(&[("parallelPorts.1.ioBase", "632")]),
+    set("parallelPorts.1.device", "", r#""/nowhere/lp0""#),
+    add("parallelPorts.2", r#"{"ioBase":956,"irq":4,"device":"/nowhere/lp1"}"#),
+    set("autostart.enabled", "", "true"),
+    set("autostart.stop", "", r#""acpishutdown""#),
     set("nics.1.type", r#""82540EM""#, r#""82545EM""#),
     set("nics.1.mac", r#""080027000001""#, r#""080027000002""#),
     set("nics.1.cable", "true", "false"),
@@ -231,6 +274,12 @@ pub const SAMPLES: &[Sample] = &[
     set("nics.1.nat.tftp.prefix", "", r#""/srv""#),
     set("nics.1.nat.tftp.file", "", r#""a.0""#),
     set("nics.1.nat.tftp.server", "", r#""10.0.2.4""#),
+    set("nics.1.nat.socketBuffers.socketSend", "", "65"),
+    // VirtualBox gives both the size for sending (measured).
+    set("nics.1.nat.socketBuffers.socketReceive", "", "66")
+        .with(&[("nics.1.nat.socketBuffers.socketSend", "66")]),
+    set("nics.1.nat.socketBuffers.tcpSend", "", "67"),
+    set("nics.1.nat.socketBuffers.tcpReceive", "", "68"),
     add("nics.1.nat.portForwards.new", r#""45013:22""#),
     act("nics.1.nat.portForwards.changes", Edit::Change, change_rule, rule_is_changed),
     remove("nics.1.nat.portForwards.goes", ""),
@@ -238,6 +287,8 @@ pub const SAMPLES: &[Sample] = &[
     // A machine with a network does not start everywhere: it comes to it in the state that is asked.
     add("nics.6.network", r#""lab""#).with(&[("nics.6.mode", r#""intnet""#)]),
     set("nics.6.network", "", r#""core""#).with(&[("nics.6.mode", r#""intnet""#)]),
+    add("nics.7.driver", r#""UDPTunnel""#).with(&[("nics.7.mode", r#""generic""#)]),
+    add("nics.7.properties.dest", r#""127.0.0.1""#).with(&[("nics.7.mode", r#""generic""#)]),
     remove("nics.3", ""),
     add("nics.4", r#"{"mode":"nat"}"#),
     act(
@@ -245,6 +296,62 @@ pub const SAMPLES: &[Sample] = &[
         Edit::Add,
         |ground| vec![add_controller(ground)],
         |_, machine, _| has_controller(machine, "New"),
+    ),
+    set("nics.2.bandwidthGroup", "", r#""changes""#),
+    act(
+        "bandwidthGroups.new",
+        Edit::Add,
+        |ground| vec![ground.group("new", "network")],
+        |_, machine, _| limit(machine, "new").is_some(),
+    ),
+    act(
+        "bandwidthGroups.changes.limit",
+        Edit::Change,
+        |ground| {
+            let (machine, name) = (ground.target(), "changes".to_owned());
+            vec![Action::LimitBandwidthGroup { machine, name, limit: 125_000 }]
+        },
+        |_, machine, _| limit(machine, "changes") == Some(125_000),
+    ),
+    act(
+        "bandwidthGroups.goes",
+        Edit::Remove,
+        |ground| vec![Action::RemoveBandwidthGroup { machine: ground.target(), name: "goes".to_owned() }],
+        |_, machine, _| limit(machine, "goes").is_none(),
+    ),
+    act(
+        "disks.changes.bandwidthGroup",
+        Edit::Change,
+        |ground| {
+            let (machine, group) = (ground.target(), "disks".to_owned());
+            vec![Action::AssignBandwidthGroup { machine, at: at("SATA", 1, 0), group }]
+        },
+        |_, machine, _| {
+            let disk = machine.attachment_at("SATA", 1, 0);
+            disk.and_then(|disk| disk.bandwidth_group.as_deref()) == Some("disks")
+        },
+    ),
+    act(
+        "usb.filters.3",
+        Edit::Add,
+        |ground| vec![ground.usb_filter(3, "new")],
+        |_, machine, _| filter(machine, 3) == Some("new"),
+    ),
+    act(
+        "usb.filters.2",
+        Edit::Remove,
+        |ground| vec![Action::RemoveUsbFilter { machine: ground.target(), position: 2 }],
+        |_, machine, _| filter(machine, 2) != Some("goes"),
+    ),
+    // Last of them: where only half of it is done, the others have moved up.
+    act(
+        "usb.filters.1",
+        Edit::Change,
+        |ground| {
+            let remove = Action::RemoveUsbFilter { machine: ground.target(), position: 1 };
+            vec![remove, ground.usb_filter(1, "after")]
+        },
+        |_, machine, _| filter(machine, 1) == Some("after"),
     ),
     act(
         "controllers.SATA.ports",
@@ -398,6 +505,21 @@ pub const SAMPLES: &[Sample] = &[
     )
     .given(Case::ColdPlugBus),
     act(
+        "floppies.1",
+        Edit::Change,
+        |ground| vec![ground.floppy(0, true)],
+        |_, machine, _| {
+            let drive = machine.attachment_at("Floppy", 0, 0);
+            drive.is_some_and(|drive| matches!(drive.medium, AttachedMedium::Image(_)))
+        },
+    ),
+    act(
+        "floppies.2",
+        Edit::Add,
+        |ground| vec![ground.floppy(1, false)],
+        |_, machine, _| is_filled(machine, "Floppy", 0, 1),
+    ),
+    act(
         "sharedFolders.new",
         Edit::Add,
         |ground| vec![ground.folder("new", false)],
@@ -457,97 +579,3 @@ pub const SAMPLES: &[Sample] = &[
     set("groups", "", r#"["/probe"]"#),
     set("name", "", r#""renamed-$""#),
 ];
-
-fn change_rule(ground: &Ground<'_>) -> Vec<Action> {
-    use vboxmcp::plan::Assignment;
-    let path = FieldPath::of(["nics", "1", "nat", "portForwards", "changes"]);
-    vec![ground.setting(vec![Assignment::remove(path.clone()), Assignment::set(path, "45012:80")])]
-}
-
-fn rule_is_changed(_: &Ground<'_>, machine: &Machine, _: &Inventory) -> bool {
-    let nat =
-        machine.settings.nics.as_ref().and_then(|nics| nics.get(&1)?.nat.as_ref()?.port_forwards.as_ref());
-    nat.and_then(|rules| rules.get("changes")).is_some_and(|rule| rule.guest_port == 80)
-}
-
-fn add_controller(ground: &Ground<'_>) -> Action {
-    let controller = Controller {
-        bus: Some(vboxmcp::model::settings::Bus::Sas),
-        r#type: Some(ControllerType::LsiLogicSas),
-        ..Controller::default()
-    };
-    Action::AddController { machine: ground.target(), name: "New".to_owned(), controller }
-}
-
-fn controller(ground: &Ground<'_>, name: &str, controller: Controller) -> Action {
-    Action::ChangeController { machine: ground.target(), name: name.to_owned(), controller }
-}
-
-fn seen(machine: &Machine, name: &str) -> Option<Controller> {
-    machine.settings.controllers.as_ref()?.get(name).cloned()
-}
-
-fn has_controller(machine: &Machine, name: &str) -> bool {
-    seen(machine, name).is_some()
-}
-
-fn is_filled(machine: &Machine, controller: &str, port: u32, device: u32) -> bool {
-    machine.attachment_at(controller, port, device).is_some()
-}
-
-fn attached(machine: &Machine, port: u32) -> &vboxmcp::inventory::Attachment {
-    machine.attachment_at("SATA", port, 0).unwrap()
-}
-
-fn moves(ground: &Ground<'_>, name: &str, from: u32, to: u32) -> Vec<Action> {
-    let attach = ground.attach(at("SATA", to, 0), ground.disk(name), BTreeMap::new());
-    vec![ground.detach(at("SATA", from, 0)), attach]
-}
-
-fn grow(ground: &Ground<'_>) -> Vec<Action> {
-    vec![Action::GrowDisk { medium: Target::Existing(ground.disk("grows")), size: Bytes(8 << 20) }]
-}
-
-fn has_grown(ground: &Ground<'_>, _: &Machine, now: &Inventory) -> bool {
-    now.media[&ground.disk("grows")].size == Some(Bytes(8 << 20))
-}
-
-fn option(ground: &Ground<'_>, name: &str) -> Vec<Action> {
-    vec![ground.attach(at("SATA", 1, 0), ground.disk("changes"), BTreeMap::from([(name.to_owned(), true)]))]
-}
-
-fn insert(ground: &Ground<'_>) -> Action {
-    let mut action = ground.drive(at("SATA", 10, 0));
-    if let Action::Attach { insert, .. } = &mut action {
-        *insert = Insert::File(ground.file("image.iso"));
-    }
-    action
-}
-
-fn temp_eject(ground: &Ground<'_>) -> Action {
-    let mut action = insert(ground);
-    if let Action::Attach { options, .. } = &mut action {
-        options.insert("tempEject".to_owned(), true);
-    }
-    action
-}
-
-fn change_folder(ground: &Ground<'_>) -> Vec<Action> {
-    vec![remove_folder(ground, "changes"), ground.folder("changes", true)]
-}
-
-fn remove_folder(ground: &Ground<'_>, name: &str) -> Action {
-    Action::RemoveSharedFolder { machine: ground.target(), name: name.to_owned() }
-}
-
-fn read_only(machine: &Machine, name: &str) -> Option<bool> {
-    machine.settings.shared_folders.as_ref()?.get(name)?.read_only
-}
-
-fn extra<'m>(machine: &'m Machine, key: &str) -> Option<&'m str> {
-    machine.settings.extra_data.as_ref()?.get(&format!("probe/{key}"))?.as_deref()
-}
-
-fn property<'m>(machine: &'m Machine, key: &str) -> Option<&'m str> {
-    machine.settings.guest_properties.as_ref()?.get(&format!("/probe/{key}"))?.as_deref()
-}

@@ -167,7 +167,7 @@ fn set_by_hand(home: &Home, machine: &str, set: &std::collections::BTreeMap<Stri
     act(
         home,
         &if live {
-            Action::ModifyLive { machine: target, set: assignments }
+            Action::ModifyLive { machine: target, set: assignments, save: None }
         } else {
             Action::ModifyMachine { machine: target, set: assignments }
         },

@@ -28,6 +28,7 @@ mod by_hand;
 mod capability;
 mod commands;
 mod doctor;
+mod everything;
 mod export;
 mod faults;
 mod guest;
@@ -68,6 +69,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("capability", capability::TESTS),
     ("commands", commands::TESTS),
     ("doctor", doctor::TESTS),
+    ("everything", everything::TESTS),
     ("export", export::TESTS),
     ("mcp", mcp::TESTS),
     ("faults", faults::DEATHS),

@@ -25,7 +25,7 @@ use vboxmcp::plan::DestroyOptions;
 use vboxmcp::render::{self, View};
 
 use case::{Case, Run, Step, Verb};
-use image::iso;
+pub use image::iso;
 
 /// Where a scenario plays.
 pub struct Stage<'a> {

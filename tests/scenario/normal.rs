@@ -195,6 +195,10 @@ fn rename(value: &mut Value, names: &BTreeMap<Uuid, String>, root: &Path) {
                 text = text.replace(&uuid, name);
             }
         }
+        // Keyed with a key of its own on each host.
+        if text.starts_with("hmac-sha256:") {
+            "a digest".clone_into(&mut text);
+        }
         // What only the register still knows has no name: the disk of a machine that cannot be read.
         if is_uuid(&text) {
             "a uuid".clone_into(&mut text);

@@ -29,6 +29,18 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
             let there = settings.guest_properties.as_ref().and_then(|data| data.get(key)).cloned().flatten();
             of(format!("guestProperties.{key}"), there.into())
         }
+        Action::SetSecureBoot { .. } => of("secureBoot".to_owned(), json!(settings.secure_boot)),
+        Action::MoveMachine { .. } => of("folder".to_owned(), machine.folder().display().to_string().into()),
+        Action::SetSecret { field, .. } => of(field.to_string(), "(secret)".into()),
+        Action::AddBandwidthGroup { name, .. }
+        | Action::LimitBandwidthGroup { name, .. }
+        | Action::RemoveBandwidthGroup { name, .. } => {
+            let there = settings.bandwidth_groups.as_ref().and_then(|all| all.get(name));
+            of(format!("bandwidthGroups.{name}"), json!(there))
+        }
+        Action::AddUsbFilter { .. } | Action::RemoveUsbFilter { .. } => {
+            of("usb.filters".to_owned(), json!(settings.usb.as_ref().and_then(|usb| usb.filters.as_ref())))
+        }
         Action::WriteMark { .. } => of("mark".to_owned(), json!(machine.mark)),
         Action::AddController { name, .. }
         | Action::ChangeController { name, .. }
@@ -40,7 +52,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
             let there = settings.shared_folders.as_ref().and_then(|all| all.get(name));
             of(format!("sharedFolders.{name}"), json!(there))
         }
-        Action::Attach { at, .. } | Action::Detach { at, .. } => {
+        Action::Attach { at, .. } | Action::Detach { at, .. } | Action::AssignBandwidthGroup { at, .. } => {
             of(at.to_string(), attached(machine, at, now))
         }
         Action::Start { .. }

@@ -17,7 +17,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use line::{End, Header, Line, Origin, Phase, RecordedVariable, Request, Who};
-pub use read::{Chain, Record, StepTrail, began, read};
+pub use read::{Chain, Record, StepTrail, read};
 
 use super::clock;
 use crate::model::digest::sha256;
@@ -100,6 +100,19 @@ impl std::fmt::Debug for Journal {
     }
 }
 
+/// The greatest id of a run in a folder.
+fn newest(folder: &Path) -> io::Result<Option<String>> {
+    let mut newest = None;
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_journal = path.extension().is_some_and(|extension| extension == EXTENSION);
+        if let (true, Some(id)) = (is_journal, path.file_stem().and_then(|stem| stem.to_str())) {
+            newest = newest.max(Some(id.to_owned()));
+        }
+    }
+    Ok(newest)
+}
+
 impl Journal {
     /// Begins a journal in a folder, which is made where it is missing; only the user may look into it.
     pub fn create(folder: &Path, plan: &Plan, origin: Origin, who: Who) -> Result<Self, JournalError> {
@@ -108,15 +121,21 @@ impl Journal {
             move |source| JournalError { path, source }
         };
         private_folder(folder).map_err(wrong(folder))?;
-        let id = clock::run_id(&plan.hash);
-        // Two runs of one plan may begin in the same second.
-        let mut number = 1_u32;
+        // Ids must sort as their runs began, and two runs may begin in the same millisecond.
+        let newest = newest(folder).map_err(wrong(folder))?;
+        let mut tries = 0;
         let (run, path, file) = loop {
-            let run = if number == 1 { id.clone() } else { format!("{id}-{number}") };
+            let run = clock::run_id(&plan.hash);
             let path = folder.join(format!("{run}.{EXTENSION}"));
+            tries += 1;
+            if tries < 50 && newest.as_ref().is_some_and(|newest| clock::began(newest) >= clock::began(&run))
+            {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                continue;
+            }
             match private_file(&path) {
                 Ok(file) => break (run, path, file),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 1_000 => number += 1,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 50 => {}
                 Err(source) => return Err(JournalError { path, source }),
             }
         };

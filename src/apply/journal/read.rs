@@ -1,8 +1,7 @@
 //! Reading a journal: what the run did, and whether the file is as it was written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
@@ -90,14 +89,6 @@ impl Record {
 /// Reads a journal.
 pub fn read(path: &Path) -> io::Result<Record> {
     Ok(parse(&std::fs::read(path)?))
-}
-
-/// When a journal's run began, from its first line alone; empty where that cannot be read.
-pub fn began(path: &Path) -> String {
-    let mut first = String::new();
-    let read = File::open(path).and_then(|file| BufReader::new(file).read_line(&mut first));
-    let opened = read.ok().and_then(|_| line::open(first.trim_end_matches('\n')).ok());
-    opened.map(|opened| opened.time).unwrap_or_default()
 }
 
 /// Reads the bytes of a journal.

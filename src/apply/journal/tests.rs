@@ -298,6 +298,18 @@ fn a_journal_is_for_the_user_alone() {
 }
 
 #[test]
+fn runs_of_one_moment_sort_as_they_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = planned(&SimHost::in_memory(), TWO);
+    let begin = || Journal::create(folder.path(), &plan, Origin::default(), Who::default()).unwrap();
+    let ids: Vec<String> = (0..20).map(|_| begin().run().to_owned()).collect();
+    let mut sorted = ids.clone();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!(ids, sorted);
+}
+
+#[test]
 fn a_journal_that_cannot_be_begun_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let in_the_way = folder.path().join("runs");

@@ -7,6 +7,7 @@
 mod birth;
 mod by_hand;
 mod data;
+mod devices;
 mod fault;
 mod live;
 mod media;
@@ -46,6 +47,8 @@ use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, PathFact};
+use crate::model::Secret;
+use crate::model::nic::HostInterface;
 use crate::plan::{Action, Target};
 
 /// A simulated VirtualBox.
@@ -225,6 +228,17 @@ impl Inspect for SimHost {
         self.store.look(|world| world.inventory(None))
     }
 
+    /// What a laptop has: a cable and a radio.
+    fn interfaces(&self) -> Result<Vec<HostInterface>, HostError> {
+        let interface = |name: &str, mac: &str, default_route| HostInterface {
+            name: name.to_owned(),
+            mac: mac.to_owned(),
+            up: true,
+            default_route,
+        };
+        Ok(vec![interface("eth0", "02A000000001", true), interface("wlan0", "02A000000002", false)])
+    }
+
     fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
         let facts = |world: &World| paths.iter().map(|path| (path.clone(), world.tree.fact(path))).collect();
         self.store.look(facts).unwrap_or_default()
@@ -297,6 +311,9 @@ impl Operate for SimHost {
         result
     }
 
+    /// It has no use for them: what a real VirtualBox is told, nobody can read back.
+    fn entrust(&self, _secrets: BTreeMap<String, Secret>) {}
+
     fn width(&self, action: &Action) -> usize {
         match action {
             Action::Start { .. } | Action::Shutdown { .. } | Action::SaveState { .. } => 4,
@@ -329,7 +346,33 @@ impl World {
                     self.modify(bound(machine)?, &set)?;
                 }
             }
-            Action::ModifyLive { machine, set } => self.modify_live(bound(machine)?, set)?,
+            Action::ModifyLive { machine, set, save } => {
+                self.modify_live(bound(machine)?, set)?;
+                if let Some(mark) = save {
+                    self.write_mark(bound(machine)?, Some(mark))?;
+                }
+            }
+            Action::SetSecureBoot { machine, enabled } => self.set_secure_boot(bound(machine)?, *enabled)?,
+            Action::SetSecret { machine, .. } => self.set_secret(bound(machine)?)?,
+            Action::AddBandwidthGroup { machine, name, group } => {
+                self.add_bandwidth_group(bound(machine)?, name, group)?;
+            }
+            Action::LimitBandwidthGroup { machine, name, limit } => {
+                self.limit_bandwidth_group(bound(machine)?, name, *limit)?;
+            }
+            Action::RemoveBandwidthGroup { machine, name } => {
+                self.remove_bandwidth_group(bound(machine)?, name)?;
+            }
+            Action::AssignBandwidthGroup { machine, at, group } => {
+                self.assign_bandwidth_group(bound(machine)?, at, group)?;
+            }
+            Action::AddUsbFilter { machine, position, filter } => {
+                self.add_usb_filter(bound(machine)?, *position, filter)?;
+            }
+            Action::RemoveUsbFilter { machine, position } => {
+                self.remove_usb_filter(bound(machine)?, *position)?;
+            }
+            Action::MoveMachine { machine, folder } => self.move_machine(bound(machine)?, folder)?,
             Action::SetExtraData { machine, key, value } => {
                 self.set_extra(bound(machine)?, key, value.as_deref())?;
             }

@@ -1,5 +1,7 @@
 //! `modifyvm`: all or nothing, but for the refusals that VirtualBox reports and passes over.
 
+use std::path::Path;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -28,9 +30,10 @@ fn while_saved(path: &[&str]) -> WhileSaved {
     match path {
         [
             "name" | "groups" | "description" | "frontend" | "processPriority" | "executionEngine"
-            | "recording" | "vrde" | "autostart",
+            | "recording" | "vrde" | "autostart" | "pageFusion",
             ..,
         ]
+        | ["parallelPorts", _, "device"]
         | ["audio", "in" | "out" | "driver"]
         | ["usb", "cardReader"]
         | ["teleporter", "port" | "address"]
@@ -120,6 +123,24 @@ impl World {
                 | "state" | "secureBoot",
                 ..,
             ] => Err(unsupported(format!("{} by modifyvm", assignment.path))),
+            ["autostart", "enabled" | "stop"] if self.autostart_database.is_none() => {
+                Err(no(&refusal::NO_AUTOSTART_DATABASE, &[]))
+            }
+            // Not even switched off.
+            ["pageFusion"] => Err(no(&refusal::PAGE_FUSION, &[])),
+            ["memoryBalloon"] => {
+                let most = machine.hardware.settings.memory.map_or(0, |memory| memory.0 * 9 / 10);
+                let size = number(assignment)?;
+                if size > most {
+                    return Err(no(&refusal::BALLOON, &[&size, &most]));
+                }
+                set_plain(&mut machine.hardware.settings, assignment)
+            }
+            ["icon"] => {
+                let content = text(assignment)?.rsplit(' ').next().map(str::to_owned);
+                machine.hardware.settings.icon = content;
+                Ok(())
+            }
             ["chipset"] => {
                 set_plain(&mut machine.hardware.settings, assignment)?;
                 if machine.hardware.settings.chipset == Some(Chipset::Piix3) {
@@ -129,6 +150,32 @@ impl World {
             }
             _ => set_plain(&mut machine.hardware.settings, assignment),
         }
+    }
+
+    /// `modifynvram secureboot`, with the setting up of the store where it is empty.
+    pub fn set_secure_boot(&mut self, uuid: Uuid, enabled: bool) -> Result<(), No> {
+        let machine = self.machine_mut(uuid)?;
+        machine.must_be_off()?;
+        if machine.hardware.settings.firmware.as_ref().is_none_or(|firmware| *firmware == Firmware::Bios) {
+            return Err(no(&refusal::NO_VARIABLE_STORE, &[]));
+        }
+        machine.hardware.settings.secure_boot = Some(enabled);
+        Ok(())
+    }
+
+    /// `movevm`
+    pub fn move_machine(&mut self, uuid: Uuid, folder: &Path) -> Result<(), No> {
+        let machine = self.machine(uuid)?;
+        machine.must_not_be_live()?;
+        let from = machine.folder();
+        let to = folder.join(from.file_name().unwrap_or_default());
+        let file = moved(&machine.settings_file, &from, &to);
+        if self.tree.exists(&file) {
+            return Err(no(&refusal::MOVE_IN_THE_WAY, &[]));
+        }
+        self.move_folder(&from, &to);
+        self.machine_mut(uuid)?.settings_file = file;
+        Ok(())
     }
 
     /// The machine's folder follows its name and first group.
@@ -144,7 +191,7 @@ impl World {
         let from = before.folder();
         let old_name = before.name.clone();
         let old_file = before.settings_file.clone();
-        let own = std::path::Path::new(birth::group_folder(&old_groups)).join(&before.name);
+        let own = Path::new(birth::group_folder(&old_groups)).join(&before.name);
         let to = if from.ends_with(&own) {
             let root = from.ancestors().nth(own.components().count()).unwrap_or(&from).to_owned();
             root.join(birth::group_folder(&new_groups)).join(&draft.name)
@@ -274,10 +321,19 @@ fn derive(path: &[&str], settings: &mut Settings) {
             let device = if path == ["pointing"] { &settings.pointing } else { &settings.keyboard };
             if device.as_ref().is_some_and(|device| device.starts_with("usb")) {
                 let controllers = settings.usb.get_or_insert_default().controllers.get_or_insert_default();
-                if !controllers.iter().any(|controller| controller == "ohci") {
+                if controllers.is_empty() {
                     controllers.push("ohci".to_owned());
-                    controllers.sort();
                 }
+            }
+        }
+        ["audio", "controller"] => {
+            if let Some(audio) = &mut settings.audio {
+                let codec = match audio.controller.as_deref() {
+                    Some("hda") => "stac9221",
+                    Some("sb16") => "sb16",
+                    _ => "stac9700",
+                };
+                audio.codec = Some(codec.to_owned());
             }
         }
         // That chipset does not work without one.

@@ -41,6 +41,12 @@ pub fn assign(world: &mut World, machine: &mut SimMachine, assignment: &Assignme
     }
     let os_type = machine.hardware.settings.os_type.clone().unwrap_or_default();
     let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type));
+    if let (["nics", _, "bandwidthGroup"], Some(Value::String(group))) = (path.as_slice(), &assignment.value)
+        && !group.is_empty()
+        && !machine.hardware.settings.bandwidth_groups.iter().flatten().any(|(name, _)| name == group)
+    {
+        return Err(no(&refusal::GROUP_UNKNOWN, &[group]));
+    }
     if let (["nics", _], None) = (path.as_slice(), &assignment.value) {
         slot.enabled = false;
         return Ok(());

@@ -22,7 +22,7 @@ pub fn half(world: &mut World, action: &Action) {
             [first, _, ..] => bound(machine).and_then(|machine| world.modify(machine, first)),
             _ => Ok(()),
         },
-        Action::ModifyLive { machine, set } => {
+        Action::ModifyLive { machine, set, .. } => {
             bound(machine).and_then(|machine| world.modify_live(machine, &set[..set.len() / 2]))
         }
         // The file is there, and no registry names it yet.
@@ -62,6 +62,15 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::SaveState { .. }
         | Action::DiscardState { .. }
         | Action::DeleteSnapshot { .. }
+        | Action::SetSecureBoot { .. }
+        | Action::SetSecret { .. }
+        | Action::AddBandwidthGroup { .. }
+        | Action::LimitBandwidthGroup { .. }
+        | Action::RemoveBandwidthGroup { .. }
+        | Action::AssignBandwidthGroup { .. }
+        | Action::AddUsbFilter { .. }
+        | Action::RemoveUsbFilter { .. }
+        | Action::MoveMachine { .. }
         | Action::Unregister { delete: false, .. } => Ok(()),
     };
 }

@@ -16,6 +16,7 @@ const FAIL: Code = ("NS_ERROR_FAILURE", 0x8000_4005);
 const ACCESS_DENIED: Code = ("E_ACCESSDENIED", 0x8007_0005);
 const INVALID_ARG: Code = ("NS_ERROR_INVALID_ARG", 0x8007_0057);
 const NOT_FOUND: Code = ("VBOX_E_OBJECT_NOT_FOUND", 0x80bb_0001);
+const NOT_IMPLEMENTED: Code = ("NS_ERROR_NOT_IMPLEMENTED", 0x8000_4001);
 const VM_STATE: Code = ("VBOX_E_INVALID_VM_STATE", 0x80bb_0002);
 const FILE_ERROR: Code = ("VBOX_E_FILE_ERROR", 0x80bb_0004);
 const IPRT_ERROR: Code = ("VBOX_E_IPRT_ERROR", 0x80bb_0005);
@@ -108,6 +109,7 @@ refusals! {
     ATTACHED_TWICE = "storageattach-twice", 1, Some(IN_USE), ["Medium '{}' is already attached to this virtual machine"];
     NOTHING_ATTACHED = "storageattach-detach-nothing", 1, Some(NOT_FOUND), ["No storage device attached to device slot {} on port {} of controller '{}'"];
     NO_HOT_UNPLUG = "storageattach-detach-running", 1, Some(NOT_SUPPORTED), ["The device slot {} on port {} of controller '{}' does not support hot-plugging"];
+    NO_DRIVE = "storageattach-floppy-running", 1, None, ["No DVD/Floppy Drive attached to the controller '{}'at the port: {}, device: {}"];
     NO_HOT_PLUG = "storageattach-ide-running", 1, Some(VM_STATE), ["Controller '{}' does not support hot-plugging"];
     FILE_MISSING = "storageattach-file-missing", 1, Some(FILE_ERROR), ["Could not find file for the medium '{}' (VERR_FILE_NOT_FOUND)"];
     NO_MEDIUM = "closemedium-unknown", 1, Some(FILE_ERROR), ["The given path '{}' is not fully qualified"];
@@ -130,6 +132,20 @@ refusals! {
     FOLDER_EXISTS = "sharedfolder-exists", 1, Some(IN_USE), ["Shared folder named '{}' already exists"];
     FOLDER_UNKNOWN = "sharedfolder-unknown", 1, Some(NOT_FOUND), ["Could not find a shared folder named '{}'"];
     FOLDER_PATH = "sharedfolder-path-missing", 1, Some(INVALID_ARG), ["RTPathQueryInfo failed on shared folder path '{}': VERR_FILE_NOT_FOUND"];
+
+    GROUP_EXISTS = "bandwidthctl-exists", 1, Some(IN_USE), ["Bandwidth group named '{}' already exists"];
+    GROUP_UNKNOWN = "bandwidthctl-unknown", 1, Some(NOT_FOUND), ["Could not find a bandwidth group named '{}'"];
+    GROUP_IN_USE = "bandwidthctl-in-use", 1, Some(IN_USE), ["The bandwidth group '{}' is still in use"];
+    GROUP_ADD_RUNNING = "bandwidthctl-running", 0, None, ["Bandwidth groups cannot be created while the VM is running"];
+    GROUP_REMOVE_RUNNING = "bandwidthctl-remove-running", 0, None, ["Bandwidth groups cannot be deleted while the VM is running"];
+    GROUP_ASSIGN_RUNNING = "storageattach-group-running", 1, None, ["Bandwidth group cannot be changed while the VM is running"];
+    USB_FILTER_POSITION = "usbfilter-position", 1, Some(INVALID_ARG), ["Invalid position: {} (must be in range [0, {}])"];
+    USB_FILTER_RUNNING = "usbfilter-remove-running", 1, Some(FAIL), ["Assertion failed: [pFilter->i_getId() != __null] at '/build/reproducible-path/virtualbox-7.2.22-dfsg/src/VBox/Main/src-server/USBDeviceFiltersImpl.cpp' (462) in virtual nsresult USBDeviceFilters::removeDeviceFilter(PRUint32, ComPtr<IUSBDeviceFilter>&).", "Please contact the product vendor!"];
+    NO_VARIABLE_STORE = "modifynvram-init-bios", 1, Some(NOT_SUPPORTED), ["The selected firmware type doesn't support a UEFI variable store"];
+    NO_AUTOSTART_DATABASE = "modifyvm-autostart-no-database", 1, Some(FAIL), ["The path to the autostart database is not set"];
+    PAGE_FUSION = "modifyvm-page-fusion", 1, Some(NOT_IMPLEMENTED), ["Page fusion is only supported on 64-bit hosts"];
+    BALLOON = "modifyvm-balloon-too-large", 1, Some(INVALID_ARG), ["Invalid memory balloon size: {} MB (must be in range [0, {}] MB)"];
+    MOVE_IN_THE_WAY = "movevm-in-the-way", 1, Some(IPRT_ERROR), ["Move VM failed", "Rollback scenario: can't delete new destination folder."];
 
     NO_SNAPSHOT = "snapshot-unknown", 1, Some(FAIL), ["Could not find a snapshot with UUID {{}}"];
     SNAPSHOT_CHILDREN = "snapshot-delete-two-children", 1, Some(OBJECT_STATE), ["Snapshot '{}' of the machine '{}' cannot be deleted, because it has {} child snapshots, which is more than the one snapshot allowed for deletion"];

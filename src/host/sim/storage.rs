@@ -147,6 +147,9 @@ impl World {
         }
         let swaps = kind != DeviceKind::Disk && there.as_ref().is_some_and(|there| there.kind == kind);
         if live && !swaps {
+            if kind == DeviceKind::Floppy {
+                return Err(no(&refusal::NO_DRIVE, &[&at.controller, &at.port, &at.device]));
+            }
             if !matches!(bus, Bus::Sata | Bus::Usb) {
                 return Err(no(&refusal::NO_HOT_PLUG, &[&at.controller]));
             }
@@ -271,7 +274,7 @@ impl World {
                     kind: if dvd { MediumKind::Dvd } else { MediumKind::Floppy },
                     location: path.to_owned(),
                     format: "raw".to_owned(),
-                    medium_type: if dvd { "readonly".to_owned() } else { "normal".to_owned() },
+                    medium_type: if dvd { "readonly" } else { "writethrough" }.to_owned(),
                     parent: None,
                     registry: Registry::Global,
                     size: Some(Bytes(length)),

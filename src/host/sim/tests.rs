@@ -144,11 +144,11 @@ fn a_running_machine_is_changed_live_only() {
     assert!(said(scene.modify(&["memory"], json!(64))).contains("already locked for a session"));
     let rule = FieldPath::of(["nics", "1", "nat", "portForwards", "ssh"]);
     let set = vec![Assignment::set(rule.clone(), "2222:22")];
-    act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set: set.clone() }).unwrap();
-    let again = act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set });
+    act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set: set.clone(), save: None }).unwrap();
+    let again = act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set, save: None });
     assert!(said(again).contains("A NAT rule of this name already exists"));
     let balloon = vec![Assignment::set(FieldPath::of(["memoryBalloon"]), 8)];
-    let inflate = Action::ModifyLive { machine: machine.clone(), set: balloon };
+    let inflate = Action::ModifyLive { machine: machine.clone(), set: balloon, save: None };
     act(&scene.host, &inflate).unwrap();
     // In memory only: the file does not say it, and the end of the guest forgets it.
     assert_eq!(scene.live().settings.memory_balloon.unwrap().0, 0);
@@ -156,7 +156,8 @@ fn a_running_machine_is_changed_live_only() {
     act(&scene.host, &save).unwrap();
     assert_eq!(scene.live().settings.memory_balloon.unwrap().0, 8);
     let deflate = Assignment::set(FieldPath::of(["memoryBalloon"]), 0);
-    act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set: vec![deflate] }).unwrap();
+    act(&scene.host, &Action::ModifyLive { machine: machine.clone(), set: vec![deflate], save: None })
+        .unwrap();
     act(&scene.host, &Action::PowerCut { machine: machine.clone() }).unwrap();
     assert_eq!(scene.live().settings.memory_balloon.unwrap().0, 8);
     act(&scene.host, &Action::Start { machine: machine.clone() }).unwrap();

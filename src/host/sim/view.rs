@@ -23,6 +23,7 @@ impl World {
                 machine_folder: self.machine_folder.clone(),
                 owner_home: self.owner_home.clone(),
                 root: None,
+                autostart_database: self.autostart_database.clone(),
                 server_running: Some(self.machines.values().any(SimMachine::is_live)),
             },
             machines: machines.map(|machine| (machine.uuid, Self::view(machine))).collect(),
@@ -88,7 +89,9 @@ impl World {
         let mut settings = machine.saved_settings();
         let slots = machine.hardware.slots.iter().filter(|(_, slot)| slot.enabled);
         if settings.firmware.as_ref().is_some_and(|firmware| *firmware != Firmware::Bios) {
-            settings.secure_boot = Some(false);
+            settings.secure_boot.get_or_insert(false);
+        } else {
+            settings.secure_boot = None;
         }
         settings.nics = Some(slots.map(|(number, slot)| (*number, slot.view())).collect());
         let extra = machine.extra.iter().filter(|(key, _)| !key.starts_with("vboxmcp/"));

@@ -22,6 +22,9 @@ pub struct World {
     pub machine_folder: PathBuf,
     /// What `~` means.
     pub owner_home: PathBuf,
+    /// Directory of the autostart database, where somebody has set one.
+    #[serde(default)]
+    pub autostart_database: Option<PathBuf>,
     /// Counts UUIDs, MAC addresses and time stamps.
     pub count: u64,
     /// Registered machines.

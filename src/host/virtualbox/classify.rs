@@ -25,6 +25,7 @@ impl Output {
 
 /// VirtualBox's result codes by number; the names are those of its documentation.
 const CODES: &[(u32, &str, ErrorClass)] = &[
+    (0x8000_4001, "E_NOTIMPL", ErrorClass::WrongInput),
     (0x8000_4004, "E_ABORT", ErrorClass::Unknown),
     (0x8000_4005, "E_FAIL", ErrorClass::Unknown),
     (0x8000_ffff, "E_UNEXPECTED", ErrorClass::Unknown),
@@ -55,7 +56,11 @@ const TEXTS: &[(&str, ErrorClass)] = &[
     ("The object functionality is limited", ErrorClass::WrongState),
     ("is not currently running", ErrorClass::WrongState),
     ("as the machine is not in the Saved or Aborted-Saved state", ErrorClass::WrongState),
-    ("cannot be created/deleted while the VM is running", ErrorClass::WrongState),
+    ("No DVD/Floppy Drive attached", ErrorClass::WrongState),
+    ("cannot be created while the VM is running", ErrorClass::WrongState),
+    ("cannot be deleted while the VM is running", ErrorClass::WrongState),
+    ("cannot be changed while the VM is running", ErrorClass::WrongState),
+    ("autostart database is not set", ErrorClass::WrongInput),
 ];
 
 /// Texts that say more than the code beside them: a thing that is there or is gone is a world that moved, not a broken host.

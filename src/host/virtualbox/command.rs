@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::Secret;
+
 /// One argument of VBoxManage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Argument {
@@ -20,7 +22,7 @@ pub enum Shell {
 
 /// The arguments of one call of VBoxManage. Displayed as a shell would want them, secrets left out and long ones cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandLine(Vec<Argument>);
+pub struct CommandLine(Vec<Argument>, Option<Secret>);
 
 impl CommandLine {
     /// Longest argument that is shown whole.
@@ -30,7 +32,8 @@ impl CommandLine {
 
     /// A command line of these arguments.
     pub fn of<S: Into<String>>(arguments: impl IntoIterator<Item = S>) -> Self {
-        Self(arguments.into_iter().map(|text| Argument { text: text.into(), secret: false }).collect())
+        let argument = |text: S| Argument { text: text.into(), secret: false };
+        Self(arguments.into_iter().map(argument).collect(), None)
     }
 
     /// One argument more.
@@ -54,6 +57,18 @@ impl CommandLine {
     #[must_use]
     pub fn option(self, flag: &str, value: impl fmt::Display) -> Self {
         self.arg(format!("--{flag}={value}"))
+    }
+
+    /// This command line, with a secret for its standard input.
+    #[must_use]
+    pub fn reading(mut self, input: Secret) -> Self {
+        self.1 = Some(input);
+        self
+    }
+
+    /// What it reads from its standard input.
+    pub fn input(&self) -> Option<&Secret> {
+        self.1.as_ref()
     }
 
     /// The arguments.

@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile};
-use super::{VirtualBox, circumstances, headers, live, nvram, verify};
+use super::{VirtualBox, circumstances, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Snapshot};
 use crate::model::FieldPath;
+use crate::model::nic::HostInterface;
 
 /// Rounds until several files are believed to belong together.
 const ROUNDS: usize = 3;
@@ -36,6 +37,10 @@ impl Inspect for VirtualBox {
 
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError> {
         self.read(want, None)
+    }
+
+    fn interfaces(&self) -> Result<Vec<HostInterface>, HostError> {
+        interfaces::bridged(self.runner()?)
     }
 
     fn probe(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, PathFact> {
@@ -128,6 +133,7 @@ impl VirtualBox {
                     .unwrap_or_else(|| home.default_machine_folder()),
                 owner_home: home.owner_home.clone(),
                 root: None,
+                autostart_database: global.autostart_database.clone(),
                 server_running: if want.ask_server { Some(true) } else { server },
             },
             nat_networks: global.nat_networks.clone(),

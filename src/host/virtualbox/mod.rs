@@ -10,6 +10,7 @@ mod headers;
 pub mod home;
 mod info;
 mod inspect;
+mod interfaces;
 mod leftovers;
 mod live;
 pub mod locate;
@@ -32,6 +33,7 @@ use std::sync::{Mutex, OnceLock};
 use runner::Server;
 
 use crate::host::HostError;
+use crate::model::Secret;
 
 /// A VirtualBox installation and one VirtualBox home.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct VirtualBox {
     server: Mutex<Option<Server>>,
     /// Layouts of settings files that the self-check found to be misread, with the reason.
     distrusted: BTreeMap<String, String>,
+    /// What fields for secrets are set to, by the digests that stand in plans.
+    secrets: Mutex<BTreeMap<String, Secret>>,
 }
 
 impl VirtualBox {
@@ -59,6 +63,7 @@ impl VirtualBox {
             spellings: OnceLock::new(),
             server: Mutex::default(),
             distrusted: BTreeMap::new(),
+            secrets: Mutex::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! [`Operate`] for the real VirtualBox: VBoxManage performs actions, and what one call cannot do is done around it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -16,6 +17,7 @@ use super::settings::Distrust;
 use super::{VirtualBox, leftovers, live, locate, orphans};
 use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
+use crate::model::Secret;
 use crate::model::state::StateClass;
 use crate::plan::{Action, Insert, Target};
 
@@ -66,6 +68,10 @@ impl Operate for VirtualBox {
         }
     }
 
+    fn entrust(&self, secrets: BTreeMap<String, Secret>) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
+    }
+
     fn cancel(&self) {
         if let Ok(runner) = self.runner() {
             runner.cancel();
@@ -80,6 +86,7 @@ fn is_long(action: &Action) -> bool {
         | Action::SaveState { .. }
         | Action::GrowDisk { .. }
         | Action::DeleteSnapshot { .. }
+        | Action::MoveMachine { .. }
         | Action::Unregister { delete: true, .. } => true,
         Action::CreateDisk { variant, .. } => variant != "dynamic",
         _ => false,
@@ -109,29 +116,40 @@ fn partial(error: HostError) -> HostError {
 
 impl VirtualBox {
     fn act(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
-        let runner = self.runner()?;
         match action {
             Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
             Action::CreateDisk { .. } => self.create_disk(action, progress),
             Action::Unregister { machine: Target::Existing(machine), delete: true } => {
                 self.delete_machine(*machine, action, progress)
             }
-            Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
-                self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
+            Action::SetSecureBoot { machine: Target::Existing(machine), enabled: true } => {
+                self.secure_boot(*machine, action, progress)
             }
-            _ => {
-                if let Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } = action {
-                    self.acquaint(*medium)?;
-                }
+            Action::SetSecret { field, digest, .. } => {
+                let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(secret) = secrets.get(digest).cloned() else {
+                    return Err(HostError::Unsupported {
+                        what: format!("setting {field}, whose value is not known,"),
+                    });
+                };
+                drop(secrets);
                 let mut done = Done::default();
-                let commands = command_lines(action, &self.spellings_for(action, runner))?;
-                for (index, command) in commands.iter().enumerate() {
-                    let output = self.run_unlocked(action, command, progress);
-                    let output = output.map_err(|error| if index > 0 { partial(error) } else { error })?;
+                for command in command_lines(action, &Spellings::default())? {
+                    let output = self.run_unlocked(action, &command.reading(secret.clone()), progress)?;
                     done.warnings.extend(output.warnings());
                 }
                 Ok(done)
             }
+            Action::MoveMachine { folder, .. } => {
+                // VirtualBox moves into what is there (measured: "Unable to determine free space").
+                std::fs::create_dir_all(folder)
+                    .map_err(|source| HostError::Write { path: folder.clone(), source })?;
+                self.plainly(action, progress)
+            }
+            Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
+                self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
+            }
+            _ => self.plainly(action, progress),
         }
     }
 
@@ -154,6 +172,40 @@ impl VirtualBox {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Runs the command lines of an action.
+    fn plainly(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        if let Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } = action {
+            self.acquaint(*medium)?;
+        }
+        let mut done = Done::default();
+        let commands = command_lines(action, &self.spellings_for(action, self.runner()?))?;
+        for (index, command) in commands.iter().enumerate() {
+            let output = self.run_unlocked(action, command, progress);
+            let output = output.map_err(|error| if index > 0 { partial(error) } else { error })?;
+            done.warnings.extend(output.warnings());
+        }
+        Ok(done)
+    }
+
+    /// Switches secure boot on. A store that was never set up, or has no keys, is told by VirtualBox's refusal; one with keys
+    /// is never set up anew, which would forget them.
+    fn secure_boot(&self, machine: Uuid, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        let refused = match self.plainly(action, progress) {
+            Err(error) if says(&error, "platform key (PK) is not enrolled") => {
+                &["enrollorclpk", "enrollmssignatures"][..]
+            }
+            Err(error) if says(&error, "UEFI NVRAM file is not existing") => {
+                &["inituefivarstore", "enrollorclpk", "enrollmssignatures"]
+            }
+            other => return other,
+        };
+        for verb in refused {
+            let command = CommandLine::of(["modifynvram", &machine.to_string(), verb]);
+            self.run_unlocked(action, &command, progress).map_err(partial)?;
+        }
+        self.plainly(action, progress).map_err(partial)
     }
 
     /// Starts VirtualBox's server where none runs.

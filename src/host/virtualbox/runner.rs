@@ -8,7 +8,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -254,13 +254,16 @@ impl Runner {
         self.spawned.fetch_add(1, Ordering::Relaxed);
         let start = || -> io::Result<Process> {
             let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
-            let child = self
-                .process(&self.program)
-                .args(command.arguments())
-                .stdout(stdout.try_clone()?)
-                .stderr(stderr.try_clone()?)
-                .spawn()?;
-            Ok(Process { child, stdout, stderr })
+            let mut process = self.process(&self.program);
+            process.args(command.arguments()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+            if let Some(input) = command.input() {
+                // A file that has no name: nobody has to wait until it is read.
+                let mut file = tempfile::tempfile()?;
+                file.write_all(input.reveal().as_bytes())?;
+                file.rewind()?;
+                process.stdin(file);
+            }
+            Ok(Process { child: process.spawn()?, stdout, stderr })
         };
         start().map_err(|source| self.failure(source))
     }

@@ -7,12 +7,13 @@ use serde_json::{Map, Value as Json};
 
 use super::super::checked::{Checked, Data, place};
 use super::super::diagnostic::{Diagnostic, Sink};
+use super::super::forms;
 use super::super::resolve::Scope;
 use super::member::Member;
 use super::{lifecycle, nics, storage, text_of};
-use crate::model::settings::{Chipset, Settings};
+use crate::model::settings::{Bus, Chipset, Controller, Settings};
 use crate::model::{
-    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, StackName, os_type,
+    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, Secret, StackName, os_type,
 };
 
 /// A combination that cannot be: both values, each with what it says.
@@ -257,7 +258,10 @@ pub(super) fn lower(
         source: place(scope.sources, member.doc.start),
         settings: settings(spec)?,
         disks: storage::disks(spec)?,
-        dvds: storage::dvds(spec)?,
+        dvds: storage::drives(spec, "dvds")?,
+        floppies: storage::drives(spec, "floppies")?,
+        bridges: nics::bridges(spec),
+        secrets: secrets(spec),
         state: text_of(spec, "state").and_then(|(word, _)| DesiredState::parse(word)),
         location: text_of(spec, "location").map(|(path, _)| PathBuf::from(path)),
         lifecycle: lifecycle_of(member),
@@ -279,9 +283,28 @@ pub(super) fn lower(
     })
 }
 
+/// Values of fields for secrets, by the path of the field.
+fn secrets(spec: &Checked) -> BTreeMap<FieldPath, Secret> {
+    let mut found = BTreeMap::new();
+    collect_secrets(spec, &FieldPath::root(), &mut found);
+    found
+}
+
+fn collect_secrets(value: &Checked, path: &FieldPath, found: &mut BTreeMap<FieldPath, Secret>) {
+    for member in value.members() {
+        let path = path.join(&member.key);
+        match member.value.text() {
+            Some(text) if member.field.is_some_and(|field| field.secret) => {
+                found.insert(path, Secret::new(text));
+            }
+            _ => collect_secrets(&member.value, &path, found),
+        }
+    }
+}
+
 /// Keys of `spec` that are not settings of the machine.
 const NOT_SETTINGS: &[&str] =
-    &["disks", "dvds", "floppies", "icon", "location", "state", "stopTimeout", "dependsOn", "replicas"];
+    &["disks", "dvds", "floppies", "location", "state", "stopTimeout", "dependsOn", "replicas"];
 
 fn settings(spec: &Checked) -> Result<Settings, String> {
     let Json::Object(fields) = spec.to_json() else { return Err("spec is no mapping".to_owned()) };
@@ -290,7 +313,18 @@ fn settings(spec: &Checked) -> Result<Settings, String> {
     if let Some(list) = spec.get("nics") {
         fields.insert("nics".to_owned(), nics::lower(list)?);
     }
-    serde_json::from_value(Json::Object(fields)).map_err(|error| error.to_string())
+    forms::to_model(&mut fields);
+    let mut settings: Settings =
+        serde_json::from_value(Json::Object(fields)).map_err(|error| error.to_string())?;
+    // Floppy drives imply their controller, also where others are written.
+    let drives = spec.get("floppies").map(Checked::items).unwrap_or_default();
+    if let Some(controllers) = settings.controllers.as_mut().filter(|_| !drives.is_empty())
+        && controllers.values().all(|controller| controller.bus != Some(Bus::Floppy))
+    {
+        let implied = Controller { bus: Some(Bus::Floppy), ..Controller::default() };
+        controllers.insert("Floppy".to_owned(), implied);
+    }
+    Ok(settings)
 }
 
 fn lifecycle_of(member: &Member<'_>) -> Lifecycle {

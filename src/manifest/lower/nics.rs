@@ -1,5 +1,7 @@
 //! Network adapters of one machine.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json};
 
 use super::super::checked::{Checked, Data};
@@ -7,10 +9,12 @@ use super::super::diagnostic::{Diagnostic, Sink};
 use super::machine::{chipset, conflict};
 use super::member::Member;
 use super::text_of;
+use crate::model::nic::Bridge;
 use crate::model::settings::Chipset;
 
 /// What an adapter may be attached to, and the mode that says so.
-const ATTACHMENTS: &[(&str, &str)] = &[("nat", "nat"), ("unattached", "unattached")];
+const ATTACHMENTS: &[(&str, &str)] =
+    &[("nat", "nat"), ("unattached", "unattached"), ("bridged", "bridged"), ("generic", "generic")];
 /// Keys that say where and to what, and are lowered to the slot and the mode.
 const PLACEMENT: &[&str] = &["slot", "network", "bridged", "generic", "unattached"];
 
@@ -55,8 +59,31 @@ pub(super) fn rules(member: &Member<'_>, sink: &mut Sink) {
         }
         if let Some(nat) = nic.get("nat") {
             forwards(nat.get("portForwards"), sink);
+            buffers(nat, sink);
         }
         bandwidth_group(spec, nic, "network", sink);
+    }
+}
+
+/// The buffers of the host's sockets have one size: VirtualBox gives receiving what it was given for sending (measured).
+fn buffers(nat: &Checked, sink: &mut Sink) {
+    let Some(sizes) = nat.get("socketBuffers") else { return };
+    let Some(receive) = sizes.get("socketReceive") else { return };
+    let help = "write the same size as `socketSend`, or leave `socketReceive` out";
+    match sizes.get("socketSend") {
+        Some(send) if send.int() != receive.int() => conflict(
+            sink,
+            "VirtualBox gives sockets one size for both directions",
+            (receive, "this size"),
+            (send, "and this one"),
+            help,
+        ),
+        Some(_) => {}
+        None => sink.push(
+            Diagnostic::error("missing-key", "VirtualBox gives sockets one size for both directions")
+                .at_all(receive.places("without `socketSend`"))
+                .help("write `socketSend` with the same size"),
+        ),
     }
 }
 
@@ -121,7 +148,44 @@ pub(super) fn lower(list: &Checked) -> Result<Json, String> {
         if let Some((_, mode)) = mode {
             fields.insert("mode".to_owned(), Json::from(*mode));
         }
+        if let Some((interface, _)) = nic.get("bridged").and_then(|bridged| text_of(bridged, "interface"))
+            && interface != DEFAULT_ROUTE
+        {
+            fields.insert("network".to_owned(), Json::from(interface));
+        }
+        if let Some(generic) = nic.get("generic") {
+            for key in ["driver", "properties"] {
+                fields.extend(generic.get(key).map(|value| (key.to_owned(), value.to_json())));
+            }
+        }
+        if let Some(file) = nic.get("trace").and_then(|trace| trace.get("file")) {
+            fields.insert("trace".to_owned(), file.to_json());
+        }
+        if let Some(Json::Array(modes)) = fields.get_mut("nat").and_then(|nat| nat.get_mut("aliasMode")) {
+            modes.sort_by_key(|word| word.as_str().map(str::to_owned));
+        }
         result.insert(slot.to_string(), Json::Object(fields));
     }
     Ok(Json::Object(result))
+}
+
+/// The word for the interface that the host's default route leaves by.
+const DEFAULT_ROUTE: &str = "default-route";
+
+/// How the interfaces of bridged adapters are found that are not named, by slot.
+pub(super) fn bridges(spec: &Checked) -> BTreeMap<u32, Bridge> {
+    let list = spec.get("nics").map(slots).unwrap_or_default();
+    let found = list.into_iter().filter_map(|(slot, nic)| {
+        let interface = nic.get("bridged")?.get("interface")?;
+        let text = |key: &str| text_of(interface, key).map(|(text, _)| text.to_owned());
+        let bridge = if interface.text() == Some(DEFAULT_ROUTE) {
+            Bridge::DefaultRoute
+        } else if let Some(mac) = text("mac") {
+            Bridge::Mac(mac)
+        } else {
+            Bridge::Match(text("match")?)
+        };
+        Some((u32::try_from(slot).ok()?, bridge))
+    });
+    found.collect()
 }

@@ -432,16 +432,23 @@ pub(super) fn disks(spec: &Checked) -> Result<Option<BTreeMap<String, DesiredDis
             location: text("location").map(PathBuf::from),
         };
         let at = text("at").map(|at| at.parse::<Location>()).transpose()?;
-        let lowered =
-            DesiredDisk { disk, at, ssd: None, discard: None, hot_pluggable: None, bandwidth_group: None };
+        let flag = |key: &str| value.get(key).and_then(Checked::flag);
+        let lowered = DesiredDisk {
+            disk,
+            at,
+            ssd: flag("ssd"),
+            discard: flag("discard"),
+            hot_pluggable: flag("hotPluggable"),
+            bandwidth_group: text("bandwidthGroup"),
+        };
         result.insert(entry.key.clone(), lowered);
     }
     Ok(Some(result))
 }
 
-/// DVD drives in their order.
-pub(super) fn dvds(spec: &Checked) -> Result<Option<Vec<DesiredDvd>>, String> {
-    let Some(list) = spec.get("dvds") else { return Ok(None) };
+/// DVD or floppy drives in their order.
+pub(super) fn drives(spec: &Checked, key: &str) -> Result<Option<Vec<DesiredDvd>>, String> {
+    let Some(list) = spec.get(key) else { return Ok(None) };
     let lower = |drive: &Checked| {
         let text = |key: &str| text_of(drive, key).map(|(text, _)| text.to_owned());
         let medium = match (text("image"), text("hostDrive")) {

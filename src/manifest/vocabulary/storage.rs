@@ -67,15 +67,14 @@ static MACHINE_DISK: Object = Object {
             Shape::Text(&text::PLACE),
             "CONTROLLER:PORT[:DEVICE]. Without it the live place is kept.",
         ),
-        field("ssd", Shape::Bool, "Whether the guest sees a solid-state disk.").later(),
-        field("discard", Shape::Bool, "Whether the guest's TRIM shrinks the file.").later(),
-        field("hotPluggable", Shape::Bool, "Whether it may come and go while the guest runs.").later(),
+        field("ssd", Shape::Bool, "Whether the guest sees a solid-state disk."),
+        field("discard", Shape::Bool, "Whether the guest's TRIM shrinks the file."),
+        field("hotPluggable", Shape::Bool, "Whether it may come and go while the guest runs."),
         field(
             "bandwidthGroup",
             Shape::Text(&text::BANDWIDTH_GROUP_REFERENCE),
             "A bandwidth group of type disk.",
-        )
-        .later(),
+        ),
     ],
     one_of: None,
 };

@@ -26,11 +26,6 @@ impl Scene<'_> {
     pub fn register(&self) -> Option<&Register> {
         self.inventory.registers.get(&self.known_as.0)
     }
-
-    /// Whether a setting is what a new machine gets anyway.
-    pub fn is_default(&self, key: &str, live: &serde_json::Value) -> bool {
-        self.defaults.as_ref().and_then(|defaults| defaults.get(key)) == Some(live)
-    }
 }
 
 /// One thing that a document says.

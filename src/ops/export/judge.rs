@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::diff::{self, machine as shape, tree};
+use crate::diff::{self, machine as shape};
 use crate::inventory::{Inventory, Machine};
 use crate::manifest::{self, LoadRequest, LowerContext};
 use crate::model::{Address, Desired, StackName};
@@ -60,7 +60,7 @@ impl<'a> Judge<'a> {
         let declared = desired.machines.get(name).ok_or("its name does not read back")?;
         let live = shape::live(machine, address, stack, Some(declared), self.inventory);
         let declared = shape::declared(declared, Some(&machine.folder()));
-        match tree::compare(&declared, &live, &diff::equal).first() {
+        match diff::compare(&declared, &live).first() {
             None => Ok(()),
             Some(difference) => Err(format!("{} would not read back as it is", difference.path)),
         }

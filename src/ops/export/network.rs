@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::draft::{Part, Scene};
-use super::unsaid::differences;
+use super::settings::unusual;
 use crate::manifest::emit::{Entry, Item, List, Map};
+use crate::manifest::say;
 use crate::model::nic::NicType;
 use crate::model::{Nat, Nic, NicMode};
 
@@ -36,14 +37,22 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
     };
     let foreign: Vec<String> = nics
         .iter()
-        .filter(|(_, nic)| !matches!(nic.mode, Some(NicMode::Nat | NicMode::Unattached)))
+        .filter(|(_, nic)| {
+            !matches!(
+                nic.mode,
+                Some(NicMode::Nat | NicMode::Unattached | NicMode::Bridged | NicMode::Generic)
+            )
+        })
         .map(|(slot, nic)| match &nic.mode {
             Some(mode) => format!("adapter {slot} is {mode}"),
             None => format!("what adapter {slot} is attached to could not be read"),
         })
         .collect();
     if !foreign.is_empty() {
-        let reason = format!("{}, and this version manages nat and unattached ones only", foreign.join(", "));
+        let reason = format!(
+            "{}, and this version manages nat, bridged, generic and unattached ones only",
+            foreign.join(", ")
+        );
         return Some(Part::left_out("nics", list(Declared::ALL), reason));
     }
     let mut above = Vec::new();
@@ -68,7 +77,13 @@ fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'
             map.put("bridged", Map::line().with("interface", nic.network.as_deref().unwrap_or_default()));
         }
         Some(NicMode::Generic) => {
-            map.put("generic", Map::line().with("driver", nic.driver.as_deref().unwrap_or_default()));
+            let mut generic = Map::line().with("driver", nic.driver.as_deref().unwrap_or_default());
+            if let Some(properties) = nic.properties.as_ref().filter(|properties| !properties.is_empty()) {
+                let map =
+                    properties.iter().fold(Map::line(), |map, (name, value)| map.with(name, value.as_str()));
+                generic.put("properties", map);
+            }
+            map.put("generic", generic);
         }
         _ => map.put("network", nic.network.as_deref().unwrap_or_default()),
     }
@@ -81,9 +96,14 @@ fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'
     if let Some(mac) = &nic.mac {
         map.below.push(format!("mac: {mac:?}"));
     }
-    let rest = rest(nic);
-    if !rest.is_empty() {
-        above.push(format!("not managed by this version: {}", rest.join(", ")));
+    let tree = serde_json::to_value(nic).unwrap_or_default();
+    for (key, usual) in USUAL {
+        let live = tree.get(key).filter(|live| **live != usual.to_json());
+        let said = live.and_then(|live| match live.as_str() {
+            Some(file) if *key == "trace" => Some(Map::line().with("file", file).into()),
+            _ => say::adapter_setting(&[key], live),
+        });
+        map.put_if(key, said);
     }
     Item { above, value: map.into() }
 }
@@ -98,6 +118,11 @@ fn nat_of(live: &Nat, declared: Declared, above: &mut Vec<String>) -> Map {
             above.push("its port-forwards, which cannot be declared:".to_owned());
             above.extend(rules.iter().map(|(name, rule)| format!("  {name}: {rule}")));
         }
+    }
+    let tree = serde_json::to_value(live).unwrap_or_default();
+    for (key, usual) in usual_nat().as_object().into_iter().flatten() {
+        let unusual = tree.get(key).and_then(|live| unusual(live, Some(usual)));
+        nat.put_if(key, unusual.and_then(|value| say::adapter_setting(&["nat", key], &value)));
     }
     if let Some(cidr) = live.cidr.as_ref().filter(|cidr| !cidr.is_empty()) {
         if declared.cidr {
@@ -114,26 +139,36 @@ fn usual_type<'s>(scene: &'s Scene<'_>) -> Option<&'s str> {
     scene.defaults.as_ref()?.get("nics")?.get("1")?.get("type")?.as_str()
 }
 
-/// Settings of an adapter that cannot be declared yet and are not the usual ones.
-fn rest(nic: &Nic) -> Vec<String> {
-    let usual = json!({
-        "speed": 0, "promiscuous": "deny", "bandwidthGroup": "", "bootPriority": 0, "trace": "",
-        "nat": {
-            "bindIp": "", "mtu": 0, "aliasMode": [], "forwardBroadcast": false,
-            "socketBuffers": {"socketSend": 0, "socketReceive": 0, "tcpSend": 0, "tcpReceive": 0},
-            "dns": {"passDomain": true, "proxy": false, "hostResolver": false},
-            "tftp": {"enabled": false, "prefix": "", "file": "", "server": ""},
-        },
-    });
-    let mut live = serde_json::to_value(nic).unwrap_or_default();
-    if let Value::Object(map) = &mut live {
-        map.retain(|key, _| usual.get(key).is_some());
-        if let Some(Value::Object(nat)) = map.get_mut("nat") {
-            nat.retain(|key, _| usual["nat"].get(key).is_some());
-            if nat.is_empty() {
-                map.remove("nat");
-            }
+/// What an adapter has where nothing is said.
+enum Usual {
+    Number(u64),
+    Word(&'static str),
+}
+
+impl Usual {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Number(number) => (*number).into(),
+            Self::Word(word) => (*word).into(),
         }
     }
-    differences(&live, &usual).into_iter().map(|(path, value, _)| format!("{path}: {value}")).collect()
+}
+
+/// Settings of an adapter that are written where they are not the usual ones.
+const USUAL: &[(&str, Usual)] = &[
+    ("speed", Usual::Number(0)),
+    ("promiscuous", Usual::Word("deny")),
+    ("bandwidthGroup", Usual::Word("")),
+    ("bootPriority", Usual::Number(0)),
+    ("trace", Usual::Word("")),
+];
+
+/// The NAT engine where nothing is said of it.
+fn usual_nat() -> Value {
+    json!({
+        "bindIp": "", "mtu": 0, "aliasMode": [], "forwardBroadcast": false,
+        "socketBuffers": {"socketSend": 0, "socketReceive": 0, "tcpSend": 0, "tcpReceive": 0},
+        "dns": {"passDomain": true, "proxy": false, "hostResolver": false},
+        "tftp": {"enabled": false, "prefix": "", "file": "", "server": ""},
+    })
 }

@@ -1,25 +1,46 @@
 //! Settings of the machine itself, in the order in which people write them.
 
-use std::path::PathBuf;
-
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::draft::{Part, Scene};
-use crate::diff::machine::settings_tree;
+use crate::diff::machine::{location, settings_tree};
+use crate::diff::normal;
 use crate::inventory::Machine;
-use crate::manifest::emit::{List, Map, Yaml};
-use crate::model::settings::{BootDevice, GraphicsController};
-use crate::model::{Graphics, PowerState, SharedFolder};
+use crate::manifest::emit::{self, List, Yaml};
+use crate::manifest::say;
+use crate::model::settings::BootDevice;
+use crate::model::{PowerState, SharedFolder};
 
-/// Keys of the vocabulary that this version writes as they stand.
-const SIMPLE: [&str; 7] = ["firmware", "chipset", "bootOrder", "rtcUseUtc", "acpi", "ioapic", "pae"];
+/// What people write first of a machine's hardware.
+const FIRST: [&str; 10] = [
+    "cpus",
+    "cpuExecutionCap",
+    "memory",
+    "firmware",
+    "chipset",
+    "bootOrder",
+    "rtcUseUtc",
+    "acpi",
+    "ioapic",
+    "pae",
+];
 
-/// Operating system, processors, memory, platform, screen.
+/// Settings that have parts of their own.
+const APART: [&str; 8] = [
+    "groups",
+    "osType",
+    "description",
+    "controllers",
+    "nics",
+    "sharedFolders",
+    "extraData",
+    "guestProperties",
+];
+
+/// Operating system, processors, memory, platform, devices.
 pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
     let machine = scene.machine;
     let settings = &machine.settings;
-    let tree = settings_tree(settings);
-    let differs = |key: &str| tree.get(key).is_some_and(|live| !scene.is_default(key, live));
     let mut parts = Vec::new();
     if let Some(os_type) = &settings.os_type {
         parts.push(Part::of("osType", os_type.as_str()));
@@ -33,26 +54,55 @@ pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
     if let Some(location) = location(machine).filter(|place| *place != scene.inventory.host.machine_folder) {
         parts.push(Part::of("location", location.display().to_string()));
     }
-    if let Some(cpus) = settings.cpus.filter(|_| differs("cpus")) {
-        parts.push(Part::of("cpus", cpus));
+    let live = settings_tree(settings);
+    let mut tree = live.clone();
+    normal::set_aside(&mut tree, &live);
+    if let Some(Value::Object(properties)) = tree.get_mut("vrde").and_then(|vrde| vrde.get_mut("properties"))
+    {
+        properties.retain(|key, _| !is_secret(key));
     }
-    if let Some(cap) = settings.cpu_execution_cap.filter(|_| differs("cpuExecutionCap")) {
-        parts.push(Part::of("cpuExecutionCap", cap));
-    }
-    if let Some(memory) = settings.memory.filter(|_| differs("memory")) {
-        parts.push(Part::of("memory", memory.to_string()));
-    }
-    for key in SIMPLE.into_iter().filter(|key| differs(key)) {
-        let value = match (key, tree.get(key)) {
-            ("bootOrder", _) => settings.boot_order.as_deref().map(boot_order),
-            (_, Some(Value::Bool(flag))) => Some((*flag).into()),
-            (_, Some(Value::String(word))) => Some(word.as_str().into()),
-            _ => None,
+    let rest = say::machine_settings().filter(|key| !FIRST.contains(key) && !APART.contains(key));
+    for key in FIRST.into_iter().chain(rest) {
+        let Some(live) = tree.get(key) else { continue };
+        let usual = usual(key, scene);
+        let Some(unusual) = unusual(live, usual.as_ref()) else { continue };
+        let said = match (key, &settings.boot_order) {
+            ("bootOrder", Some(order)) => Some(boot_order(order)),
+            ("icon", _) => None,
+            _ => say::machine_setting(key, &unusual),
         };
-        parts.extend(value.map(|value| Part::of(key, value)));
+        let why = if key == "icon" {
+            "it is a picture in the settings file; declare the PNG file that it came from"
+        } else {
+            "the language cannot say this value"
+        };
+        parts.push(match said {
+            Some(said) => Part::of(key, said),
+            None => Part::left_out(key, unusual.to_string(), why.to_owned()),
+        });
     }
-    parts.extend(settings.graphics.as_ref().and_then(|live| graphics(live, scene)));
     parts
+}
+
+/// What a new machine gets of a setting.
+fn usual(key: &str, scene: &Scene<'_>) -> Option<Value> {
+    match key {
+        "hardwareUuid" => Some(scene.machine.uuid.to_string().into()),
+        "snapshotFolder" => Some("Snapshots".into()),
+        "secureBoot" => Some(false.into()),
+        _ => scene.defaults.as_ref()?.get(key).cloned(),
+    }
+}
+
+/// The part of a value that is not the usual one: of an object, its unusual members.
+pub fn unusual(live: &Value, usual: Option<&Value>) -> Option<Value> {
+    if Some(live) == usual {
+        return None;
+    }
+    let (Value::Object(live), Some(Value::Object(usual))) = (live, usual) else { return Some(live.clone()) };
+    let members: Map<String, Value> =
+        live.iter().filter_map(|(key, value)| Some((key.clone(), unusual(value, usual.get(key))?))).collect();
+    (!members.is_empty()).then_some(Value::Object(members))
 }
 
 /// The list without the places at its end where nothing is tried.
@@ -61,42 +111,14 @@ fn boot_order(devices: &[BootDevice]) -> Yaml {
     List::line(devices.iter().take(used).map(|device| device.as_str().to_owned())).into()
 }
 
-fn graphics(live: &Graphics, scene: &Scene<'_>) -> Option<Part> {
-    let defaults = scene.defaults.as_ref().and_then(|defaults| defaults.get("graphics"));
-    let tree = serde_json::to_value(live).unwrap_or_default();
-    let differs = |key: &str| tree.get(key) != defaults.and_then(|defaults| defaults.get(key));
-    let mut map = Map::line();
-    map.put_if(
-        "controller",
-        live.controller.as_ref().filter(|_| differs("controller")).map(GraphicsController::as_str),
-    );
-    map.put_if("vram", live.vram.filter(|_| differs("vram")).map(|size| size.to_string()));
-    map.put_if("monitors", live.monitors.filter(|_| differs("monitors")));
-    map.put_if("accelerate3d", live.accelerate3d.filter(|_| differs("accelerate3d")));
-    (!map.entries.is_empty()).then(|| Part::of("graphics", map))
-}
-
-/// The folder that holds the folders of the machine's group and its own; `None` where no new machine would be put.
-pub fn location(machine: &Machine) -> Option<PathBuf> {
-    let name = machine.name.as_deref()?;
-    let mut place = machine.folder();
-    let group = machine.settings.groups.iter().flatten().next().map(String::as_str).unwrap_or_default();
-    for part in std::iter::once(name).chain(group.split('/').filter(|part| !part.is_empty()).rev()) {
-        if place.file_name()? != part {
-            return None;
-        }
-        place.pop();
-    }
-    Some(place)
-}
-
 /// What the machine shares with its host and keeps for itself.
 pub fn sharing(scene: &Scene<'_>) -> Vec<Part> {
     let settings = &scene.machine.settings;
     let mut parts = Vec::new();
     if let Some(folders) = settings.shared_folders.as_ref().filter(|folders| !folders.is_empty()) {
-        let map =
-            folders.iter().fold(Map::default(), |map, (name, folder)| map.with(name, shared_folder(folder)));
+        let map = folders
+            .iter()
+            .fold(emit::Map::default(), |map, (name, folder)| map.with(name, shared_folder(folder)));
         parts.push(Part::of("sharedFolders", map));
     }
     for (key, value) in settings.extra_data.iter().flatten() {
@@ -114,8 +136,8 @@ pub fn sharing(scene: &Scene<'_>) -> Vec<Part> {
     parts
 }
 
-fn shared_folder(folder: &SharedFolder) -> Map {
-    let mut map = Map::line();
+fn shared_folder(folder: &SharedFolder) -> emit::Map {
+    let mut map = emit::Map::line();
     map.put_if("hostPath", folder.host_path.as_deref());
     map.put_if("mountPoint", folder.mount_point.as_deref().filter(|path| !path.is_empty()));
     map.put_if("readOnly", folder.read_only.filter(|read_only| *read_only));

@@ -41,9 +41,18 @@ pub fn parts(scene: &Scene<'_>) -> Vec<Part> {
         parts.push(disks_part(scene, &disks, &pinned));
     }
     if !drives.is_empty() {
-        let items =
-            (disks.len()..).zip(&drives).map(|(at, drive)| dvd(drive, pinned.contains(&at), scene.inventory));
+        let items = (disks.len()..)
+            .zip(&drives)
+            .map(|(at, drive)| self::drive(drive, pinned.contains(&at), scene.inventory));
         parts.push(Part::of("dvds", List { layout: Layout::Block, items: items.collect() }));
+    }
+    let floppies = attached(machine, DeviceKind::Floppy);
+    if !floppies.is_empty() {
+        // The first one is the first device of the only port.
+        let items = (0..).zip(&floppies).map(|(device, floppy): (u32, _)| {
+            drive(floppy, (floppy.port, floppy.device) != (0, device), scene.inventory)
+        });
+        parts.push(Part::of("floppies", List { layout: Layout::Block, items: items.collect() }));
     }
     parts
 }
@@ -223,6 +232,10 @@ impl<'a> Disk<'a> {
             map.put_if("location", self.location(base, short));
         }
         map.put_if("at", self.pinned.then(|| place(self.attachment).to_string()));
+        map.put_if("ssd", self.attachment.non_rotational.then_some(true));
+        map.put_if("discard", self.attachment.discard.then_some(true));
+        map.put_if("hotPluggable", self.attachment.hot_pluggable.then_some(true));
+        map.put_if("bandwidthGroup", self.attachment.bandwidth_group.as_deref());
         Entry { above: self.comments(), key: self.key.clone(), value: map.into() }
     }
 
@@ -254,17 +267,7 @@ impl<'a> Disk<'a> {
                     .to_owned(),
             );
         }
-        let attachment = self.attachment;
-        let mut rest: Vec<String> = [
-            ("ssd", attachment.non_rotational),
-            ("discard", attachment.discard),
-            ("hotPluggable", attachment.hot_pluggable),
-        ]
-        .into_iter()
-        .filter(|(_, on)| *on)
-        .map(|(name, _)| format!("{name}: true"))
-        .collect();
-        rest.extend(attachment.bandwidth_group.as_ref().map(|group| format!("bandwidthGroup: {group}")));
+        let mut rest = Vec::new();
         if base.medium_type != "normal" {
             rest.push(format!("type: {}", base.medium_type));
         }
@@ -319,7 +322,7 @@ fn users(base: Uuid, scene: &Scene<'_>) -> Vec<String> {
         .collect()
 }
 
-fn dvd(drive: &Attachment, pinned: bool, inventory: &Inventory) -> Item {
+fn drive(drive: &Attachment, pinned: bool, inventory: &Inventory) -> Item {
     let mut map = Map::default();
     let mut above = Vec::new();
     match &drive.medium {

@@ -28,6 +28,7 @@ fn host() -> Inventory {
             machine_folder: FOLDER.into(),
             owner_home: "/home/ada".into(),
             root: None,
+            autostart_database: None,
             server_running: Some(false),
         },
         ..Inventory::default()
@@ -229,12 +230,12 @@ kind: VirtualMachine
 metadata: {name: db}
 spec:
   osType: Debian_64
-  # `nics` is left out: adapter 2 is bridged, and this version manages nat and unattached ones only
-  #   nics:
-  #     # not managed by this version: promiscuous: allow-all
-  #     - bridged: {interface: eth0}
-  #       slot: 2
-  #       # mac: "080027A1B2C3"
+  # A new machine gets MAC addresses of its own; `mac` would give it these.
+  nics:
+    - bridged: {interface: eth0}
+      slot: 2
+      promiscuous: allow-all
+      # mac: "080027A1B2C3"
   # It is aborted, which counts as poweroff.
 ---
 apiVersion: vboxmcp/v1
@@ -247,24 +248,23 @@ spec:
     Ask Ada: she knows.
   groups: [/lab]
   cpus: 2
+  audio: {driver: pulse}
   disks:
     root: {size: 20GiB}
     # outside the machine's folder: this version has no disks of their own, so it lives and dies with the machine
     data: {size: 20GiB, location: /srv/data.vdi}
   # A new machine gets MAC addresses of its own; `mac` would give it these.
   nics:
-    # not managed by this version: promiscuous: allow-all
     - nat:
         portForwards:
           ssh: "2222:22"
+      promiscuous: allow-all
       # mac: "080027A1B2C3"
   extraData:
     VBoxInternal/x: "yes"
   state: running
   # Not written, because they look like secrets:
   #   extraData app/db-password
-  # This version cannot declare:
-  #   audio.driver: pulse   (usually default)
 "#;
     assert_eq!(exported.yaml, expected, "\n{}", exported.yaml);
     assert_round_trip(&exported, &inventory);

@@ -5,37 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::draft::Scene;
-use super::settings::{is_reserved, is_secret, is_the_guests, location};
-use crate::diff::machine::settings_tree;
+use super::settings::{is_reserved, is_secret, is_the_guests};
+use crate::diff::machine::{location, settings_tree};
 use crate::diff::tree;
-use crate::inventory::{Access, AttachedMedium, DeviceKind, Ownership, Snapshot};
+use crate::inventory::{Access, Ownership, Snapshot};
+use crate::manifest::say;
 use crate::model::{FieldPath, PowerState};
-
-/// Settings that have parts of their own, or are told in words here.
-const TOLD: [&str; 22] = [
-    "groups",
-    "osType",
-    "description",
-    "cpus",
-    "cpuExecutionCap",
-    "memory",
-    "graphics",
-    "firmware",
-    "chipset",
-    "bootOrder",
-    "rtcUseUtc",
-    "acpi",
-    "ioapic",
-    "pae",
-    "controllers",
-    "nics",
-    "sharedFolders",
-    "extraData",
-    "guestProperties",
-    "hardwareUuid",
-    "snapshotFolder",
-    "secureBoot",
-];
 
 /// Comments under the machine's fields.
 pub fn lines(scene: &Scene<'_>) -> Vec<String> {
@@ -130,6 +105,9 @@ fn secrets(scene: &Scene<'_>) -> Vec<String> {
     };
     let mut secrets = keys("extraData", settings.extra_data.as_ref());
     secrets.extend(keys("guestProperties", settings.guest_properties.as_ref()));
+    let properties = settings.vrde.as_ref().and_then(|vrde| vrde.properties.as_ref());
+    let properties = properties.into_iter().flat_map(BTreeMap::keys).filter(|key| is_secret(key));
+    secrets.extend(properties.map(|key| format!("vrde.properties {key}")));
     secrets
 }
 
@@ -138,12 +116,8 @@ fn rest(scene: &Scene<'_>) -> Vec<String> {
     let machine = scene.machine;
     let mut live = settings_tree(&machine.settings);
     if let Value::Object(map) = &mut live {
-        map.retain(|key, _| !TOLD.contains(&key.as_str()));
-    }
-    // They may hold passwords of the extension pack.
-    if let Some(Value::Object(properties)) = live.get_mut("vrde").and_then(|vrde| vrde.get_mut("properties"))
-    {
-        properties.values_mut().for_each(|value| *value = "(not shown)".into());
+        let declarable: Vec<&str> = say::machine_settings().collect();
+        map.retain(|key, _| !declarable.contains(&key.as_str()));
     }
     let usual = scene.defaults.clone().unwrap_or_default();
     let mut lines: Vec<String> = differences(&live, &usual)
@@ -153,27 +127,6 @@ fn rest(scene: &Scene<'_>) -> Vec<String> {
             None => format!("{path}: {value}"),
         })
         .collect();
-    let settings = &machine.settings;
-    if let Some(uuid) = settings.hardware_uuid.as_ref().filter(|uuid| **uuid != machine.uuid.to_string()) {
-        lines.push(format!("hardwareUuid: {uuid}"));
-    }
-    if let Some(folder) = settings.snapshot_folder.as_ref().filter(|folder| *folder != "Snapshots") {
-        lines.push(format!("snapshotFolder: {folder}"));
-    }
-    if settings.secure_boot == Some(true) {
-        lines.push("secureBoot: true".to_owned());
-    }
-    for floppy in machine.attachments.iter().filter(|attachment| attachment.kind == DeviceKind::Floppy) {
-        let what = match &floppy.medium {
-            AttachedMedium::Empty => "empty".to_owned(),
-            AttachedMedium::HostDrive(drive) => drive.clone(),
-            AttachedMedium::Image(uuid) => {
-                let medium = scene.inventory.media.get(uuid);
-                medium.map_or_else(|| format!("{{{uuid}}}"), |medium| medium.location.display().to_string())
-            }
-        };
-        lines.push(format!("floppy drive at {}: {what}", crate::diff::disk::place(floppy)));
-    }
     lines.extend(machine.beyond.iter().cloned());
     lines
 }
@@ -187,7 +140,7 @@ fn unknown(scene: &Scene<'_>) -> Vec<String> {
 }
 
 /// Leaves of `live` that are not as in `usual`: path, value, and what is usual. What is nothing at all is not told.
-pub fn differences(live: &Value, usual: &Value) -> Vec<(FieldPath, String, Option<String>)> {
+fn differences(live: &Value, usual: &Value) -> Vec<(FieldPath, String, Option<String>)> {
     tree::leaves(live)
         .into_iter()
         .filter_map(|(path, value)| {

@@ -2,7 +2,6 @@
 
 mod resume;
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -224,14 +223,8 @@ fn ids(context: &Context) -> Result<Vec<(String, PathBuf)>, Failure> {
             ids.push((id.to_owned(), path.clone()));
         }
     }
-    // An id begins with the second of its run; only where several share it must the files be asked.
-    let second = |id: &str| id.get(..16).unwrap_or(id).to_owned();
+    // Ids sort as their runs began.
     ids.sort_by(|(a, _), (b, _)| b.cmp(a));
-    for together in ids.chunk_by_mut(|(a, _), (b, _)| second(a) == second(b)) {
-        if together.len() > 1 {
-            together.sort_by_cached_key(|(_, path)| Reverse(journal::began(path)));
-        }
-    }
     Ok(ids)
 }
 

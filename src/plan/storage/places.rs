@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Storage, key};
+use super::{Storage, drive_key, key};
 use crate::diff::{FieldDifference, disk};
 use crate::inventory::{Attachment, DeviceKind};
 use crate::model::settings::Bus;
@@ -23,7 +23,8 @@ impl Storage<'_> {
         let staying: Vec<&Attachment> =
             attachments.filter(|attachment| !leaving.contains(&disk::place(attachment))).collect();
         let disks = scene.machine.disks.iter().flatten().filter_map(|(_, disk)| disk.at.clone());
-        let drives = scene.machine.dvds.iter().flatten().filter_map(|dvd| dvd.at.clone());
+        let drives = [&scene.machine.dvds, &scene.machine.floppies];
+        let drives = drives.into_iter().flatten().flatten().filter_map(|drive| drive.at.clone());
         let there = staying.iter().map(|attachment| disk::place(attachment));
         self.taken = there.chain(disks).chain(drives).collect();
         self.displaced.clear();
@@ -45,7 +46,7 @@ impl Storage<'_> {
             let declared = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key));
             declared.is_some_and(|declared| declared.at.is_none())
         });
-        if let Some((key, to)) = may_move.and_then(|key| Some((key, self.free()?))) {
+        if let Some((key, to)) = may_move.and_then(|key| Some((key, self.free(false)?))) {
             self.displaced.insert(key, (to, cause.clone()));
             return;
         }
@@ -72,8 +73,8 @@ impl Storage<'_> {
         let (attachment, part) = if let Some((key, part)) = key(&field.path, "disks") {
             (*self.live_disks.get(key)?, part)
         } else {
-            let (key, part) = key(&field.path, "dvds")?;
-            (self.drive(key)?, part)
+            let (kind, (key, part)) = drive_key(&field.path)?;
+            (self.drive(kind, key)?, part)
         };
         let leaves = matches!((part, &field.declared), (None, None) | (Some("at"), Some(_)));
         leaves.then(|| disk::place(attachment))
@@ -86,8 +87,12 @@ impl Storage<'_> {
         if let Some((key, None | Some("at"))) = key(&field.path, "disks") {
             return machine.disks.as_ref()?.get(key)?.at.clone();
         }
-        let (position, None | Some("at")) = key(&field.path, "dvds")? else { return None };
-        machine.dvds.as_ref()?.get(position.parse::<usize>().ok()?.checked_sub(1)?)?.at.clone()
+        let (kind, (position, None | Some("at"))) = drive_key(&field.path)? else { return None };
+        let drives = match kind {
+            DeviceKind::Floppy => &machine.floppies,
+            DeviceKind::Dvd | DeviceKind::Disk => &machine.dvds,
+        };
+        drives.as_ref()?.get(position.parse::<usize>().ok()?.checked_sub(1)?)?.at.clone()
     }
 
     /// Disks that leave their place for the sake of some of these fields.
@@ -97,10 +102,10 @@ impl Storage<'_> {
         all.filter(|(_, (_, cause))| asked(cause)).collect()
     }
 
-    /// A free place, on SATA where there is one.
-    pub(super) fn free(&mut self) -> Option<Location> {
+    /// A free place, on SATA where there is one; for a floppy drive on the floppy controller.
+    pub(super) fn free(&mut self, floppy: bool) -> Option<Location> {
         let mut names: Vec<(&String, &(Bus, u32))> =
-            self.controllers.iter().filter(|(_, (bus, _))| *bus != Bus::Floppy).collect();
+            self.controllers.iter().filter(|(_, (bus, _))| (*bus == Bus::Floppy) == floppy).collect();
         names.sort_by_key(|(_, (bus, _))| (*bus != Bus::Sata, bus.clone()));
         for (name, (bus, ports)) in names {
             let limits = bus.limits();

@@ -114,5 +114,5 @@ fn modify(machine: Uuid, set: &[(&str, Value)]) -> Action {
 }
 
 fn live(machine: Uuid, set: &[(&str, Value)]) -> Action {
-    Action::ModifyLive { machine: Target::Existing(machine), set: assignments(set) }
+    Action::ModifyLive { machine: Target::Existing(machine), set: assignments(set), save: None }
 }

@@ -472,7 +472,7 @@ fn ports(machine: &Machine, keys: &mut Collected) {
     for (key, word) in [("usb", "ohci"), ("ehci", "ehci"), ("xhci", "xhci")] {
         keys.on(key, Some(usb.controllers.as_ref().unwrap().iter().any(|controller| controller == word)));
     }
-    for (number, filter) in (1..).zip(usb.filters.as_ref().unwrap()) {
+    for (number, filter) in usb.filters.as_ref().unwrap() {
         let key = |name: &str| format!("USBFilter{name}{number}");
         keys.on(key("Active"), filter.active);
         let remote = filter.remote.as_ref().unwrap();

@@ -30,6 +30,7 @@ struct Transcript {
 
 const DONE: &str = "done";
 const UNKNOWN: &str = "unknown";
+const HOST_BROKEN: &str = "hostBroken";
 const WRONG_STATE: &str = "wrongState";
 const WRONG_INPUT: &str = "wrongInput";
 
@@ -150,6 +151,7 @@ fn virtualbox_says_what_is_recorded(lab: &Lab) {
 
     scenes::births(&mut recorder);
     scenes::settings(&mut recorder);
+    scenes::devices(&mut recorder);
     scenes::controllers(&mut recorder);
     scenes::disks(&mut recorder);
     scenes::attachments(&mut recorder);

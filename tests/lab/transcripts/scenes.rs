@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{DONE, Recorder, UNKNOWN, WRONG_INPUT, WRONG_STATE};
+use super::{DONE, HOST_BROKEN, Recorder, UNKNOWN, WRONG_INPUT, WRONG_STATE};
 
 pub fn births(r: &mut Recorder) {
     r.name("off", "00000000-0000-4000-8000-0000000000a1", "00000000-0000-4000-8000-0000000000a1");
@@ -77,6 +77,10 @@ pub fn settings(r: &mut Recorder) {
         ("name-empty", "--name=", WRONG_INPUT),
         ("group-invalid", "--groups=no-slash", WRONG_INPUT),
         ("hardware-uuid-invalid", "--hardware-uuid=x", WRONG_INPUT),
+        ("balloon-too-large", "--guest-memory-balloon=999", WRONG_INPUT),
+        ("page-fusion", "--page-fusion=off", WRONG_INPUT),
+        ("autostart-no-database", "--autostart-enabled=on", WRONG_INPUT),
+        ("bandwidth-group-unknown", "--nic-bandwidth-group1=nothing", WRONG_STATE),
     ];
     for (name, option, class) in refused {
         r.record(&format!("modifyvm-{name}"), class, &format!("modifyvm {{off}} {option}"));
@@ -88,6 +92,26 @@ pub fn settings(r: &mut Recorder) {
     r.record("modifyvm-name-taken", WRONG_STATE, "modifyvm {off} --name=leftover");
     fs::create_dir_all(r.home.machines().join("g/off")).unwrap();
     r.record("modifyvm-groups-folder-in-the-way", WRONG_STATE, "modifyvm {off} --groups=/g");
+}
+
+pub fn devices(r: &mut Recorder) {
+    r.record("bandwidthctl-add", DONE, "bandwidthctl {off} add net --type=network --limit=10000k");
+    r.record("bandwidthctl-exists", WRONG_STATE, "bandwidthctl {off} add net --type=disk --limit=1k");
+    r.record("bandwidthctl-unknown", WRONG_STATE, "bandwidthctl {off} remove nothing");
+    r.set_up("modifyvm {off} --nic-bandwidth-group1=net");
+    r.record("bandwidthctl-in-use", WRONG_INPUT, "bandwidthctl {off} remove net");
+    r.set_up("modifyvm {off} --nic-bandwidth-group1=none");
+    r.record("bandwidthctl-remove", DONE, "bandwidthctl {off} remove net");
+    r.set_up("usbfilter add 0 --target={off} --name=token --active=yes");
+    r.record("usbfilter-position", WRONG_INPUT, "usbfilter remove 5 --target={off}");
+    r.set_up("usbfilter remove 0 --target={off}");
+    r.record("modifynvram-no-store", WRONG_STATE, "modifynvram {off} secureboot --enable");
+    r.record("modifynvram-init-bios", WRONG_INPUT, "modifynvram {off} inituefivarstore");
+    let elsewhere = r.home.machines().join("elsewhere");
+    fs::create_dir_all(elsewhere.join("off")).unwrap();
+    fs::write(elsewhere.join("off/off.vbox"), "").unwrap();
+    r.record("movevm-in-the-way", HOST_BROKEN, "movevm {off} --type=basic --folder={machines}/elsewhere");
+    fs::remove_dir_all(elsewhere).unwrap();
 }
 
 pub fn controllers(r: &mut Recorder) {
@@ -330,9 +354,24 @@ pub fn running(r: &mut Recorder) {
     r.disk("hot", 0xd8, "--format=VDI --sizebyte=8388608");
     r.set_up("storagectl {on} --name IDE2 --add=ide");
     r.set_up("storageattach {on} --storagectl=SATA --port=0 --device=0 --type=hdd --medium={live}");
+    r.set_up("storagectl {on} --name Floppy --add=floppy");
+    r.set_up("usbfilter add 0 --target={on} --name=token --active=yes");
     r.record("startvm", DONE, "startvm {on} --type=headless");
     r.record("startvm-running", WRONG_STATE, "startvm {on} --type=headless");
     refused_in(r, "running", "on");
+    r.record("bandwidthctl-running", WRONG_STATE, "bandwidthctl {on} add net --type=network --limit=1k");
+    r.record("bandwidthctl-remove-running", WRONG_STATE, "bandwidthctl {on} remove net");
+    r.record(
+        "storageattach-group-running",
+        WRONG_STATE,
+        "storageattach {on} --storagectl=SATA --port=0 --device=0 --bandwidthgroup=none",
+    );
+    r.record(
+        "storageattach-floppy-running",
+        WRONG_STATE,
+        "storageattach {on} --storagectl=Floppy --port=0 --device=1 --type=fdd --medium=emptydrive",
+    );
+    r.record("usbfilter-remove-running", UNKNOWN, "usbfilter remove 0 --target={on}");
     r.record("unregistervm-running", WRONG_STATE, "unregistervm {on} --delete");
     r.record("discardstate-running", WRONG_STATE, "discardstate {on}");
     r.record("controlvm-resume-running", WRONG_STATE, "controlvm {on} resume");

@@ -21,7 +21,11 @@ pub fn behind(folder: &Path, words: &[&str]) {
     let change = |name: &str, assignment: Assignment| {
         let (machine, runs) = named(name);
         let set = vec![assignment];
-        if runs { Action::ModifyLive { machine, set } } else { Action::ModifyMachine { machine, set } }
+        if runs {
+            Action::ModifyLive { machine, set, save: None }
+        } else {
+            Action::ModifyMachine { machine, set }
+        }
     };
     let action = match words {
         ["create", name] => Action::CreateMachine {

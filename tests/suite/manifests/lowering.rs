@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use vboxmcp::manifest::{self, LoadRequest, LowerContext, VariableValue};
+use vboxmcp::model::nic::Bridge;
 use vboxmcp::model::{
     Address, Bytes, Danger, Desired, DesiredMachine, DesiredState, DiskSource, DvdSource, FieldPath,
     HostPort, Mebibytes, NicMode, OnRemove, StackName,
@@ -126,8 +127,13 @@ fn vocabulary_lowers_but_for_what_waits_for_later() {
     assert_eq!(former, ["old-name-1", "old-name"]);
     assert_eq!(all.location, Some(PathBuf::from("/srv/vms")));
     assert_eq!(all.stop_timeout, 60);
-    assert_eq!(all.settings.audio, None);
-    assert!(desired.unsupported.iter().any(|u| u.what == "audio of all-1" || u.what == "audio of all"));
+    let audio = all.settings.audio.as_ref().unwrap();
+    assert_eq!((audio.controller.as_deref(), audio.out), (Some("hda"), Some(true)));
+    assert_eq!(all.bridges[&3], Bridge::DefaultRoute);
+    // A secret without a value is nothing yet.
+    assert!(all.secrets.is_empty());
+    assert_eq!(all.settings.teleporter.as_ref().unwrap().port, Some(6000));
+    assert!(desired.unsupported.iter().any(|u| u.what.starts_with("disks.root.image")));
 }
 
 #[test]

@@ -59,7 +59,12 @@ fn one<'a>(
         }
         ["recording", "enabled"] => words(&["recording", on_off()?]),
         ["recording", "file"] => words(&["recording", "filename", text(keys, value)?]),
-        ["recording", "size"] => words(&["recording", "videores", text(keys, value)?]),
+        // The usage text writes `WIDTHxHEIGHT`, and the command takes two words (measured).
+        ["recording", "size"] => {
+            let size = text(keys, value)?;
+            let (width, height) = size.split_once('x').ok_or_else(|| unsupported(keys, "to no size"))?;
+            words(&["recording", "videores", width, height])
+        }
         ["recording", "rate"] => words(&["recording", "videorate", &number()?.to_string()]),
         ["recording", "fps"] => words(&["recording", "videofps", &number()?.to_string()]),
         ["recording", "maxTime"] => words(&["recording", "maxtime", &number()?.to_string()]),

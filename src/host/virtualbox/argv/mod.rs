@@ -17,7 +17,7 @@ pub use flags::Spellings;
 use super::command::CommandLine;
 use crate::host::HostError;
 use crate::inventory::{DeviceKind, Mark};
-use crate::model::settings::{Bus, ControllerType};
+use crate::model::settings::{Bus, ControllerType, UsbFilter};
 use crate::model::{Controller, Location, SharedFolder};
 use crate::plan::{Action, Insert, Target};
 
@@ -50,12 +50,50 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             }
             Ok(commands)
         }
-        Action::ModifyLive { machine, set } => {
-            let calls = live::calls(set)?;
-            calls
-                .into_iter()
-                .map(|call| Ok(call.into_iter().fold(of(machine, &["controlvm"])?, CommandLine::arg)))
-                .collect()
+        Action::ModifyLive { machine, set, save } => {
+            let mut commands = Vec::new();
+            for call in live::calls(set)? {
+                commands.push(call.into_iter().fold(of(machine, &["controlvm"])?, CommandLine::arg));
+            }
+            if let Some(mark) = save {
+                commands.push(of(machine, &["setextradata", Mark::KEY])?.arg(mark.to_value()));
+            }
+            Ok(commands)
+        }
+        Action::SetSecureBoot { machine, enabled } => {
+            let switch = if *enabled { "--enable" } else { "--disable" };
+            one(CommandLine::of(["modifynvram", &id(machine)?.to_string(), "secureboot", switch]))
+        }
+        Action::SetSecret { machine, field, .. } => {
+            let flag = match field.parts().as_slice() {
+                ["teleporter", "password"] => "teleporter-password-file",
+                _ => return Err(no(&format!("setting the secret {field}"))),
+            };
+            // The secret itself is written to its standard input: a command line can be seen by everybody.
+            one(of(machine, &["modifyvm"])?.option(flag, "stdin"))
+        }
+        Action::AddBandwidthGroup { machine, name, group } => {
+            let kind = group.r#type.as_deref().ok_or_else(|| no("a bandwidth group without a type"))?;
+            let limit = limit_word(group.limit.unwrap_or_default())?;
+            one(bandwidth(machine, "add", name)?.option("type", kind).option("limit", limit))
+        }
+        Action::LimitBandwidthGroup { machine, name, limit } => {
+            one(bandwidth(machine, "set", name)?.option("limit", limit_word(*limit)?))
+        }
+        Action::RemoveBandwidthGroup { machine, name } => one(bandwidth(machine, "remove", name)?),
+        Action::AssignBandwidthGroup { machine, at, group } => {
+            let group = if group.is_empty() { "none" } else { group };
+            one(slot(of(machine, &["storageattach"])?, at).option("bandwidthgroup", group))
+        }
+        Action::AddUsbFilter { machine, position, filter } => {
+            one(usb_filter(id(machine)?, *position, filter)?)
+        }
+        Action::RemoveUsbFilter { machine, position } => {
+            one(CommandLine::of(["usbfilter", "remove", &index(*position)?]).option("target", id(machine)?))
+        }
+        Action::MoveMachine { machine, folder } => {
+            let folder = absolute(folder)?;
+            one(of(machine, &["movevm", "--type=basic"])?.option("folder", folder))
         }
         Action::SetExtraData { machine, key, value } => {
             one(with_value(of(machine, &["setextradata", key])?, value.as_deref()))
@@ -155,6 +193,51 @@ fn id(target: &Target) -> Result<Uuid, HostError> {
 /// VirtualBox takes an empty UUID for the first object that it finds: `snapshot delete` deletes that one (measured).
 fn not_nil(uuid: Uuid) -> Result<Uuid, HostError> {
     if uuid.is_nil() { Err(no("an action on an empty UUID")) } else { Ok(uuid) }
+}
+
+fn bandwidth(machine: &Target, verb: &str, name: &str) -> Result<CommandLine, HostError> {
+    Ok(CommandLine::of(["bandwidthctl", &id(machine)?.to_string(), verb, name]))
+}
+
+/// Bytes a second as VirtualBox takes them: its `k` is 1000 bits, its other suffixes are powers of two.
+fn limit_word(bytes: u64) -> Result<String, HostError> {
+    match bytes {
+        0 => Ok("0".to_owned()),
+        _ if bytes.is_multiple_of(125) => Ok(format!("{}k", bytes / 125)),
+        _ => Err(no(&format!("a limit of {bytes} bytes a second, which is no multiple of 1 kbit/s,"))),
+    }
+}
+
+/// VirtualBox counts filters from 0.
+fn index(position: u32) -> Result<String, HostError> {
+    let index = position.checked_sub(1).ok_or_else(|| no("a USB filter at position 0"))?;
+    Ok(index.to_string())
+}
+
+fn usb_filter(machine: Uuid, position: u32, filter: &UsbFilter) -> Result<CommandLine, HostError> {
+    let name = filter.name.as_deref().unwrap_or_default();
+    let active = if filter.active.unwrap_or(true) { "yes" } else { "no" };
+    let mut command = CommandLine::of(["usbfilter", "add", &index(position)?])
+        .option("target", machine)
+        .option("name", name)
+        .option("active", active);
+    for (flag, value) in [
+        ("vendorid", &filter.vendor_id),
+        ("productid", &filter.product_id),
+        ("revision", &filter.revision),
+        ("manufacturer", &filter.manufacturer),
+        ("product", &filter.product),
+        ("serialnumber", &filter.serial_number),
+        ("port", &filter.port),
+    ] {
+        if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
+            command = command.option(flag, value);
+        }
+    }
+    if let Some(remote) = filter.remote.as_deref().filter(|remote| *remote != "any") {
+        command = command.option("remote", remote);
+    }
+    Ok(command)
 }
 
 /// A key is set with a value and removed without.

@@ -81,6 +81,7 @@ fn rank(keys: &[&str], value: Option<&Value>) -> usize {
         // A port is made before its device is named.
         ["serialPorts" | "parallelPorts", n, "ioBase" | "irq" | "mode"] => row(&["serialPorts", n, "type"]),
         ["bootOrder"] => row(&["bootOrder", "1"]),
+        ["icon"] => row(&["description"]),
         ["usb", "controllers"] => row(&["usb", "controllers", "xhci"]),
         _ => row(keys),
     }
@@ -168,6 +169,20 @@ fn one(
                 let sizes = sizes.map(|(size, _)| size.map(|size| size.to_string()).unwrap_or_default());
                 option(&format!("nat-settings{slot}"), &sizes.join(","));
             }
+        }
+        ["tpm"] => {
+            let word = text(keys, value)?;
+            let (kind, location) = word.split_once(':').unwrap_or((word, ""));
+            option("tpm-type", kind);
+            if !location.is_empty() {
+                option("tpm-location", location);
+            }
+        }
+        ["icon"] => {
+            let (file, _) = text(keys, value)?
+                .rsplit_once(" sha256:")
+                .ok_or_else(|| unsupported(keys, "without a file"))?;
+            option("icon-file", file);
         }
         ["bootOrder"] => {
             let devices =

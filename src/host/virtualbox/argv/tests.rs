@@ -51,7 +51,7 @@ fn modify(set: &[(&str, Value)]) -> String {
 }
 
 fn live(set: &[(&str, Value)]) -> Vec<String> {
-    lines(&Action::ModifyLive { machine: vm(), set: assignments(set) })
+    lines(&Action::ModifyLive { machine: vm(), set: assignments(set), save: None })
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn what_has_no_flag_is_an_error() {
     let refused = |set: &[(&str, Value)], live: bool| {
         let set = assignments(set);
         let action = if live {
-            Action::ModifyLive { machine: vm(), set }
+            Action::ModifyLive { machine: vm(), set, save: None }
         } else {
             Action::ModifyMachine { machine: vm(), set }
         };

@@ -170,12 +170,12 @@ fn read_usb(pairs: &Pairs, gathered: &mut Gathered) -> Result<(), String> {
     }
     // `usb` is told of an xHCI too, as VirtualBox counts it in.
     controllers.sort_unstable();
-    let mut filters = Vec::new();
+    let mut filters = BTreeMap::new();
     for number in 1_u32.. {
         let get = |name: &str| pairs.get(&format!("USBFilter{name}{number}"));
         let Some(active) = get("Active") else { break };
         let text = |name: &str| get(name).map(str::to_owned);
-        filters.push(UsbFilter {
+        let filter = UsbFilter {
             name: text("Name"),
             active: Some(active == "on"),
             vendor_id: text("VendorId"),
@@ -191,7 +191,8 @@ fn read_usb(pairs: &Pairs, gathered: &mut Gathered) -> Result<(), String> {
                 "0" => "no".to_owned(),
                 other => other.to_ascii_lowercase(),
             }),
-        });
+        };
+        filters.insert(number, filter);
     }
     gathered.settings.usb =
         Some(Usb { controllers: Some(controllers), card_reader: None, filters: Some(filters) });

@@ -56,7 +56,7 @@ fn read_identity(pairs: &Pairs, file: &Path, gathered: &mut Gathered) -> Result<
         port: number(pairs, "teleporterport")?,
         address: pairs.get("teleporteraddress").map(str::to_owned),
     });
-    gathered.omitted(&["executionEngine", "autostart.stop", "tpm", "extraData", "guestProperties"]);
+    gathered.omitted(&["executionEngine", "icon", "autostart.stop", "tpm", "extraData", "guestProperties"]);
     Ok(())
 }
 

@@ -185,11 +185,12 @@ fn a_live_change_that_was_half_done_is_not_said_to_be_undone() {
         Assignment::set(FieldPath::of(["cpuExecutionCap"]), 50),
         Assignment::set(FieldPath::of(["nics", "1", "cable"]), false),
     ];
-    let error = fake.perform(&Action::ModifyLive { machine: vm(), set }).unwrap_err();
+    let error = fake.perform(&Action::ModifyLive { machine: vm(), set, save: None }).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unknown, "{error}");
     let alone = Action::ModifyLive {
         machine: vm(),
         set: vec![Assignment::set(FieldPath::of(["nics", "1", "cable"]), false)],
+        save: None,
     };
     assert_eq!(fake.perform(&alone).unwrap_err().class(), ErrorClass::NotExecuted);
 }

@@ -33,6 +33,8 @@ pub struct GlobalFile {
     pub registers: BTreeMap<StackName, Register>,
     /// The default machine folder, where it was set.
     pub machine_folder: Option<PathBuf>,
+    /// The directory of the autostart database, where it was set.
+    pub autostart_database: Option<PathBuf>,
     /// What could not be read.
     pub problems: Vec<Problem>,
 }
@@ -67,8 +69,12 @@ pub fn read_global(source: &str, home: &Path) -> Result<GlobalFile, String> {
     for network in networks.into_iter().flat_map(|networks| networks.children("NATNetwork")) {
         file.nat_networks.insert(network.string("networkName"));
     }
-    let folder = global.child("SystemProperties").and_then(|e| e.get("defaultMachineFolder"));
-    file.machine_folder = folder.filter(|folder| !folder.is_empty()).map(|folder| absolute(home, folder));
+    let folder = |name| {
+        let folder = global.child("SystemProperties").and_then(|properties| properties.get(name));
+        folder.filter(|folder| !folder.is_empty()).map(|folder| absolute(home, folder))
+    };
+    file.machine_folder = folder("defaultMachineFolder");
+    file.autostart_database = folder("autostartDatabasePath");
     if let Some(extra) = global.child("ExtraData") {
         file.read_registers(extra);
     }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::document::{Document, Element};
 use super::media::read_registry;
-use super::{Beyond, Distrust, absolute, hardware, minor_version};
+use super::{Beyond, Distrust, absolute, base64, hardware, minor_version};
 use crate::inventory::{Access, Machine, Mark, MarkState, Medium, Registry, Snapshot};
+use crate::model::digest::sha256;
 use crate::model::settings::{Autostart, Recording, Teleporter};
 use crate::model::{PowerState, Settings};
 
@@ -176,9 +177,14 @@ fn read_identity(
         Some("NativeApi") => "native-api".to_owned(),
         other => other.unwrap_or("default").to_ascii_lowercase(),
     });
-    if machine.get("icon").is_some_and(|icon| !icon.is_empty()) {
-        beyond.say("Machine@icon: a picture".to_owned());
-    }
+    settings.icon = Some(match machine.get("icon").filter(|icon| !icon.is_empty()) {
+        None => String::new(),
+        Some(icon) => {
+            let picture =
+                base64::decode(icon).ok_or_else(|| machine.wrong("icon", "what it is", "base64"))?;
+            format!("sha256:{}", sha256(&picture))
+        }
+    });
     beyond.note(machine, "nameSync", "true");
     beyond.note(machine, "directoryIncludesUUID", "false");
 

@@ -5,6 +5,7 @@
 //! moved processor and platform out of `Hardware`, and firmware settings into one element). A file that holds anything
 //! that is not read here, or left on purpose, is not trusted: VirtualBox must be asked about that machine.
 
+mod base64;
 mod devices;
 mod document;
 mod global;

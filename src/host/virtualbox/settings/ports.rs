@@ -80,7 +80,12 @@ fn usb(hardware: Element<'_>, beyond: &mut Beyond) -> Result<Usb, String> {
     Ok(Usb {
         controllers: Some(controllers),
         card_reader: Some(reader.map_or(Ok(false), |reader| reader.flag("enabled", false))?),
-        filters: Some(filters.map(|filter| usb_filter(filter, beyond)).collect::<Result<_, _>>()?),
+        filters: Some(
+            (1..)
+                .zip(filters)
+                .map(|(position, filter)| Ok((position, usb_filter(filter, beyond)?)))
+                .collect::<Result<_, String>>()?,
+        ),
     })
 }
 
