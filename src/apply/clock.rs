@@ -1,6 +1,11 @@
-//! The time of day, read here and nowhere else. Nothing that is decided depends on it: it names runs and lock holders.
+//! The time of day, read here and nowhere else. No plan depends on it: it names runs and lock holders, and ends approvals.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970.
+pub fn seconds() -> u64 {
+    since_epoch().as_secs()
+}
 
 /// Now, `2026-01-31T12:00:00Z`.
 pub fn timestamp() -> String {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    adopt, apply, command, destroy, doctor, drift, explain, export, get, inventory, mcp, plan, runs, schema,
-    show, validate,
+    adopt, apply, approve, command, destroy, doctor, drift, explain, export, get, inventory, mcp, plan, runs,
+    schema, show, validate,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
@@ -114,6 +114,7 @@ Examples:
     Doctor(doctor::Arguments),
     Runs(runs::Arguments),
     Mcp(mcp::Arguments),
+    Approve(approve::Arguments),
     Schema(schema::Arguments),
 }
 

@@ -9,6 +9,7 @@
 
 mod adopt;
 mod apply;
+mod approve;
 mod arguments;
 mod command;
 mod destroy;
@@ -100,7 +101,8 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Inventory(arguments) => inventory::run(session, &arguments),
         Verb::Doctor(arguments) => doctor::run(session, &arguments),
         Verb::Runs(arguments) => runs::run(session, &arguments),
-        Verb::Mcp(_) => mcp::run(session),
+        Verb::Mcp(arguments) => mcp::run(session, &arguments),
+        Verb::Approve(arguments) => approve::run(session, &arguments),
         Verb::Schema(arguments) => schema::run(session, &arguments),
     }
 }

@@ -146,25 +146,13 @@ fn untouched(plan: &Plan) -> Outcome {
 }
 
 fn end(session: &Session, plan: &Plan, outcome: &Outcome) -> Result<Exit, Failure> {
-    let exit = exit(outcome);
+    let exit = ops::ended_as(outcome);
     if session.is_json() {
         session.print(|out, _| write_outcome_json(out, outcome, exit))?;
     } else if !plan.steps.is_empty() {
         session.print(|out, view| write_outcome(out, plan, outcome, view))?;
     }
     Ok(exit)
-}
-
-/// The code of a run that ended by itself.
-fn exit(outcome: &Outcome) -> Exit {
-    let unreachable = outcome.failed.iter().all(|step| step.unreachable);
-    match outcome {
-        Outcome { failed, done: 0, .. } if !failed.is_empty() && unreachable => Exit::Unreachable,
-        Outcome { failed, .. } if !failed.is_empty() => Exit::Partial,
-        Outcome { cancelled: true, .. } => Exit::Cancelled,
-        Outcome { blocked, .. } if *blocked > 0 => Exit::Blocked,
-        _ => Exit::Done,
-    }
 }
 
 fn expect_hash(plan: &Plan, hash: &str) -> Result<(), Failure> {

@@ -45,6 +45,7 @@ impl Session {
             | Verb::Doctor(_)
             | Verb::Runs(_)
             | Verb::Mcp(_)
+            | Verb::Approve(_)
             | Verb::Schema(_) => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Start(arguments)

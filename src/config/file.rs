@@ -1,12 +1,14 @@
 //! `vboxmcp.toml`: where it is looked for, and what may stand in it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::rights::{AgentSettings, Client, Rights, Tier};
 use super::settings::{ColorChoice, HostChoice, Output, Variable};
 use super::{ConfigError, Environment, Mistake, nearest};
 use crate::model::{Danger, Dangers, Limit, StackName};
@@ -27,7 +29,12 @@ const KEYS: &[&str] = &[
     "all_or_nothing",
     "color",
     "output",
+    "mcp",
 ];
+
+const AGENT_KEYS: &[&str] = &["tier", "grant", "allow_paths", "clients"];
+
+const CLIENT_KEYS: &[&str] = &["tier", "grant", "token_sha256"];
 
 /// What one configuration file says. Paths are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub struct FileSettings {
     pub color: Option<ColorChoice>,
     /// Form of the output.
     pub output: Option<Output>,
+    /// What agents may do.
+    pub agents: AgentSettings,
 }
 
 impl FileSettings {
@@ -112,6 +121,16 @@ fn search(environment: &Environment) -> Option<PathBuf> {
     start.ancestors().take(reach + 1).map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
+/// A SHA-256 in hexadecimal.
+fn digest(text: &str) -> Result<String, String> {
+    let is_digest = text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
+    if is_digest {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("expected the SHA-256 of the token, 64 hexadecimal digits".to_owned())
+    }
+}
+
 struct Reader<'a> {
     base: &'a Path,
     shown: &'a str,
@@ -147,16 +166,76 @@ impl Reader<'_> {
                 "all_or_nothing" => settings.all_or_nothing = self.boolean(value),
                 "color" => settings.color = self.parsed(value, str::parse),
                 "output" => settings.output = self.parsed(value, str::parse),
-                _ => self.unknown_key(key),
+                "mcp" => settings.agents = self.agents(value),
+                _ => self.unknown_key(key, KEYS),
             }
         }
         settings
     }
 
-    fn unknown_key(&mut self, key: &Spanned<Cow<'_, str>>) {
+    fn agents(&mut self, value: &Value<'_>) -> AgentSettings {
+        let mut settings = AgentSettings::default();
+        let Some(table) = value.get_ref().as_table() else {
+            self.expected(value, "a table");
+            return settings;
+        };
+        settings.others = self.rights(table, Rights::default());
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "tier" | "grant" => {}
+                "allow_paths" => settings.allow_paths = self.paths(value),
+                "clients" => settings.clients = self.clients(value),
+                _ => self.unknown_key(key, AGENT_KEYS),
+            }
+        }
+        settings
+    }
+
+    fn clients(&mut self, value: &Value<'_>) -> BTreeMap<String, Client> {
+        let Some(table) = value.get_ref().as_table() else {
+            self.expected(value, "a table of clients");
+            return BTreeMap::new();
+        };
+        let mut clients = BTreeMap::new();
+        for (name, value) in table {
+            let Some(table) = value.get_ref().as_table() else {
+                self.expected(value, "a table");
+                continue;
+            };
+            let mut client = Client { rights: self.rights(table, Rights::default()), token: None };
+            for (key, value) in table {
+                match key.get_ref().as_ref() {
+                    "tier" | "grant" => {}
+                    "token_sha256" => client.token = self.parsed(value, digest),
+                    _ => self.unknown_key(key, CLIENT_KEYS),
+                }
+            }
+            clients.insert(name.get_ref().to_string(), client);
+        }
+        clients
+    }
+
+    /// `tier` and `grant` of a table: what goes beyond downtime is granted word by word, and only to those who may go beyond it.
+    fn rights(&mut self, table: &DeTable<'_>, default: Rights) -> Rights {
+        let mut rights = default;
+        let of = |name: &str| table.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value);
+        if let Some(tier) = of("tier").and_then(|value| self.parsed(value, str::parse::<Tier>)) {
+            rights.tier = tier;
+        }
+        if let Some(value) = of("grant") {
+            rights.grant = self.dangers(value);
+            if rights.tier != Tier::ApplyDestroy && !rights.grant.is_empty() {
+                let what = format!("`grant` means nothing at tier `{}`", rights.tier);
+                self.wrong(value.span(), what, Some("only `apply-destroy` goes beyond downtime".to_owned()));
+            }
+        }
+        rights
+    }
+
+    fn unknown_key(&mut self, key: &Spanned<Cow<'_, str>>, known: &[&str]) {
         let name = key.get_ref();
-        let help = nearest(name, KEYS.iter().copied()).map_or_else(
-            || format!("there are {}", KEYS.join(", ")),
+        let help = nearest(name, known.iter().copied()).map_or_else(
+            || format!("there are {}", known.join(", ")),
             |near| format!("did you mean `{near}`?"),
         );
         self.wrong(key.span(), format!("unknown key `{name}`"), Some(help));

@@ -5,6 +5,7 @@
 
 mod environment;
 mod file;
+mod rights;
 mod settings;
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub use environment::Environment;
 pub use file::{FILE_NAME, FileSettings};
+pub use rights::{AgentSettings, Rights, Tier};
 pub use settings::{ColorChoice, HostChoice, Output, Overrides, Settings, Variable};
 
 /// A setting that cannot be used.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ConfigError, Environment, FileSettings, nearest};
+use super::{AgentSettings, ConfigError, Environment, FileSettings, nearest};
 use crate::model::{Danger, Dangers, Limit, Limits, Policy, StackName};
 
 /// Which host is meant.
@@ -193,6 +193,10 @@ pub struct Settings {
     pub verbose: bool,
     /// Show only results and errors.
     pub quiet: bool,
+    /// What agents may do.
+    pub agents: AgentSettings,
+    /// Folders that the paths in manifests must be in; none means that they may be anywhere.
+    pub within: Vec<PathBuf>,
     /// Things that look like slips.
     pub warnings: Vec<String>,
 }
@@ -209,6 +213,7 @@ const VARIABLES: &[&str] = &[
     "VBOXMCP_ALL_OR_NOTHING",
     "VBOXMCP_OUTPUT",
     "VBOXMCP_COLOR",
+    "VBOXMCP_MCP_TOKEN",
 ];
 
 const VARIABLE_PREFIX: &str = "VBOXMCP_VAR_";
@@ -278,6 +283,8 @@ impl Settings {
             color: flags.color.or(parsed(environment, "VBOXMCP_COLOR")?).or(file.color).unwrap_or_default(),
             verbose: flags.verbose,
             quiet: flags.quiet,
+            agents: file.agents,
+            within: Vec::new(),
             file: file.path,
             warnings: slips(environment),
         })

@@ -384,6 +384,15 @@ impl<'a> Checker<'a> {
         let base = self.scope.base(resolved.written_in);
         let path = super::paths::resolve(text, &base, self.scope.home)
             .map_err(|why| Complaint::new("malformed", why))?;
+        let within = self.scope.within;
+        if !within.is_empty() && !within.iter().any(|folder| path.starts_with(folder)) {
+            let folders: Vec<String> = within.iter().map(|folder| folder.display().to_string()).collect();
+            return Err(Complaint::new(
+                "path-outside",
+                format!("{} is outside {}", path.display(), folders.join(" and ")),
+            )
+            .help("`allow_paths` under [mcp] in vboxmcp.toml names further folders"));
+        }
         Ok(path.display().to_string())
     }
 }

@@ -3,7 +3,7 @@
 //! May hold: from a scalar node to its text, with the places that the text came from.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Label, Sink};
 use super::expr::{self, EvalError, Expr, Part};
@@ -40,6 +40,8 @@ pub(super) struct Scope<'a> {
     pub(super) home: Option<&'a Path>,
     /// Relative paths below the first directory start below the second one instead.
     pub(super) rebase: Option<(&'a Path, &'a Path)>,
+    /// Folders that paths must be in; none means that they may be anywhere.
+    pub(super) within: &'a [PathBuf],
 }
 
 /// The place of a node, with the other ends of how it came to be there.
@@ -216,7 +218,7 @@ impl Scope<'_> {
     }
 
     /// The directory that a relative path starts from.
-    pub(super) fn base(&self, written_in: SourceId) -> std::path::PathBuf {
+    pub(super) fn base(&self, written_in: SourceId) -> PathBuf {
         let base = self.sources.get(written_in).base().unwrap_or_else(|| Path::new(""));
         match self.rebase.and_then(|(from, to)| base.strip_prefix(from).ok().map(|below| to.join(below))) {
             Some(moved) => moved,

@@ -1,10 +1,15 @@
-//! What all requests share: the host, the configuration, and where manifests may be.
+//! What all requests share: the host, the configuration, where manifests may be, kept plans and the runs that go on.
 
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::config::{Environment, Overrides, Settings};
+use tempfile::TempDir;
+
+use super::caller::Caller;
+use super::running::Running;
+use crate::config::{AgentSettings, Environment, Overrides, Settings};
 use crate::failure::{Failure, Kind};
+use crate::ops::kept::Shelf;
 use crate::ops::{self, Context, Host, Manifests};
 
 /// What all requests share.
@@ -13,14 +18,47 @@ pub struct Desk {
     overrides: Overrides,
     /// What the server was started in. Its directory is the root: manifests are below it.
     environment: Environment,
+    /// The name of every client, where whoever started the server says it.
+    client: Option<String>,
+    /// What agents may do, as the configuration said when the server was started: an agent that can write files must not
+    /// raise itself while it runs.
+    agents: AgentSettings,
     /// The host that was chosen when the server was started, from when it is needed for the first time.
     host: Mutex<Option<Arc<dyn Host>>>,
+    /// Where plans of a simulated host are kept that is gone when the server ends.
+    passing: OnceLock<TempDir>,
+    /// Runs that go on.
+    pub running: Running,
 }
 
 impl Desk {
     /// A desk for one server. The working directory of the environment is the root that manifests are below.
-    pub fn new(overrides: Overrides, environment: Environment) -> Self {
-        Self { overrides, environment, host: Mutex::new(None) }
+    pub fn new(
+        overrides: Overrides,
+        environment: Environment,
+        client: Option<String>,
+    ) -> Result<Self, Failure> {
+        let agents = Settings::resolve(overrides.clone(), &environment)?.agents;
+        let (host, passing, running) = (Mutex::new(None), OnceLock::new(), Running::default());
+        Ok(Self { overrides, environment, client, agents, host, passing, running })
+    }
+
+    /// Who asks: the name that the server was started with, or the one that a token stands for, or what the client calls itself.
+    pub fn caller(&self, token: Option<&str>, name: Option<&str>, version: Option<&str>) -> Caller {
+        let name = self.client.as_deref().or(token).or(name).unwrap_or("unknown");
+        Caller::new(name, version.unwrap_or("?"), self.agents.rights(name).clone())
+    }
+
+    /// The client that a token stands for.
+    pub fn client_of_token(&self, digest: &str) -> Option<&str> {
+        let named = self.agents.clients.iter();
+        let mut found = named.filter(|(_, client)| client.token.as_deref() == Some(digest));
+        found.next().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether any client is known by a token.
+    pub fn has_tokens(&self) -> bool {
+        self.agents.clients.values().any(|client| client.token.is_some())
     }
 
     /// What a request works with: the configuration as it is now, and what the request says besides.
@@ -34,11 +72,28 @@ impl Desk {
         Ok(Context { host, settings, environment: self.environment.clone() })
     }
 
-    /// The configuration as it is now, and what the request says besides.
+    /// The configuration as it is now, and what the request says besides. Manifests may name paths only where agents may.
     pub fn settings(&self, say: impl FnOnce(&mut Overrides)) -> Result<Settings, Failure> {
         let mut overrides = self.overrides.clone();
         say(&mut overrides);
-        Ok(Settings::resolve(overrides, &self.environment)?)
+        let mut settings = Settings::resolve(overrides, &self.environment)?;
+        settings.within = vec![self.environment.directory.clone()];
+        settings.within.extend(self.agents.allow_paths.iter().cloned());
+        Ok(settings)
+    }
+
+    /// Where plans are kept.
+    pub fn shelf(&self, context: &Context) -> Result<Shelf, Failure> {
+        if let Some(shelf) = Shelf::of(context)? {
+            return Ok(shelf);
+        }
+        let folder = if let Some(folder) = self.passing.get() {
+            folder
+        } else {
+            let made = tempfile::tempdir()?;
+            self.passing.get_or_init(|| made)
+        };
+        Ok(Shelf::at(folder.path().join("plans")))
     }
 
     /// What the server was started in.
@@ -63,7 +118,7 @@ impl Desk {
             return Err(Failure::new(Kind::Usage, "`-` is no path here: pass the text as `manifest`"));
         }
         let root = &self.environment.directory;
-        let meant = lexical(&root.join(path));
+        let meant = ops::lexical(&root.join(path));
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if meant.starts_with(root) && real(&meant).starts_with(real(root)) {
             return Ok(());
@@ -74,19 +129,4 @@ impl Desk {
         )
         .hint("pass the text itself as `manifest`, or start the server with another --root"))
     }
-}
-
-/// A path without `.` and `..`, as it is written: nothing is asked of the file system.
-fn lexical(path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                clean.pop();
-            }
-            part => clean.push(part),
-        }
-    }
-    clean
 }

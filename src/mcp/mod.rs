@@ -1,29 +1,53 @@
 //! The door for AI agents: the Model Context Protocol, on the official SDK `rmcp`.
 //!
-//! May hold: the mapping of the protocol's requests onto the functions in `ops`, one file per tool in `tools`, and what an
-//! answer looks like. What a verb does is in `ops`; what a text looks like is in `render`. Nothing here opens a standard
+//! May hold: the mapping of the protocol's requests onto the functions in `ops`, one file per tool in `tools`, who may do what, and
+//! how a person is asked. What a verb does is in `ops`; what a text looks like is in `render`. Nothing here opens a standard
 //! stream: whoever serves hands over a reader and a writer, and only protocol goes into the writer.
 //!
-//! `door` answers requests, `desk` is what all of them share, `tool` is what a tool is made of, `answer` what it says.
+//! `door` answers requests, `caller` is who asks, `desk` is what all requests share, `tool` is what a tool is made of and
+//! `schema` how it is described, `answer` what it says; `apply` is the one tool that changes anything, `running` knows the runs
+//! that go on, `tasks` are runs as the protocol sees them; `resources` and `prompts` are what their names say; `http` is the
+//! other way in.
 
 mod answer;
+mod apply;
+mod caller;
 mod desk;
 mod door;
+mod http;
+mod prompts;
+mod resources;
+mod running;
+mod schema;
+mod tasks;
 mod tool;
 mod tools;
+
+use std::sync::Arc;
 
 use rmcp::ServiceExt as _;
 use rmcp::service::{QuitReason, ServerInitializeError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use desk::Desk;
+pub use http::{Listen, PATH, listen};
 
 use crate::failure::{Failure, Kind};
 use door::Door;
 
-/// Serves one client until it closes its end.
+/// Serves one client until it closes its end. A run that goes on then finishes its running steps and stops.
 pub async fn serve(
-    desk: Desk,
+    desk: Arc<Desk>,
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+) -> Result<(), Failure> {
+    let ended = converse(Arc::clone(&desk), reader, writer).await;
+    desk.running.stop().await;
+    ended
+}
+
+async fn converse(
+    desk: Arc<Desk>,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<(), Failure> {

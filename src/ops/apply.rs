@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::plan::{self as planning, PlanResponse};
 use super::{Context, runs, self_check};
 use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Exit, Failure, Kind};
 use crate::host::ErrorClass;
 use crate::plan::{Plan, Verb};
 
@@ -51,6 +51,18 @@ pub fn apply(
 pub fn has_pending_writes(response: &PlanResponse) -> Result<bool, Failure> {
     apply::pending_writes(&response.plan, &response.inventory)
         .map_err(|error| Failure::new(Kind::Other, error))
+}
+
+/// The code of a run that ended by itself.
+pub fn ended_as(outcome: &Outcome) -> Exit {
+    let unreachable = outcome.failed.iter().all(|step| step.unreachable);
+    match outcome {
+        Outcome { failed, done: 0, .. } if !failed.is_empty() && unreachable => Exit::Unreachable,
+        Outcome { failed, .. } if !failed.is_empty() => Exit::Partial,
+        Outcome { cancelled: true, .. } => Exit::Cancelled,
+        Outcome { blocked, .. } if *blocked > 0 => Exit::Blocked,
+        _ => Exit::Done,
+    }
 }
 
 fn short(hash: &str) -> &str {

@@ -59,6 +59,7 @@ impl Manifests {
             stack: settings.stack.clone(),
             home,
             rebase: root.map(|root| (environment.directory.clone(), root.to_owned())),
+            within: settings.within.clone(),
             placeholders,
         };
         let (mut desired, findings) = manifest::lower(&loaded, &context).map_err(Failure::manifest)?;

@@ -15,6 +15,7 @@ mod export;
 mod get;
 mod host;
 mod inventory;
+pub mod kept;
 mod plan;
 pub mod runs;
 pub mod saved;
@@ -26,7 +27,7 @@ mod validate;
 use std::sync::Arc;
 
 pub use adopt::{AdoptRequest, adopt};
-pub use apply::{Consent, apply, has_pending_writes, settle};
+pub use apply::{Consent, apply, ended_as, has_pending_writes, settle};
 pub use command::{CommandRequest, command};
 pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};
@@ -41,14 +42,16 @@ pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use script::{Line, script, shell};
 pub use validate::{ValidateResponse, validate};
 
-pub use crate::apply::journal::Chain;
+pub use crate::apply::clock::timestamp;
+pub use crate::apply::journal::{Agent, Chain};
 pub use crate::apply::{Cancel, Outcome, Sink};
 pub use crate::event::Event;
-pub use crate::event::StepOutcome;
+pub use crate::event::{StepLabel, StepOutcome};
 pub use crate::host::Host;
 pub use crate::manifest::diagnostic::Diagnostics;
 pub use crate::manifest::load::STDIN;
 pub use crate::manifest::node::MAX_BYTES as MOST_MANIFEST_BYTES;
+pub use crate::manifest::paths::lexical;
 pub use crate::plan::{DestroyOptions, Plan, PowerCommand, Verb};
 
 use crate::config::{Environment, Settings};

@@ -1,14 +1,16 @@
 //! Saved plans: what was shown, kept in a file until somebody runs it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Context;
 use super::apply::{ended, locked};
 use super::plan::{read, refused};
 use super::{runs, self_check};
-use crate::apply::journal::{Origin, Request};
+use crate::apply::journal::{Agent, Origin, Request};
 use crate::apply::{self, Cancel, Outcome, Sink};
 use crate::failure::{Failure, Kind};
+use crate::inventory::Inventory;
 use crate::plan::{Plan, reads};
 
 /// The bytes of a plan's file: one line of canonical JSON.
@@ -72,35 +74,25 @@ pub fn apply_saved(
     cancel: &Cancel,
     sink: Sink<'_>,
 ) -> Result<Outcome, Failure> {
-    let host = read(context)?.host;
-    if host.kind != plan.host.kind || host.home != plan.host.home {
-        return Err(Failure::new(
-            Kind::Stale,
-            format!(
-                "the plan is for another host: {} {}, and this is {} {}",
-                plan.host.kind,
-                plan.host.home.display(),
-                host.kind,
-                host.home.display()
-            ),
-        ));
-    }
+    apply_for(context, plan, None, lock_timeout, cancel, sink)
+}
+
+/// As [`apply_saved`]; the journal says which agent asked for it.
+pub fn apply_for(
+    context: &Context,
+    plan: &Plan,
+    agent: Option<Agent>,
+    lock_timeout: Duration,
+    cancel: &Cancel,
+    sink: Sink<'_>,
+) -> Result<Outcome, Failure> {
+    let home = expect_host(context, plan)?;
     if let Some(refused) = refused(plan) {
         return Err(refused);
     }
     let operation = format!("apply of plan {}", plan.hash.get(..12).unwrap_or(&plan.hash));
-    let _lock = locked(context, &host.home, &operation, lock_timeout)?;
-    let mut inventory = read(context)?;
-    inventory.paths = context.host.probe(&reads::probes(&plan.reads));
-    let moved = reads::moved(&plan.reads, &inventory);
-    if !moved.is_empty() {
-        let lines: Vec<String> = moved.iter().map(|moved| format!("\n  {moved}")).collect();
-        return Err(Failure::new(
-            Kind::Stale,
-            format!("the plan is stale, nothing was done:{}", lines.concat()),
-        )
-        .hint("look at what would be done now: `vboxmcp plan`"));
-    }
+    let _lock = locked(context, &home, &operation, lock_timeout)?;
+    let inventory = expect_unmoved(context, plan)?;
     let origin = Origin {
         directory: context.environment.directory.clone(),
         paths: plan.register.paths.clone().unwrap_or_default(),
@@ -110,6 +102,46 @@ pub fn apply_saved(
     if !plan.steps.is_empty() {
         self_check::before_changes(context)?;
     }
-    let mut journal = runs::begin(context, plan, origin)?;
+    let mut journal = runs::begin_for(context, plan, origin, agent)?;
     apply::apply(plan, &inventory, &context.host, &mut journal, cancel, sink).map_err(ended)
+}
+
+/// Whether a saved plan could run now: it is for this host, nothing refuses it, and nothing that it was made from has moved.
+pub fn expect_runnable(context: &Context, plan: &Plan) -> Result<(), Failure> {
+    expect_host(context, plan)?;
+    if let Some(refused) = refused(plan) {
+        return Err(refused);
+    }
+    expect_unmoved(context, plan).map(drop)
+}
+
+/// The host's home, where the plan is for this host.
+fn expect_host(context: &Context, plan: &Plan) -> Result<PathBuf, Failure> {
+    let host = read(context)?.host;
+    if host.kind == plan.host.kind && host.home == plan.host.home {
+        return Ok(host.home);
+    }
+    Err(Failure::new(
+        Kind::Stale,
+        format!(
+            "the plan is for another host: {} {}, and this is {} {}",
+            plan.host.kind,
+            plan.host.home.display(),
+            host.kind,
+            host.home.display()
+        ),
+    ))
+}
+
+/// What is there, where nothing that the plan was made from has moved.
+fn expect_unmoved(context: &Context, plan: &Plan) -> Result<Inventory, Failure> {
+    let mut inventory = read(context)?;
+    inventory.paths = context.host.probe(&reads::probes(&plan.reads));
+    let moved = reads::moved(&plan.reads, &inventory);
+    if moved.is_empty() {
+        return Ok(inventory);
+    }
+    let lines: Vec<String> = moved.iter().map(|moved| format!("\n  {moved}")).collect();
+    Err(Failure::new(Kind::Stale, format!("the plan is stale, nothing was done:{}", lines.concat()))
+        .hint("look at what would be done now: `vboxmcp plan`"))
 }

@@ -13,7 +13,7 @@ use super::value::spelled;
 use crate::event::StepOutcome;
 use crate::model::FieldPath;
 use crate::ops::Chain;
-use crate::ops::runs::{RunReport, RunRow, RunState, RunStep, Verified};
+use crate::ops::runs::{Header, RunReport, RunRow, RunState, RunStep, Verified};
 
 /// The longest value that is shown on a line; `-o json` has all of it.
 const LONGEST: usize = 100;
@@ -28,7 +28,7 @@ pub fn write_runs(out: &mut dyn Write, rows: &[RunRow], view: &View) -> io::Resu
     for row in rows {
         table.row(&[
             row.id.clone(),
-            word(row.state).to_owned(),
+            row.state.word().to_owned(),
             verb(row).to_owned(),
             row.stack.as_ref().map(ToString::to_string).unwrap_or_default(),
             second(&row.started),
@@ -41,16 +41,13 @@ pub fn write_runs(out: &mut dyn Write, rows: &[RunRow], view: &View) -> io::Resu
     table.write(out, view)
 }
 
-fn word(state: RunState) -> &'static str {
-    match state {
-        RunState::Done => "done",
-        RunState::Partly => "partly",
-        RunState::Failed => "failed",
-        RunState::Cancelled => "cancelled",
-        RunState::Died => "died",
-        RunState::Running => "running",
-        RunState::Broken => "broken",
-    }
+/// The agent that asked for a run.
+fn agent(header: &Header) -> String {
+    header
+        .who
+        .agent
+        .as_ref()
+        .map_or_else(String::new, |agent| format!("{} {}, {}", agent.client, agent.version, agent.approval))
 }
 
 fn style(state: RunState, view: &View) -> Style {
@@ -92,7 +89,14 @@ fn steps(row: &RunRow) -> String {
 pub fn write_run(out: &mut dyn Write, report: &RunReport, view: &View) -> io::Result<()> {
     let (s, row) = (&view.styles, &report.row);
     let state = style(row.state, view);
-    write!(out, "{}Run {}:{:#} {state}{}{state:#}", s.strong, printable(&row.id), s.strong, word(row.state))?;
+    write!(
+        out,
+        "{}Run {}:{:#} {state}{}{state:#}",
+        s.strong,
+        printable(&row.id),
+        s.strong,
+        row.state.word()
+    )?;
     writeln!(out, ", {}", steps(row))?;
     if let Some(reason) = &row.reason {
         writeln!(out, "  {}reason:{:#} {}", s.remove, s.remove, printable(reason))?;
@@ -112,6 +116,7 @@ pub fn write_run(out: &mut dyn Write, report: &RunReport, view: &View) -> io::Re
                 "who",
                 format!("{} (process {}), vboxmcp {}", header.who.user, header.who.pid, header.tool_version),
             ),
+            ("for", agent(header)),
             ("host", host),
             ("from", paths.join(", ")),
             ("with", variables.join(", ")),
@@ -233,7 +238,7 @@ struct Report<'a> {
     r#type: &'static str,
     version: u32,
     run: &'a RunRow,
-    header: &'a Option<crate::ops::runs::Header>,
+    header: &'a Option<Header>,
     steps: &'a [RunStep],
 }
 

@@ -39,6 +39,12 @@ pub struct Agent {
     lines: Receiver<String>,
     number: u64,
     answers: BTreeMap<u64, Value>,
+    /// How this client calls itself.
+    pub name: &'static str,
+    /// What the person at this client answers to every question.
+    pub answer: Value,
+    /// What that person was asked, oldest first.
+    pub asked: Vec<Value>,
     /// Notifications of the server, oldest first.
     pub notifications: Vec<Value>,
 }
@@ -49,11 +55,21 @@ const PATIENCE: Duration = Duration::from_mins(5);
 impl Agent {
     /// Starts a server and says hello, as a client without capabilities.
     pub fn start(command: Command, era: Era) -> Self {
-        Self::with_capabilities(command, era, json!({}))
+        Self::with_capabilities(command, era, "test-agent", json!({}))
     }
 
-    /// The same for a client that can do more.
-    pub fn with_capabilities(mut command: Command, era: Era, capabilities: Value) -> Self {
+    /// The same for a client at which a person sits.
+    pub fn with_person(command: Command, era: Era) -> Self {
+        Self::with_capabilities(command, era, "test-agent", json!({"elicitation": {}}))
+    }
+
+    /// The same for a client that is called something else, and can do more.
+    pub fn with_capabilities(
+        mut command: Command,
+        era: Era,
+        name: &'static str,
+        capabilities: Value,
+    ) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -63,13 +79,26 @@ impl Agent {
             }
         });
         let stdin = child.stdin.take();
-        let (number, answers, notifications) = (0, BTreeMap::new(), Vec::new());
-        let mut agent = Self { era, capabilities, child, stdin, lines, number, answers, notifications };
+        let (answers, answer) = (BTreeMap::new(), json!({"action": "cancel"}));
+        let (number, asked, notifications) = (0, Vec::new(), Vec::new());
+        let mut agent = Self {
+            era,
+            capabilities,
+            child,
+            stdin,
+            lines,
+            number,
+            answers,
+            name,
+            answer,
+            asked,
+            notifications,
+        };
         if era == Era::Legacy {
             let hello = json!({
                 "protocolVersion": era.version(),
                 "capabilities": agent.capabilities,
-                "clientInfo": client(),
+                "clientInfo": agent.client(),
             });
             agent.request("initialize", hello).unwrap();
             agent.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
@@ -113,7 +142,7 @@ impl Agent {
         self.number += 1;
         if self.era == Era::Modern {
             params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!(self.era.version());
-            params["_meta"]["io.modelcontextprotocol/clientInfo"] = client();
+            params["_meta"]["io.modelcontextprotocol/clientInfo"] = self.client();
             params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
         }
         self.write(&json!({"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}));
@@ -129,20 +158,53 @@ impl Agent {
                     None => Ok(answer["result"].take()),
                 };
             }
-            let line = match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => panic!("no answer to request {number}"),
-                Err(RecvTimeoutError::Disconnected) => panic!("the server went before it answered {number}"),
-            };
-            let message = message(&line);
-            match message["id"].as_u64() {
-                Some(id) => {
-                    let twice = self.answers.insert(id, message);
-                    assert!(twice.is_none(), "request {id} was answered twice");
-                }
-                None => self.notifications.push(message),
-            }
+            self.read();
         }
+    }
+
+    /// Takes in one message of the server.
+    pub fn read(&mut self) {
+        let line = match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("the server says nothing"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the server went before it answered"),
+        };
+        let message = message(&line);
+        match message["id"].as_u64() {
+            Some(id) if message["method"] == json!("elicitation/create") => {
+                self.asked.push(message["params"].clone());
+                let answer = self.answer.clone();
+                self.write(&json!({"jsonrpc": "2.0", "id": id, "result": answer}));
+            }
+            Some(id) => {
+                let twice = self.answers.insert(id, message);
+                assert!(twice.is_none(), "request {id} was answered twice");
+            }
+            None => self.notifications.push(message),
+        }
+    }
+
+    fn client(&self) -> Value {
+        json!({"name": self.name, "version": "1.0"})
+    }
+
+    /// The result of `apply`: the person at the client is asked, and answers.
+    pub fn apply(&mut self, hash: &Value) -> Value {
+        let first = self.call("apply", json!({"hash": hash}));
+        if first["resultType"] != json!("input_required") {
+            return first;
+        }
+        self.asked.push(first["inputRequests"]["approval"]["params"].clone());
+        self.answered(hash, &first["requestState"])
+    }
+
+    /// Calls `apply` with a state and the person's answer.
+    pub fn answered(&mut self, hash: &Value, state: &Value) -> Value {
+        let responses = json!({"approval": self.answer});
+        let params = json!({
+            "name": "apply", "arguments": {"hash": hash}, "inputResponses": responses, "requestState": state,
+        });
+        self.request("tools/call", params).unwrap()
     }
 
     /// Writes a message as it is.
@@ -167,10 +229,6 @@ impl Drop for Agent {
         drop(self.stdin.take());
         let _ = self.child.wait();
     }
-}
-
-fn client() -> Value {
-    json!({"name": "test-agent", "version": "1.0"})
 }
 
 fn message(line: &str) -> Value {

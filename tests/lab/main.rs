@@ -23,6 +23,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
 #[path = "../agent/mod.rs"]
+#[allow(dead_code, reason = "the other tests ask more of it")]
 mod agent;
 mod by_hand;
 mod capability;

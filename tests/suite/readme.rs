@@ -103,10 +103,14 @@ fn the_tour_of_manifests_is_valid() {
 }
 
 #[test]
-fn the_configuration_is_valid() {
-    let settings =
-        FileSettings::parse(&block("toml"), Path::new("/lab/vboxmcp.toml"), "vboxmcp.toml").unwrap();
-    assert_eq!(settings.variables.len(), 1);
+fn the_configurations_are_valid() {
+    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    let parsed: Vec<FileSettings> = blocks
+        .map(|block| FileSettings::parse(block, Path::new("/lab/vboxmcp.toml"), "vboxmcp.toml").unwrap())
+        .collect();
+    assert_eq!(parsed.iter().map(|settings| settings.agents.clients.len()).max(), Some(2));
+    assert_eq!(parsed.iter().map(|settings| settings.variables.len()).max(), Some(1));
 }
 
 #[test]

@@ -119,6 +119,21 @@ pub struct Who {
     pub user: String,
     /// Process id.
     pub pid: u32,
+    /// The agent that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Agent>,
+}
+
+/// An agent that asked for a run, as it calls itself, and who consented.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Agent {
+    /// Name of the client.
+    pub client: String,
+    /// Its version.
+    pub version: String,
+    /// How a person consented to exactly this plan.
+    pub approval: String,
 }
 
 /// What a plan was made from, so that it can be made again.

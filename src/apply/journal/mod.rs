@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-pub use line::{End, Header, Line, Origin, Phase, RecordedVariable, Request, Who};
+pub use line::{Agent, End, Header, Line, Origin, Phase, RecordedVariable, Request, Who};
 pub use read::{Chain, Record, StepTrail, read};
 
 use super::clock;
@@ -217,7 +217,7 @@ impl Journal {
 }
 
 /// Makes a folder and what is missing above it, for the user alone.
-fn private_folder(folder: &Path) -> io::Result<()> {
+pub fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -226,7 +226,7 @@ fn private_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes a file that was not there, for the user alone.
-fn private_file(path: &Path) -> io::Result<File> {
+pub fn private_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.append(true).create_new(true);
     #[cfg(unix)]

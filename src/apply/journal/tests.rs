@@ -281,7 +281,8 @@ fn a_journal_is_for_the_user_alone() {
     let runs = folder.path().join("a/b/runs");
     let plan = planned(&SimHost::in_memory(), TWO);
     let origin = Origin { directory: "/lab".into(), ..Origin::default() };
-    let one = Journal::create(&runs, &plan, origin.clone(), Who { user: "ann".into(), pid: 7 }).unwrap();
+    let one = Journal::create(&runs, &plan, origin.clone(), Who { user: "ann".into(), pid: 7, agent: None })
+        .unwrap();
     let other = Journal::create(&runs, &plan, origin.clone(), Who::default()).unwrap();
     assert_ne!(one.run(), other.run(), "two runs in one second");
     let record = read(&runs.join(format!("{}.jsonl", one.run()))).unwrap();

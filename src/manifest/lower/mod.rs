@@ -39,6 +39,8 @@ pub struct LowerContext {
     pub home: Option<PathBuf>,
     /// Planning for another host: relative paths below the first directory start below the second one instead.
     pub rebase: Option<(PathBuf, PathBuf)>,
+    /// Folders that paths must be in, absolute; none means that they may be anywhere.
+    pub within: Vec<PathBuf>,
     /// Whether a `sensitive` variable may lack a value, as for `validate`.
     pub placeholders: bool,
 }
@@ -73,6 +75,7 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
         placeholders: context.placeholders,
         home: context.home.as_deref(),
         rebase: context.rebase.as_ref().map(|(from, to)| (from.as_path(), to.as_path())),
+        within: &context.within,
     };
 
     let docs: Vec<Doc<'_>> = loaded

@@ -4,8 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::answer::{Answer, text};
-use super::super::desk::Desk;
-use super::super::tool::{Effect, Tool};
+use super::super::tool::{Call, Run, Tool};
 use super::shared::Declaration;
 use crate::failure::Failure;
 use crate::ops::{self, PlanRequest};
@@ -18,12 +17,11 @@ pub struct Drift;
 /// What it says.
 #[derive(Serialize, JsonSchema)]
 pub struct Drifted {
-    /// Whether anything moved.
     drift: bool,
     objects: Vec<Object>,
     /// Objects that are gone.
     lost: Vec<String>,
-    /// Differences that the manifests newly ask for: no drift.
+    /// Differences that are no drift.
     pending: usize,
     notes: Vec<String>,
 }
@@ -43,7 +41,6 @@ struct Moved {
     /// As it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     is: Option<String>,
-    /// Why it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<String>,
 }
@@ -55,12 +52,13 @@ impl Tool for Drift {
     const TITLE: &'static str = "Show drift";
     const DESCRIPTION: &'static str = "Show what somebody else changed in VirtualBox since the last apply of these manifests. \
         Changes nothing. Use it to find out whether a host is still as declared, and before blaming a manifest.";
-    const EFFECT: Effect = Effect::None;
+}
 
-    fn run(desk: &Desk, mut input: Declaration) -> Result<Answer<Drifted>, Failure> {
-        let mut context = desk.context(|_| {})?;
+impl Run for Drift {
+    fn run(call: &Call<'_>, mut input: Declaration) -> Result<Answer<Drifted>, Failure> {
+        let mut context = call.desk.context(|_| {})?;
         input.add_to_context(&mut context);
-        let report = ops::drift(&context, &PlanRequest { manifests: input.manifests(desk)? })?;
+        let report = ops::drift(&context, &PlanRequest { manifests: input.manifests(call.desk)? })?;
         let text = text(|out, view| write_drift(out, &report, view));
         let objects = report.drifted.iter().map(|(address, fields)| Object {
             address: address.to_string(),
@@ -84,6 +82,6 @@ impl Tool for Drift {
             pending: report.pending,
             notes: report.notes().iter().map(|note| note.text.clone()).collect(),
         };
-        Ok(Answer { text, data })
+        Ok(Answer::new(text, data))
     }
 }

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::answer::{Answer, text};
-use super::super::desk::Desk;
-use super::super::tool::{Effect, Tool};
+use super::super::tool::{Call, Run, Tool};
 use crate::failure::{Failure, Kind};
 use crate::ops::{self, MachineRow};
 use crate::render::inventory::{write_machines, write_problems};
@@ -80,10 +79,11 @@ impl Tool for List {
     const TITLE: &'static str = "List machines";
     const DESCRIPTION: &'static str = "List the machines of this VirtualBox with state, processors, memory (MiB) and the stack \
         that owns them. Use it first, to learn what is there. One machine in full: get.";
-    const EFFECT: Effect = Effect::None;
+}
 
-    fn run(desk: &Desk, input: Input) -> Result<Answer<Listed>, Failure> {
-        let context = desk.context(|_| {})?;
+impl Run for List {
+    fn run(call: &Call<'_>, input: Input) -> Result<Answer<Listed>, Failure> {
+        let context = call.desk.context(|_| {})?;
         let response = ops::get(&context)?;
         let from = match &input.cursor {
             None => 0,
@@ -136,7 +136,7 @@ impl Tool for List {
             }
             write_problems(out, problems, view)
         });
-        Ok(Answer { text, data })
+        Ok(Answer::new(text, data))
     }
 }
 

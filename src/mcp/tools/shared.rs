@@ -4,23 +4,25 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::super::answer::text;
 use super::super::desk::Desk;
 use crate::config::{Environment, Settings, Variable};
 use crate::failure::Failure;
 use crate::ops::{Context, Diagnostics, Manifests};
+use crate::render::diagnostics::write_findings;
 
 /// The manifests of a call.
 #[derive(Deserialize, JsonSchema)]
 pub struct Declaration {
-    /// YAML documents. Relative paths in them start at the server's root.
+    /// YAML documents.
     #[serde(default)]
     manifest: Option<String>,
-    /// Files or directories below the server's root. Without these and `manifest`: what vboxmcp.toml names.
+    /// Files or directories below the root; without both: what vboxmcp.toml names.
     #[serde(default)]
     paths: Vec<PathBuf>,
-    /// Values of the variables that the Stack document declares.
+    /// Values of the Stack's variables.
     #[serde(default)]
     variables: BTreeMap<String, String>,
 }
@@ -48,34 +50,8 @@ impl Declaration {
     }
 }
 
-/// A warning or a note of a manifest.
-#[derive(Serialize, JsonSchema)]
-pub struct Finding {
-    severity: String,
-    /// `FILE:LINE:COLUMN`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<String>,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<String>,
-}
-
-/// All of them.
-pub fn findings(findings: &Diagnostics) -> Vec<Finding> {
-    let place = |file: Option<String>, line: Option<usize>, column: Option<usize>| {
-        let mut place = file?;
-        for number in [line, column].into_iter().flatten() {
-            place = format!("{place}:{number}");
-        }
-        Some(place)
-    };
-    let records = findings.records().into_iter();
-    records
-        .map(|record| Finding {
-            severity: record.severity,
-            place: place(record.file, record.line, record.column),
-            message: record.message,
-            help: record.help,
-        })
-        .collect()
+/// Warnings and notes of manifests, each in one line.
+pub fn findings(findings: &Diagnostics) -> Vec<String> {
+    let all = text(|out, view| write_findings(out, findings, view));
+    all.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }

@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::answer::{Answer, text};
-use super::super::desk::Desk;
-use super::super::tool::{Effect, Tool};
-use super::shared::{Declaration, Finding, findings};
+use super::super::tool::{Call, Run, Tool};
+use super::shared::{Declaration, findings};
 use crate::failure::Failure;
 use crate::ops;
 use crate::render::diagnostics::write_findings;
@@ -21,9 +20,9 @@ pub struct Valid {
     stack: String,
     /// Addresses of what is declared.
     objects: Vec<String>,
-    /// Valid words that this version cannot apply yet.
+    /// Valid words that this version cannot apply yet, with their places.
     unsupported: Vec<String>,
-    findings: Vec<Finding>,
+    findings: Vec<String>,
 }
 
 impl Tool for Validate {
@@ -33,13 +32,14 @@ impl Tool for Validate {
     const TITLE: &'static str = "Check a manifest";
     const DESCRIPTION: &'static str = "Check manifests without touching VirtualBox. Finds all mistakes at once, each with file, \
         line, column and what would be right. Use it after writing a manifest and before plan.";
-    const EFFECT: Effect = Effect::None;
+}
 
-    fn run(desk: &Desk, mut input: Declaration) -> Result<Answer<Valid>, Failure> {
-        let mut settings = desk.settings(|_| {})?;
-        let environment = desk.environment();
+impl Run for Validate {
+    fn run(call: &Call<'_>, mut input: Declaration) -> Result<Answer<Valid>, Failure> {
+        let mut settings = call.desk.settings(|_| {})?;
+        let environment = call.desk.environment();
         input.add_to(&mut settings, environment);
-        let response = ops::validate(&input.manifests(desk)?, &settings, environment)?;
+        let response = ops::validate(&input.manifests(call.desk)?, &settings, environment)?;
         let text = text(|out, view| {
             write_findings(out, &response.findings, view)?;
             write_validation(out, &response, view)
@@ -50,6 +50,6 @@ impl Tool for Validate {
             stack: response.stack,
             unsupported: response.unsupported,
         };
-        Ok(Answer { text, data })
+        Ok(Answer::new(text, data))
     }
 }

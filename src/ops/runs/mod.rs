@@ -11,7 +11,7 @@ pub use resume::{Resume, resume};
 pub use crate::apply::journal::Header;
 
 use super::Context;
-use crate::apply::journal::{self, Chain, EXTENSION, Origin, Record, StepTrail, Who};
+use crate::apply::journal::{self, Agent, Chain, EXTENSION, Origin, Record, StepTrail, Who};
 use crate::apply::{Holding, Journal, Lock};
 use crate::config::HostChoice;
 use crate::failure::{Failure, Kind};
@@ -37,6 +37,21 @@ pub enum RunState {
     Running,
     /// Its journal is not as it was written.
     Broken,
+}
+
+impl RunState {
+    /// One word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partly => "partly",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Died => "died",
+            Self::Running => "running",
+            Self::Broken => "broken",
+        }
+    }
 }
 
 /// One run in a list.
@@ -166,8 +181,18 @@ pub fn verify(context: &Context, id: Option<&str>) -> Result<Vec<Verified>, Fail
 
 /// Begins the journal of a run. Without a journal nothing is done.
 pub(super) fn begin(context: &Context, plan: &Plan, origin: Origin) -> Result<Journal, Failure> {
+    begin_for(context, plan, origin, None)
+}
+
+/// As [`begin`], for an agent.
+pub(super) fn begin_for(
+    context: &Context,
+    plan: &Plan,
+    origin: Origin,
+    agent: Option<Agent>,
+) -> Result<Journal, Failure> {
     let user = context.environment.user().unwrap_or("unknown user").to_owned();
-    let who = Who { user, pid: std::process::id() };
+    let who = Who { user, pid: std::process::id(), agent };
     let begun = match folder(context)? {
         Some(folder) => Journal::create(&folder, plan, origin, who),
         None => Journal::in_memory(plan, origin, who),

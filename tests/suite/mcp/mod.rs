@@ -1,8 +1,12 @@
 //! The door for agents, as a client sees it: the program as it is, on the simulated host.
 
+mod approval;
+mod http;
 mod looking;
 mod parity;
 mod protocol;
+mod reading;
+mod tiers;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,6 +63,25 @@ impl Bench {
             .args(["--host", "sim:../host"])
             .stderr(Stdio::null());
         command
+    }
+
+    /// What agents may do here.
+    fn configure(&self, toml: &str) {
+        std::fs::write(self.root().join("vboxmcp.toml"), toml).unwrap();
+    }
+
+    /// A client at which a person sits.
+    fn person(&self, era: Era) -> Agent {
+        Agent::with_person(self.command(&["mcp"]), era)
+    }
+
+    /// Everything that the simulated host is made of, as it is kept.
+    fn host(&self) -> String {
+        let files = std::fs::read_dir(self.folder.path().join("host")).into_iter().flatten();
+        let mut files: Vec<_> =
+            files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+        files.sort();
+        files.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect()
     }
 
     fn agent(&self, era: Era) -> Agent {

@@ -37,8 +37,8 @@ fn permissions_and_drift_are_the_same_too() {
     let mut agent = bench.agent(Era::Modern);
     let mut with = json!({"paths": ["lab.yaml"], "variables": {"state": "poweroff"}});
     let (_, plan) = agent.tool("plan", with.clone());
-    assert_eq!((&plan["blocked"], &plan["steps"], plan.get("hash")), (&json!(2), &json!(0), None));
-    assert_eq!(plan["objects"][0]["blocked"][0]["missing"], json!(["downtime"]));
+    assert_eq!((&plan["sums"]["blocked"], &plan["steps"], plan.get("hash")), (&json!(2), &json!(0), None));
+    assert_eq!(plan["missing"], json!(["downtime"]));
     assert_eq!(blocked["steps"], json!([]));
     with["allow"] = json!(["downtime"]);
     let (_, plan) = agent.tool("plan", with);

@@ -29,6 +29,8 @@ fn two_hundred_calls_at_once_lose_no_answer() {
 #[test]
 fn tools_say_what_they_are_in_a_list_that_is_short_and_always_the_same() {
     let bench = Bench::new();
+    // Whoever may do everything has the longest list.
+    bench.configure("[mcp]\ntier = \"apply-destroy\"\n");
     let list = |mut agent: Agent| agent.request("tools/list", json!({})).unwrap()["tools"].take();
     let listed = list(bench.agent(Era::Modern));
     assert_eq!(listed, list(bench.agent(Era::Legacy)));
