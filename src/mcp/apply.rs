@@ -455,6 +455,10 @@ impl<'a> Follower<'a> {
     async fn follow(&mut self, events: &mut UnboundedReceiver<Event>) {
         let Some(event) = events.recv().await else { return std::future::pending().await };
         let Some(message) = self.note(event) else { return };
+        // There is no number left above the last one: what is said while the register is written is not told.
+        if self.told.is_some_and(|told| told >= self.total()) && !self.labels.is_empty() {
+            return;
+        }
         let progress = self.progress();
         let Some(token) = self.context.meta.get_progress_token() else { return };
         let told = ProgressNotificationParam::new(token, progress)

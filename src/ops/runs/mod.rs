@@ -144,8 +144,8 @@ pub fn list(context: &Context, most: Option<usize>) -> Result<Vec<RunRow>, Failu
 
 /// What one run did.
 pub fn show(context: &Context, id: &str) -> Result<RunReport, Failure> {
-    let (id, record) = find(context, id)?;
-    let row = row(&id, &record, &holding(context)?);
+    let (id, record, holding) = current(context, id)?;
+    let row = row(&id, &record, &holding);
     let skipped = |step: StepId| {
         let skipped = record.end.iter().flat_map(|end| &end.outcome.skipped);
         skipped.into_iter().find(|one| one.step == step).map(|one| one.because.clone())
@@ -162,13 +162,14 @@ pub fn show(context: &Context, id: &str) -> Result<RunReport, Failure> {
 
 /// Whether the journals of one run, or of all, are as they were written.
 pub fn verify(context: &Context, id: Option<&str>) -> Result<Vec<Verified>, Failure> {
-    let records: Vec<(String, Record)> = if let Some(id) = id {
-        vec![find(context, id)?]
+    let (records, holding): (Vec<(String, Record)>, Holding) = if let Some(id) = id {
+        let (id, record, holding) = current(context, id)?;
+        (vec![(id, record)], holding)
     } else {
-        let ids = ids(context)?;
-        ids.into_iter().map(|(id, path)| Ok((id, record(&path)?))).collect::<Result<_, Failure>>()?
+        let (ids, holding) = (ids(context)?, holding(context)?);
+        let records = ids.into_iter().map(|(id, path)| Ok((id, record(&path)?)));
+        (records.collect::<Result<_, Failure>>()?, holding)
     };
-    let holding = holding(context)?;
     let verified = records.into_iter().map(|(id, record)| Verified {
         running: is_running(&record, &holding),
         id,
@@ -278,6 +279,16 @@ fn find(context: &Context, wanted: &str) -> Result<(String, Record), Failure> {
         [] => Err(no(format!("there is no run `{wanted}` on this host"))),
         several => Err(no(format!("{} runs begin with `{wanted}`", several.len()))),
     }
+}
+
+/// A run with who holds the lock. A run writes its end before it lets go of the lock: where nobody holds it, the journal is read once
+/// more, so that a run which ends between the two is not taken for a dead one.
+fn current(context: &Context, wanted: &str) -> Result<(String, Record, Holding), Failure> {
+    let (id, record) = find(context, wanted)?;
+    let holding = holding(context)?;
+    let record =
+        if record.end.is_none() && !is_running(&record, &holding) { find(context, &id)?.1 } else { record };
+    Ok((id, record, holding))
 }
 
 fn holding(context: &Context) -> Result<Holding, Failure> {

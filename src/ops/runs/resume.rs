@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{find, holding, is_running};
+use super::{current, is_running};
 use crate::apply::journal::{Chain, Header, Origin, Record, Request};
 use crate::config::Variable;
 use crate::failure::{Failure, Kind};
@@ -34,7 +34,7 @@ pub fn resume(
     id: &str,
     stdin: impl FnOnce() -> Result<Vec<u8>, Failure>,
 ) -> Result<Resume, Failure> {
-    let (id, record) = find(context, id)?;
+    let (id, record, holding) = current(context, id)?;
     if let Chain::Broken { line, reason } = &record.chain {
         return Err(Failure::new(
             Kind::Other,
@@ -42,7 +42,7 @@ pub fn resume(
         )
         .hint("plan again from the manifests: `vboxmcp plan`"));
     }
-    let running = is_running(&record, &holding(context)?);
+    let running = is_running(&record, &holding);
     let Record { header: Some(header), plan: Some(plan), made, .. } = record else {
         return Err(Failure::new(Kind::Other, format!("run {id} died before it had written down its plan"))
             .hint("nothing was done: plan again from the manifests, `vboxmcp plan`"));
