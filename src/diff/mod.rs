@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use presence::{Owner, Presence, birth_folder, presence, settings_file};
+pub use presence::{Owner, Presence, birth_folder, is_pending, presence, settings_file};
 
 use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
@@ -186,7 +186,8 @@ fn machine_difference(
     };
     let folder = live_machine.folder();
     let live = machine::live(live_machine, known_as, owner, Some(machine), inventory);
-    let unfinished = matches!(presence, Presence::Unfinished { .. });
+    let unfinished =
+        matches!(presence, Presence::Unfinished { .. } | Presence::Renamed { unfinished: true, .. });
     let declared = if unfinished {
         machine::birth(machine, Some(&folder))
     } else {

@@ -57,6 +57,8 @@ pub enum Presence {
         from: Address,
         /// Its former stack.
         from_stack: StackName,
+        /// Its birth is not finished.
+        unfinished: bool,
     },
     /// Something that is not ours is in the way.
     Conflict {
@@ -108,6 +110,12 @@ pub fn live_machine<'a>(
         .or_else(|| inventory.machines_named(machine.name.as_str()).next())
 }
 
+/// Whether the register holds an address as one whose birth has not been confirmed.
+pub fn is_pending(stack: &StackName, address: &Address, inventory: &Inventory) -> bool {
+    let entry = inventory.registers.get(stack).and_then(|register| register.entries.get(address));
+    entry.is_some_and(|entry| entry.status == Status::Pending)
+}
+
 fn former<'a>(
     machine: &DesiredMachine,
     desired: &Desired,
@@ -141,12 +149,12 @@ pub fn presence(
     }
     let entry = inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
     if let Some(live) = inventory.owned_machine(&desired.stack, address) {
-        let pending = entry.is_some_and(|entry| entry.status == Status::Pending);
-        return owned(live, pending);
+        return owned(live, is_pending(&desired.stack, address, inventory));
     }
     if let Some((live, from, from_stack)) = former(machine, desired, inventory) {
-        return match owned(live, false) {
-            Presence::Ours { uuid } => Presence::Renamed { uuid, from, from_stack },
+        return match owned(live, is_pending(&from_stack, &from, inventory)) {
+            Presence::Ours { uuid } => Presence::Renamed { uuid, from, from_stack, unfinished: false },
+            Presence::Unfinished { uuid } => Presence::Renamed { uuid, from, from_stack, unfinished: true },
             other => other,
         };
     }

@@ -90,8 +90,8 @@ pub enum Read {
         from: Address,
         /// The machine; `None` where there was none.
         machine: Option<Uuid>,
-        /// Whether its mark says so; else a pending entry of the register does, and its birth is gone on with.
-        marked: bool,
+        /// Whether it has its mark and its entry in the register is confirmed; else its birth is gone on with.
+        finished: bool,
         /// Whether its settings and state could be read.
         readable: bool,
         /// The folder of its settings file.

@@ -453,7 +453,9 @@ impl Scene<'_> {
             })
             .collect();
         let operation = if draft.steps.is_empty() { Operation::Blocked } else { Operation::Change };
-        if matches!(self.difference.presence, Presence::Unfinished { .. }) {
+        if let Presence::Unfinished { .. } | Presence::Renamed { unfinished: true, .. } =
+            &self.difference.presence
+        {
             draft.effects.push("an earlier run was cut short: its birth is finished".to_owned());
         }
         if let Presence::Renamed { from, from_stack, .. } = &self.difference.presence {

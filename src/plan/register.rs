@@ -95,7 +95,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     let uuid = match &scene.difference.presence {
         Presence::Absent { uuid, .. } => *uuid,
         Presence::Ours { uuid } | Presence::Unfinished { uuid } => Some(*uuid),
-        Presence::Renamed { uuid, from, from_stack } => {
+        Presence::Renamed { uuid, from, from_stack, .. } => {
             plan.renamed.insert(scene.address.clone(), (from_stack.clone(), from.clone()));
             Some(*uuid)
         }

@@ -427,8 +427,10 @@ impl<'a> Storage<'a> {
             Machine::folder,
         );
         let Some(file) = disk::file(key, declared, &folder) else { return };
-        let register = self.scene.inventory.registers.get(&self.scene.desired.stack);
-        let entry = register.and_then(|register| register.entries.get(&address));
+        // The disks of a renamed machine are still registered under its old name.
+        let known_as = self.scene.known_as().machine_name().unwrap_or(name);
+        let known_as = Address::InlineDisk(known_as.clone(), key.to_owned());
+        let entry = self.scene.owner_register().and_then(|register| register.entries.get(&known_as));
         let insert = match self.existing(entry, &file) {
             Found::Nothing => {
                 let Some(size) = size else {

@@ -173,7 +173,9 @@ impl Reader<'_> {
         let subject = match diff::presence(address, declared, desired, inventory) {
             Presence::Ours { uuid } => Some((uuid, &desired.stack, address.clone(), false)),
             Presence::Unfinished { uuid } => Some((uuid, &desired.stack, address.clone(), true)),
-            Presence::Renamed { uuid, from, .. } => Some((uuid, &desired.stack, from, false)),
+            Presence::Renamed { uuid, from, unfinished, .. } => {
+                Some((uuid, &desired.stack, from, unfinished))
+            }
             Presence::Absent { .. } | Presence::Conflict { uuid: None, .. } => None,
             // Nothing is done to these, whatever their values are.
             Presence::Conflict { .. }

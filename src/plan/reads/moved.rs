@@ -68,12 +68,13 @@ impl Now<'_> {
                 };
                 let mut found = same_machine(&address.to_string(), (*machine, *readable, folder), (m, r, &f));
                 if *machine == m {
-                    found.extend(same_mark(&address.to_string(), *marked, k));
+                    let show = |there: bool| if there { "there" } else { "gone" }.to_owned();
+                    found.extend(differ(&address.to_string(), "mark", show(*marked), show(k)));
                 }
                 found
             }
-            Read::Former { address, stack, from, machine, marked, readable, folder } => {
-                let Read::Former { machine: m, marked: k, readable: r, folder: f, .. } =
+            Read::Former { address, stack, from, machine, finished, readable, folder } => {
+                let Read::Former { machine: m, finished: k, readable: r, folder: f, .. } =
                     former_now(address, stack, from, inventory)
                 else {
                     return Vec::new();
@@ -81,7 +82,8 @@ impl Now<'_> {
                 let object = format!("{from} of stack {stack}");
                 let mut found = same_machine(&object, (*machine, *readable, folder), (m, r, &f));
                 if *machine == m {
-                    found.extend(same_mark(&object, *marked, k));
+                    let show = |finished: bool| if finished { "finished" } else { "not finished" }.to_owned();
+                    found.extend(differ(&object, "birth", show(*finished), show(k)));
                 }
                 found
             }
@@ -199,11 +201,6 @@ impl Now<'_> {
 
 /// UUID, whether it is readable, and folder of a machine.
 type Looks<'a> = (Option<Uuid>, bool, &'a Option<PathBuf>);
-
-fn same_mark(object: &str, then: bool, now: bool) -> Option<Moved> {
-    let show = |there: bool| if there { "there" } else { "gone" }.to_owned();
-    differ(object, "mark", show(then), show(now))
-}
 
 fn same_machine(object: &str, then: Looks<'_>, now: Looks<'_>) -> Vec<Moved> {
     if then.0 != now.0 {

@@ -46,7 +46,7 @@ pub(super) fn former_now(
         stack: stack.clone(),
         from: from.clone(),
         machine: machine.map(|machine| machine.uuid),
-        marked: is_marked(machine),
+        finished: is_marked(machine) && !crate::diff::is_pending(stack, from, inventory),
         readable: machine.is_some_and(is_readable),
         folder: machine.map(Machine::folder),
     }

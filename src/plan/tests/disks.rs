@@ -106,6 +106,33 @@ fn a_disk_without_a_place_leaves_its_port_to_one_that_declares_it() {
     assert_eq!(moves(&plan), ["-0", "+0", "+2"]);
 }
 
+/// A birth that was cut short is gone on with under the new name: the disks that it had made are its own.
+#[test]
+fn a_half_born_machine_that_is_renamed_keeps_its_disks() {
+    let mut inventory = host(&[("root", 0), ("data", 1)]);
+    let machine = inventory.machines.get_mut(&Uuid::from_u128(1)).unwrap();
+    // One of them was still to be attached.
+    machine.attachments.pop();
+    let register = inventory.registers.get_mut(&stack()).unwrap();
+    for (address, entry) in &mut register.entries {
+        entry.status = Status::Pending;
+        if let Address::InlineDisk(_, key) = address {
+            entry.identity = Identity::Path(PathBuf::from(format!("/vms/a/{key}.vdi")));
+        }
+    }
+    let mut desired = with_disks(5, &[("root", None), ("data", None)]);
+    let (_, mut machine) = desired.machines.pop_first().unwrap();
+    machine.name = crate::model::MachineName::new("b");
+    machine.lifecycle.renamed_from = vec![(None, crate::model::MachineName::new("a"))];
+    desired.machines.insert(Address::machine("b"), machine);
+    let plan = plan_of(&desired, &inventory, &Danger::ALL);
+    assert_eq!(moves(&plan), ["+1"], "{plan:#?}");
+    assert!(!plan.steps.iter().any(|step| matches!(step.action, Action::CreateDisk { .. })), "{plan:#?}");
+    assert!(plan.objects[0].blocked.is_empty(), "{plan:#?}");
+    let said = ["an earlier run was cut short: its birth is finished", "was vm/a"];
+    assert!(plan.objects[0].effects.ends_with(&said.map(str::to_owned)), "{:?}", plan.objects[0].effects);
+}
+
 #[test]
 fn a_port_that_two_disks_change_is_free_for_nobody_else() {
     let inventory = host(&[("root", 0), ("data", 1)]);

@@ -357,9 +357,9 @@ proptest! {
     }
 }
 
-/// A machine under a former name that only a pending entry makes ours is still being born; with a mark it is not.
+/// A machine under a former name whose entry is pending is still being born.
 #[test]
-fn the_mark_of_a_machine_that_is_to_be_renamed_is_read() {
+fn whether_a_machine_that_is_to_be_renamed_was_born_is_read() {
     let mut there = inventory([live(1, "a", PowerState::PowerOff)]);
     let entries =
         BTreeMap::from([(Address::machine("a"), Entry::pending(Identity::Uuid(Uuid::from_u128(1))))]);
@@ -367,11 +367,14 @@ fn the_mark_of_a_machine_that_is_to_be_renamed_is_read() {
     let mut machine = declared("b");
     machine.lifecycle.renamed_from = vec![(None, crate::model::MachineName::new("a"))];
     let plan = plan_of(&desired([machine]), &there, &Danger::ALL);
-    let mut marked = there.clone();
-    let live = marked.machines.values_mut().next().unwrap();
+    let mut born = there.clone();
+    let live = born.machines.values_mut().next().unwrap();
     live.mark = MarkState::Valid(Mark::new(stack(), Address::machine("a"), live.uuid));
-    let said: Vec<String> = reads::moved(&plan.reads, &marked).iter().map(ToString::to_string).collect();
-    assert_eq!(said, ["vm/a of stack lab mark: was gone, is there now"]);
+    assert_eq!(reads::moved(&plan.reads, &born), []);
+    born.registers.get_mut(&stack()).unwrap().entries.get_mut(&Address::machine("a")).unwrap().status =
+        Status::Confirmed;
+    let said: Vec<String> = reads::moved(&plan.reads, &born).iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["vm/a of stack lab birth: was not finished, is finished now"]);
 }
 
 #[test]
