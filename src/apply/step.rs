@@ -145,9 +145,9 @@ fn perform(
 }
 
 /// How often an effect is looked for before it is missing. A running machine's guest properties reach its settings file a moment
-/// after the command has ended (measured); everything else is there at once.
+/// after the command has ended (measured), and on a busy host so does a saved state; everything else is there at once.
 fn looks(action: &Action) -> u32 {
-    if matches!(action, Action::SetGuestProperty { .. }) { 20 } else { 1 }
+    if matches!(action, Action::SetGuestProperty { .. } | Action::SaveState { .. }) { 20 } else { 1 }
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
