@@ -461,7 +461,7 @@ impl Scene<'_> {
                 recommended: false,
             })
             .collect();
-        let operation = if !draft.acts() { Operation::Blocked } else { Operation::Change };
+        let operation = if draft.acts() { Operation::Change } else { Operation::Blocked };
         if matches!(self.difference.presence, Presence::Unfinished { .. }) {
             draft.effects.push("an earlier run was cut short: its birth is finished".to_owned());
         }
