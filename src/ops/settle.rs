@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::declare::Declared;
 use super::{Context, runs};
+use crate::apply::journal::{private_file, private_folder};
 use crate::config::HostChoice;
 use crate::failure::{Failure, Kind};
 use crate::inventory::Inventory;
@@ -160,28 +161,6 @@ fn read_key(file: &Path) -> std::io::Result<Option<[u8; 32]>> {
         *byte = u8::from_str_radix(digits, 16).map_err(std::io::Error::other)?;
     }
     Ok(Some(key))
-}
-
-#[cfg(unix)]
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-#[cfg(not(unix))]
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)
-}
-
-#[cfg(unix)]
-fn private_file(file: &Path) -> std::io::Result<std::fs::File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
-}
-
-#[cfg(not(unix))]
-fn private_file(file: &Path) -> std::io::Result<std::fs::File> {
-    std::fs::OpenOptions::new().write(true).create_new(true).open(file)
 }
 
 #[cfg(test)]

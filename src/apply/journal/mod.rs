@@ -100,17 +100,19 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-/// The greatest id of a run in a folder.
-fn newest(folder: &Path) -> io::Result<Option<String>> {
-    let mut newest = None;
+/// The journals in a folder by the ids of their runs, newest first.
+pub fn runs(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut runs = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let is_journal = path.extension().is_some_and(|extension| extension == EXTENSION);
         if let (true, Some(id)) = (is_journal, path.file_stem().and_then(|stem| stem.to_str())) {
-            newest = newest.max(Some(id.to_owned()));
+            runs.push((id.to_owned(), path));
         }
     }
-    Ok(newest)
+    // Ids sort as their runs began.
+    runs.sort_by(|(a, _), (b, _)| b.cmp(a));
+    Ok(runs)
 }
 
 impl Journal {
@@ -122,13 +124,14 @@ impl Journal {
         };
         private_folder(folder).map_err(wrong(folder))?;
         // Ids must sort as their runs began, and two runs may begin in the same millisecond.
-        let newest = newest(folder).map_err(wrong(folder))?;
+        let newest = runs(folder).map_err(wrong(folder))?.into_iter().next();
         let mut tries = 0;
         let (run, path, file) = loop {
             let run = clock::run_id(&plan.hash);
             let path = folder.join(format!("{run}.{EXTENSION}"));
             tries += 1;
-            if tries < 50 && newest.as_ref().is_some_and(|newest| clock::began(newest) >= clock::began(&run))
+            if tries < 50
+                && newest.as_ref().is_some_and(|(newest, _)| clock::began(newest) >= clock::began(&run))
             {
                 std::thread::sleep(std::time::Duration::from_millis(1));
                 continue;

@@ -11,7 +11,7 @@ pub use resume::{Resume, resume};
 pub use crate::apply::journal::Header;
 
 use super::Context;
-use crate::apply::journal::{self, Agent, Chain, EXTENSION, Origin, Record, StepTrail, Who};
+use crate::apply::journal::{self, Agent, Chain, Origin, Record, StepTrail, Who};
 use crate::apply::{Holding, Journal, Lock};
 use crate::config::HostChoice;
 use crate::failure::{Failure, Kind};
@@ -236,22 +236,10 @@ pub(super) fn of_home(state: &Path, home: &Path) -> PathBuf {
 /// All runs by their ids, newest first, with their files.
 fn ids(context: &Context) -> Result<Vec<(String, PathBuf)>, Failure> {
     let Some(folder) = folder(context)? else { return Ok(Vec::new()) };
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(&folder, &error)),
-    };
-    let mut ids = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| unreadable(&folder, &error))?.path();
-        let is_journal = path.extension().is_some_and(|extension| extension == EXTENSION);
-        if let (true, Some(id)) = (is_journal, path.file_stem().and_then(|stem| stem.to_str())) {
-            ids.push((id.to_owned(), path.clone()));
-        }
+    match journal::runs(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        runs => runs.map_err(|error| unreadable(&folder, &error)),
     }
-    // Ids sort as their runs began.
-    ids.sort_by(|(a, _), (b, _)| b.cmp(a));
-    Ok(ids)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
