@@ -23,7 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::answer::{self, Answer, text};
 use super::caller::Caller;
 use super::desk::Desk;
-use super::tool::{Effect, Tool, arguments};
+use super::tool::{Effect, Tool, arguments, blocking};
 use crate::config::Tier;
 use crate::failure::{Exit, Failure, Kind};
 use crate::model::{Danger, Dangers};
@@ -114,16 +114,6 @@ pub async fn apply(
         Consent::Ask(question) => return Ok((*question).into()),
     };
     run(desk, wanted, approval, &context).await
-}
-
-/// Runs what blocks where it holds nobody up.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Failure::new(Kind::Internal, error)),
-    }
 }
 
 /// The plan, if this client may apply it and it could run now: nobody is asked about a plan that cannot.
@@ -456,7 +446,7 @@ impl<'a> Follower<'a> {
         let Some(event) = events.recv().await else { return std::future::pending().await };
         let Some(message) = self.note(event) else { return };
         // There is no number left above the last one: what is said while the register is written is not told.
-        if self.told.is_some_and(|told| told >= self.total()) && !self.labels.is_empty() {
+        if self.told.is_some_and(|told| told >= self.total()) {
             return;
         }
         let progress = self.progress();

@@ -7,7 +7,7 @@ use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams,
     CompleteResult, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
     ServerConfig,
 };
@@ -16,9 +16,9 @@ use rmcp::service::{RequestContext, RoleServer};
 use super::caller::Caller;
 use super::desk::Desk;
 use super::http::Principal;
-use super::tool::{Call, Entry, Work};
+use super::tool::{Call, Entry, Work, blocking};
 use super::{apply, prompts, resources, tasks, tools};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 
 const INSTRUCTIONS: &str = "\
 vboxmcp makes VirtualBox match YAML manifests. `list` and `get` show what is there; `validate` checks a manifest; `plan`, \
@@ -87,7 +87,9 @@ impl ServerHandler for Door {
         let answer = match (permitted, entry.work) {
             (Err(failure), _) => Err(failure),
             (Ok(()), Work::Apply) => apply::apply(desk, caller, request, context).await,
-            (Ok(()), Work::Now(work)) => now(desk, caller, work, given).await,
+            (Ok(()), Work::Now(work)) => {
+                self.look(&context, move |call| work(call, given)).await.map(Into::into)
+            }
         };
         Ok(answer.unwrap_or_else(|failure| apply::failed(&failure)))
     }
@@ -170,26 +172,11 @@ impl Door {
         work: impl FnOnce(&Call<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (desk, caller) = (Arc::clone(&self.desk), self.caller(context));
-        let done = tokio::task::spawn_blocking(move || work(&Call { desk: &desk, caller: &caller })).await;
-        done.unwrap_or_else(|error| Err(Failure::new(Kind::Internal, error)))
+        blocking(move || work(&Call { desk: &desk, caller: &caller })).await
     }
 }
 
 /// A failure of what has no answer of its own to say it in.
 fn internal(failure: &Failure) -> ErrorData {
     ErrorData::internal_error(failure.chain().join(": "), None)
-}
-
-/// Reading a host blocks: it is done where it holds nobody up.
-async fn now(
-    desk: Arc<Desk>,
-    caller: Caller,
-    work: fn(&Call<'_>, JsonObject) -> Result<rmcp::model::CallToolResult, Failure>,
-    given: JsonObject,
-) -> Result<CallToolResponse, Failure> {
-    let done = tokio::task::spawn_blocking(move || work(&Call { desk: &desk, caller: &caller }, given)).await;
-    match done {
-        Ok(result) => result.map(Into::into),
-        Err(error) => Err(Failure::new(Kind::Internal, error)),
-    }
 }

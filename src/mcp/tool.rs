@@ -54,6 +54,16 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
 }
 
+/// Runs what blocks where it holds nobody up.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Failure::new(Kind::Internal, error)),
+    }
+}
+
 /// How a tool is done.
 #[derive(Clone, Copy)]
 pub enum Work {
