@@ -97,10 +97,10 @@ fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'
         map.below.push(format!("mac: {mac:?}"));
     }
     let tree = serde_json::to_value(nic).unwrap_or_default();
-    for (key, usual) in USUAL {
-        let live = tree.get(key).filter(|live| **live != usual.to_json());
+    for (key, usual) in usual() {
+        let live = tree.get(key).filter(|live| **live != usual);
         let said = live.and_then(|live| match live.as_str() {
-            Some(file) if *key == "trace" => Some(Map::line().with("file", file).into()),
+            Some(file) if key == "trace" => Some(Map::line().with("file", file).into()),
             _ => say::adapter_setting(&[key], live),
         });
         map.put_if(key, said);
@@ -139,29 +139,16 @@ fn usual_type<'s>(scene: &'s Scene<'_>) -> Option<&'s str> {
     scene.defaults.as_ref()?.get("nics")?.get("1")?.get("type")?.as_str()
 }
 
-/// What an adapter has where nothing is said.
-enum Usual {
-    Number(u64),
-    Word(&'static str),
+/// Settings of an adapter that are written where they are not the usual ones, in the order in which they are written.
+fn usual() -> [(&'static str, Value); 5] {
+    [
+        ("speed", json!(0)),
+        ("promiscuous", json!("deny")),
+        ("bandwidthGroup", json!("")),
+        ("bootPriority", json!(0)),
+        ("trace", json!("")),
+    ]
 }
-
-impl Usual {
-    fn to_json(&self) -> Value {
-        match self {
-            Self::Number(number) => (*number).into(),
-            Self::Word(word) => (*word).into(),
-        }
-    }
-}
-
-/// Settings of an adapter that are written where they are not the usual ones.
-const USUAL: &[(&str, Usual)] = &[
-    ("speed", Usual::Number(0)),
-    ("promiscuous", Usual::Word("deny")),
-    ("bandwidthGroup", Usual::Word("")),
-    ("bootPriority", Usual::Number(0)),
-    ("trace", Usual::Word("")),
-];
 
 /// The NAT engine where nothing is said of it.
 fn usual_nat() -> Value {
