@@ -141,6 +141,11 @@ impl Scene<'_> {
         }
     }
 
+    /// The address under which the register knows a disk of it.
+    pub fn disk_known_as(&self, key: &str) -> Option<Address> {
+        Some(Address::InlineDisk(self.known_as().machine_name()?.clone(), key.to_owned()))
+    }
+
     /// The register that knows it.
     pub fn owner_register(&self) -> Option<&Register> {
         let stack = match &self.difference.presence {
@@ -377,8 +382,6 @@ impl Scene<'_> {
         let class = live.state.as_ref().map_or(StateClass::Moving, crate::model::PowerState::class);
         let mut now: Vec<&FieldDifference> = Vec::new();
         let mut off: Vec<&FieldDifference> = Vec::new();
-        let marked = matches!(live.mark, MarkState::Valid(ref mark)
-            if mark.stack == self.desired.stack && mark.address == *self.address);
         let owed = self.owed(class);
         let mut state_differs = owed.is_some();
         let obstacles = Storage::of(self).obstacles;
@@ -398,15 +401,14 @@ impl Scene<'_> {
                 );
                 continue;
             }
-            // What would stay in memory is saved with a mark that is there already.
-            let is_kept = matches!(live.mark, MarkState::Valid(_))
-                || !capability::is_memory_only(&field.path, edit(field), class);
-            if is_kept && capability::allows(&field.path, edit(field), None, class) {
+            if capability::allows(&field.path, edit(field), None, class) {
                 now.push(field);
             } else {
                 off.push(field);
             }
         }
+        let marked = matches!(live.mark, MarkState::Valid(ref mark)
+            if mark.stack == self.desired.stack && mark.address == *self.address);
         if !marked {
             let mark = Mark::new(self.desired.stack.clone(), self.address.clone(), uuid);
             draft.push(Action::WriteMark { machine: draft.target.clone(), mark: Some(mark) }, [], []);
@@ -482,13 +484,18 @@ impl Scene<'_> {
         all.filter_map(|(path, secret)| Some((path.clone(), secret.digest.clone()?))).collect()
     }
 
-    /// The mark that makes VirtualBox save what a live change would leave in its memory.
+    /// The mark that makes VirtualBox save what a live change would leave in its memory: another one than is there by then.
     fn save(&self, set: &[Assignment]) -> Option<Mark> {
-        let MarkState::Valid(mark) = &self.live()?.mark else { return None };
+        let live = self.live()?;
         let needed = set.iter().any(|assignment| {
             capability::is_memory_only(&assignment.path, Edit::Change, StateClass::Running)
         });
-        needed.then(|| Mark { n: mark.n + 1, ..mark.clone() })
+        let own = Mark::new(self.desired.stack.clone(), self.address.clone(), live.uuid);
+        let there = match &live.mark {
+            MarkState::Valid(mark) => mark.n.max(own.n),
+            _ => own.n,
+        };
+        needed.then(|| Mark { n: there + 1, ..own })
     }
 
     /// What can be done without touching the guest's state.

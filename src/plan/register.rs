@@ -154,10 +154,9 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
                 disk::file(key, declared, &birth_folder).map(Identity::Path)
             }
         };
-        if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence
-            && let Some(former) = from.machine_name()
+        if let Presence::Renamed { from_stack, .. } = &scene.difference.presence
+            && let Some(former) = scene.disk_known_as(key)
         {
-            let former = Address::InlineDisk(former.clone(), key.clone());
             plan.renamed.insert(address.clone(), (from_stack.clone(), former));
         }
         plan.members.insert(
@@ -176,8 +175,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     let Some(written) = &scene.machine.disks else { return };
     for (key, attachment) in attached.into_iter().flatten().filter(|(key, _)| !written.contains_key(key)) {
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
-        let Some(former) = scene.known_as().machine_name() else { continue };
-        let former = Address::InlineDisk(former.clone(), key.clone());
+        let Some(former) = scene.disk_known_as(&key) else { continue };
         let Some(entry) = scene.owner_register().and_then(|register| register.entries.get(&former)) else {
             continue;
         };

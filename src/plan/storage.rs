@@ -428,9 +428,8 @@ impl<'a> Storage<'a> {
         );
         let Some(file) = disk::file(key, declared, &folder) else { return };
         // The disks of a renamed machine are still registered under its old name.
-        let known_as = self.scene.known_as().machine_name().unwrap_or(name);
-        let known_as = Address::InlineDisk(known_as.clone(), key.to_owned());
-        let entry = self.scene.owner_register().and_then(|register| register.entries.get(&known_as));
+        let register = self.scene.owner_register();
+        let entry = register.and_then(|register| register.entries.get(&self.scene.disk_known_as(key)?));
         let insert = match self.existing(entry, &file) {
             Found::Nothing => {
                 let Some(size) = size else {

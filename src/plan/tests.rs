@@ -237,6 +237,31 @@ fn what_depends_is_stopped_first_and_started_last() {
     assert!(plan.steps.iter().all(|step| step.needs.iter().all(|need| need < &step.id)));
 }
 
+/// The mark that makes VirtualBox save a change is the one that the plan writes, also where the one that is there is a former one.
+#[test]
+fn what_stays_in_memory_is_saved_with_the_mark_of_the_new_address() {
+    let mut machine = declared("b");
+    machine.settings.memory_balloon = Some(Mebibytes(8));
+    machine.lifecycle.renamed_from = vec![(None, crate::model::MachineName::new("a"))];
+    let there = inventory([owned(live(1, "a", PowerState::Running))]);
+    // The name waits for a permission.
+    let plan = plan_of(&desired([machine]), &there, &[]);
+    let marks: Vec<&Mark> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::WriteMark { mark, .. } => mark.as_ref(),
+            Action::ModifyLive { save, .. } => save.as_ref(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(labels(&plan), ["write mark", "change settings live"], "{plan:#?}");
+    assert_eq!(
+        marks.iter().map(|mark| (mark.address.to_string(), mark.n)).collect::<Vec<_>>(),
+        [("vm/b".to_owned(), 1), ("vm/b".to_owned(), 2),]
+    );
+}
+
 /// A saved machine is resumed only to be shut down: that start waits for nobody, or its shutdown would wait for itself.
 #[test]
 fn a_start_that_only_leads_to_a_stop_waits_for_no_dependency() {
