@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Outcome;
-use crate::diff::{disk, equal, machine as shape, tree};
+use crate::diff::{disk, equal, machine as shape, snapshot, tree};
 use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
@@ -108,7 +108,14 @@ pub fn after(
                     entry.leaf = None;
                 }
             }
-            Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => {}
+            Address::Snapshot(name, machine) => {
+                let machine = inventory.owned_machine(&plan.stack, &Address::Machine(machine.clone()));
+                if let Some(there) = machine.and_then(|machine| snapshot::named(machine, name)) {
+                    entry.identity = Identity::Uuid(there.uuid);
+                    entry.status = Status::Confirmed;
+                }
+            }
+            Address::Disk(_) | Address::Network(_) => {}
         }
         register.entries.insert(address.clone(), entry);
     }
@@ -166,7 +173,13 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
                 // A disk that should have been deleted and is there is still ours: nobody else knows of it.
                 !there || (with_machine && !ours(&machine) && !deletes(&machine, address))
             }
-            Address::Disk(_) | Address::Network(_) | Address::Snapshot(..) => true,
+            // One that should have been deleted and is there is still ours.
+            Address::Snapshot(name, machine) => {
+                let machine = inventory.owned_machine(&plan.stack, &Address::Machine(machine.clone()));
+                let deletes = plan.steps.iter().any(|step| step.address == *address);
+                !deletes || machine.is_none_or(|machine| snapshot::named(machine, name).is_none())
+            }
+            Address::Disk(_) | Address::Network(_) => true,
         };
         if gone {
             register.entries.remove(address);

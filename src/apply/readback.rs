@@ -177,6 +177,10 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
         }
         Action::Pause { .. } => on_machine(&|machine| state(machine, StateClass::Paused)),
         Action::SaveState { .. } => on_machine(&|machine| state(machine, StateClass::Saved)),
+        Action::TakeSnapshot { name, .. } => on_machine(&|machine| {
+            let there = crate::diff::snapshot::named(machine, name);
+            there.is_none().then(|| format!("there is no snapshot {name:?}"))
+        }),
         Action::DeleteSnapshot { snapshot, .. } => on_machine(&|machine| {
             let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
             let there = all.into_iter().any(|one| one.uuid == *snapshot);

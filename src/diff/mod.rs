@@ -6,6 +6,7 @@ pub mod disk;
 pub mod machine;
 pub mod normal;
 mod presence;
+pub mod snapshot;
 pub mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,6 +120,7 @@ pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
             paths.extend(disk::file(key, disk, &folder));
         }
     }
+    paths.extend(snapshot::probes(desired, inventory));
     paths.into_iter().collect()
 }
 
@@ -329,6 +331,20 @@ fn undeclared(
         let covered = machine_address.as_ref().is_some_and(|machine| {
             desired.machines.contains_key(machine) || (renamed.contains(machine) && machine == address)
         });
+        if let Address::Snapshot(_, name) = address {
+            // Those of an undeclared machine go with it.
+            let machine = inventory.owned_machine(&desired.stack, &Address::Machine(name.clone()));
+            let goes_with_it = machine.is_some() && !covered;
+            if !goes_with_it && !snapshot::is_declared(address, desired) {
+                let is_it = |machine: &&Machine| {
+                    let mut all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
+                    all.any(|one| entry.identity == Identity::Uuid(one.uuid))
+                };
+                let uuid = machine.filter(is_it).map(|machine| machine.uuid);
+                found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid });
+            }
+            continue;
+        }
         if covered && !matches!(address, Address::InlineDisk(..)) {
             continue;
         }

@@ -11,6 +11,7 @@ use super::field::FieldPath;
 use super::nic::Bridge;
 use super::secret::Secret;
 use super::settings::Settings;
+use super::snapshot::DesiredSnapshot;
 use super::state::DesiredState;
 use super::units::Bytes;
 use super::word::words;
@@ -22,6 +23,8 @@ pub struct Desired {
     pub stack: StackName,
     /// Machines by address.
     pub machines: BTreeMap<Address, DesiredMachine>,
+    /// Snapshots in the order of their documents: of two new ones the first is the parent.
+    pub snapshots: Vec<DesiredSnapshot>,
     /// Words that validate but that this version cannot apply: `plan` refuses them.
     pub unsupported: Vec<Unsupported>,
     /// The manifest paths as given, absolute, sorted: compared with the last full apply's before a prune.
@@ -31,7 +34,13 @@ pub struct Desired {
 impl Desired {
     /// A stack of which nothing is declared: what plans without manifests are made from.
     pub fn nothing(stack: StackName) -> Self {
-        Self { stack, machines: BTreeMap::new(), unsupported: Vec::new(), paths: Vec::new() }
+        Self {
+            stack,
+            machines: BTreeMap::new(),
+            snapshots: Vec::new(),
+            unsupported: Vec::new(),
+            paths: Vec::new(),
+        }
     }
 }
 

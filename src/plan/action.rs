@@ -332,6 +332,17 @@ pub enum Action {
         /// The machine.
         machine: Target,
     },
+    /// Take a snapshot. VirtualBox gives it its UUID: it is known by its name.
+    TakeSnapshot {
+        /// The machine.
+        machine: Target,
+        /// Its name.
+        name: String,
+        /// Free text; empty for none.
+        description: String,
+        /// The guest runs on meanwhile.
+        live: bool,
+    },
     /// Delete one snapshot.
     DeleteSnapshot {
         /// The machine.
@@ -382,6 +393,7 @@ impl Action {
             | Self::Reset { machine }
             | Self::SaveState { machine }
             | Self::DiscardState { machine }
+            | Self::TakeSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => Some(machine),
             Self::CreateMachine { .. }
@@ -425,6 +437,7 @@ impl Action {
             | Self::Reset { machine }
             | Self::SaveState { machine }
             | Self::DiscardState { machine }
+            | Self::TakeSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
             Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium } | Self::CloseDisk { medium } => {
@@ -508,6 +521,7 @@ impl Action {
             | Self::Reset { .. }
             | Self::SaveState { .. }
             | Self::DiscardState { .. }
+            | Self::TakeSnapshot { .. }
             | Self::DeleteSnapshot { .. }
             | Self::Unregister { .. } => false,
         }
@@ -552,6 +566,7 @@ impl Action {
             Self::Reset { .. } => "reset",
             Self::SaveState { .. } => "save state",
             Self::DiscardState { .. } => "discard saved state",
+            Self::TakeSnapshot { .. } => "take snapshot",
             Self::DeleteSnapshot { .. } => "delete snapshot",
             Self::Unregister { delete: true, .. } => "delete machine",
             Self::Unregister { delete: false, .. } => "unregister machine",

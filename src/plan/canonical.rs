@@ -48,6 +48,10 @@ fn digest(desired: &Desired) -> String {
         let rest = (&machine.location, machine.stop_timeout, &machine.depends_on, &machine.labels);
         hasher.update(format!("{:?}{rest:?}", machine.lifecycle));
     }
+    for snapshot in &desired.snapshots {
+        let what = (&snapshot.name, &snapshot.machines, snapshot.take, &snapshot.description);
+        hasher.update(format!("{what:?}{:?}", snapshot.lifecycle));
+    }
     hex(&hasher.finalize())
 }
 

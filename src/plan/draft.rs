@@ -17,6 +17,8 @@ pub struct DraftStep {
     pub danger: Dangers,
     /// What must be true right before.
     pub expects: Vec<Expectation>,
+    /// Another object of the machine that it is for; `None` where that is the draft's own.
+    pub object: Option<Address>,
 }
 
 /// The steps of one machine, one after another: a machine has one writer.
@@ -57,6 +59,7 @@ impl Draft {
             cause: cause.into_iter().collect(),
             danger: danger.into_iter().collect(),
             expects: Vec::new(),
+            object: None,
         });
     }
 
@@ -90,6 +93,16 @@ impl Draft {
         self.blocked.push(Blocked { fields, reason: reason.into(), missing: BTreeSet::new(), hints });
     }
 
+    /// Whether nothing happens to the object itself, and nothing of it is left undone.
+    pub fn is_idle(&self) -> bool {
+        !self.acts() && self.blocked.is_empty()
+    }
+
+    /// Whether a step is for the object itself.
+    pub fn acts(&self) -> bool {
+        self.steps.iter().any(|step| step.object.is_none())
+    }
+
     /// All dangers of the steps.
     pub fn danger(&self) -> Dangers {
         self.steps.iter().flat_map(|step| step.danger.iter().copied()).collect()
@@ -106,7 +119,7 @@ pub fn number(drafts: &[Draft]) -> Vec<Step> {
             let id = StepId::try_from(steps.len() + 1).unwrap_or(StepId::MAX);
             steps.push(Step {
                 id,
-                address: draft.address.clone(),
+                address: step.object.as_ref().unwrap_or(&draft.address).clone(),
                 action: step.action.clone(),
                 cause: step.cause.clone(),
                 needs: before.into_iter().collect(),

@@ -40,7 +40,9 @@ pub fn plan(
         let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
         let (object, draft) = scene.plan(&mut ports);
         register::add_members(&mut register, &scene, &draft);
+        scene.snapshot_members(&draft, &mut register);
         objects.extend(object);
+        objects.extend(scene.snapshot_objects(&draft));
         drafts.push(draft);
     }
     let mut refusals = Vec::new();
@@ -316,6 +318,7 @@ impl Scene<'_> {
             .filter(|field| field.path != state_path() && !unprepared(draft, field, &self.inventory.host))
             .collect();
         self.offline(draft, ports, &changes);
+        self.snapshots(draft, StateClass::Off);
         self.power(StateClass::Off).settle(draft);
         if lost {
             draft.effects.push("it was there at the last apply and is gone: it is made again".to_owned());
@@ -420,6 +423,7 @@ impl Scene<'_> {
         let power = Power { declared: self.machine.state.as_ref().or(owed.as_ref()), ..self.power(class) };
         if class == StateClass::Off {
             self.offline(draft, ports, &now);
+            self.snapshots(draft, class);
             if state_differs {
                 power.settle(draft);
             }
@@ -427,6 +431,7 @@ impl Scene<'_> {
             self.while_up(draft, ports, &now, class);
             let cause: Vec<FieldPath> = off.iter().map(|field| field.path.clone()).collect();
             if off.is_empty() {
+                self.snapshots(draft, class);
                 if state_differs {
                     power.settle(draft);
                 }
@@ -436,12 +441,16 @@ impl Scene<'_> {
                 &format!("{} can be changed only while it is off", list(&cause)),
             ) {
                 self.offline(draft, ports, &off);
+                self.snapshots(draft, StateClass::Off);
                 power.start_again(draft, &cause);
-            } else if state_differs {
-                power.settle(draft);
+            } else {
+                self.snapshots(draft, class);
+                if state_differs {
+                    power.settle(draft);
+                }
             }
         }
-        if draft.steps.is_empty() && draft.blocked.is_empty() {
+        if draft.is_idle() {
             return None;
         }
         let fields = self
@@ -454,7 +463,7 @@ impl Scene<'_> {
                 recommended: false,
             })
             .collect();
-        let operation = if draft.steps.is_empty() { Operation::Blocked } else { Operation::Change };
+        let operation = if draft.acts() { Operation::Change } else { Operation::Blocked };
         if let Presence::Unfinished { .. } | Presence::Renamed { unfinished: true, .. } =
             &self.difference.presence
         {

@@ -19,6 +19,7 @@ mod power;
 pub mod reads;
 mod register;
 mod remove;
+mod snapshot;
 mod storage;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use super::machine::Removal;
 use super::power::Power;
 use super::register::RegisterPlan;
 use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
-use super::{PlanOptions, canonical, limits, order};
+use super::{PlanOptions, canonical, limits, order, snapshot};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium};
 use crate::model::{
@@ -29,7 +29,7 @@ pub fn undeclared(
     let mut removable: Vec<(&Address, &Undeclared)> = Vec::new();
     for (address, undeclared) in &changes.undeclared {
         let there = match address {
-            Address::Machine(_) => undeclared.uuid.is_some(),
+            Address::Machine(_) | Address::Snapshot(..) => undeclared.uuid.is_some(),
             _ => true,
         };
         if !there {
@@ -62,6 +62,7 @@ pub fn undeclared(
     removable.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
     for (address, undeclared) in removable {
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
+            (Address::Snapshot(..), _) => snapshot::prune(address, undeclared, inventory, policy, into),
             (Address::Machine(_), Some(machine)) => {
                 let mut draft =
                     Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
@@ -147,7 +148,8 @@ fn forget_with_disks(
     for member in
         inventory.registers.get(&desired.stack).into_iter().flat_map(|register| register.entries.keys())
     {
-        if matches!(member, Address::InlineDisk(machine, _) if machine == name) {
+        if matches!(member, Address::InlineDisk(machine, _) | Address::Snapshot(_, machine) if machine == name)
+        {
             register.forget.insert(member.clone());
         }
     }

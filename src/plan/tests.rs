@@ -50,6 +50,7 @@ fn desired(machines: impl IntoIterator<Item = DesiredMachine>) -> Desired {
     Desired {
         stack: stack(),
         machines: machines.into_iter().map(|m| (Address::Machine(m.name.clone()), m)).collect(),
+        snapshots: Vec::new(),
         unsupported: Vec::new(),
         paths: vec![PathBuf::from("/lab.yaml")],
     }

@@ -65,6 +65,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         | Action::DiscardState { .. } => {
             of("state".to_owned(), machine.state.as_ref().map(ToString::to_string).into())
         }
+        Action::TakeSnapshot { .. } => of("currentSnapshot".to_owned(), json!(machine.current_snapshot)),
         Action::DeleteSnapshot { snapshot, .. } => {
             let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
             let there = all.into_iter().find(|one| one.uuid == *snapshot);

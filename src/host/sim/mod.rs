@@ -414,6 +414,9 @@ impl World {
             Action::Reset { machine } => self.reset(bound(machine)?)?,
             Action::SaveState { machine } => self.save_state(bound(machine)?)?,
             Action::DiscardState { machine } => self.discard_state(bound(machine)?)?,
+            Action::TakeSnapshot { machine, name, description, live } => {
+                done.made = Some(self.take_declared(bound(machine)?, name, description, *live)?);
+            }
             Action::DeleteSnapshot { machine, snapshot } => {
                 self.delete_snapshot(bound(machine)?, *snapshot)?;
             }

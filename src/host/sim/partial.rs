@@ -61,6 +61,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::Resume { .. }
         | Action::SaveState { .. }
         | Action::DiscardState { .. }
+        | Action::TakeSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::SetSecureBoot { .. }
         | Action::SetSecret { .. }

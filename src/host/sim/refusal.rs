@@ -148,6 +148,7 @@ refusals! {
     MOVE_IN_THE_WAY = "movevm-in-the-way", 1, Some(IPRT_ERROR), ["Move VM failed", "Rollback scenario: can't delete new destination folder."];
 
     NO_SNAPSHOT = "snapshot-unknown", 1, Some(FAIL), ["Could not find a snapshot with UUID {{}}"];
+    SNAPSHOT_LIVE = "snapshot-take-live-off", 1, Some(VM_STATE), ["Cannot take a live snapshot of a virtual machine unless it is running."];
     SNAPSHOT_CHILDREN = "snapshot-delete-two-children", 1, Some(OBJECT_STATE), ["Snapshot '{}' of the machine '{}' cannot be deleted, because it has {} child snapshots, which is more than the one snapshot allowed for deletion"];
 }
 

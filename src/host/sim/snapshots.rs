@@ -55,6 +55,25 @@ impl World {
         Ok(taken)
     }
 
+    /// `snapshot take --description --live`
+    pub fn take_declared(
+        &mut self,
+        uuid: Uuid,
+        name: &str,
+        description: &str,
+        live: bool,
+    ) -> Result<Uuid, No> {
+        if live && self.machine(uuid)?.state != PowerState::Running {
+            return Err(no(&refusal::SNAPSHOT_LIVE, &[]));
+        }
+        let taken = self.take_snapshot(uuid, name)?;
+        let root = self.machine_mut(uuid)?.snapshots.as_mut();
+        if let Some(snapshot) = root.and_then(|root| root.find_mut(taken)) {
+            description.clone_into(&mut snapshot.description);
+        }
+        Ok(taken)
+    }
+
     /// `snapshot restore`: the differences since the current one are thrown away.
     pub fn restore_snapshot(&mut self, uuid: Uuid, snapshot: Uuid) -> Result<(), No> {
         let machine = self.machine(uuid)?;

@@ -85,6 +85,7 @@ fn is_long(action: &Action) -> bool {
         Action::Start { .. }
         | Action::SaveState { .. }
         | Action::GrowDisk { .. }
+        | Action::TakeSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::MoveMachine { .. }
         | Action::Unregister { delete: true, .. } => true,

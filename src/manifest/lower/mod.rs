@@ -12,6 +12,7 @@ mod member;
 mod network;
 mod nics;
 mod objects;
+mod snapshot;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,11 +137,18 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
             }
         }
     }
+    let snapshots = checkup.snapshots.iter();
+    let snapshots = snapshots.map(|one| snapshot::lower(one, &checkup.members, scope)).collect();
     let stack = context.stack.clone().or(stack).unwrap_or_else(StackName::default_stack);
     let unsupported =
         unsupported.into_iter().map(|(what, span)| Unsupported { source: place(&sources, span), what });
-    let desired =
-        Desired { stack, machines, unsupported: unsupported.collect(), paths: loaded.paths.clone() };
+    let desired = Desired {
+        stack,
+        machines,
+        snapshots,
+        unsupported: unsupported.collect(),
+        paths: loaded.paths.clone(),
+    };
     let diagnostics = Diagnostics::new(sources, sink.into_found());
     if diagnostics.has_errors() { Err(diagnostics) } else { Ok((desired, diagnostics)) }
 }

@@ -1,4 +1,4 @@
-//! `Disk`, `Network` and `Snapshot` documents, and the references to them. This version cannot apply them yet.
+//! `Disk`, `Network` and `Snapshot` documents, and the references to them. This version cannot apply disks and networks yet.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,9 @@ pub(super) fn check<'a>(
     unsupported: &mut Vec<(String, Span)>,
     sink: &mut Sink,
 ) -> Object<'a> {
-    note_unsupported(unsupported, format!("{} {}", doc.kind.name, doc.name), doc.start);
+    if doc.kind.name != "Snapshot" {
+        note_unsupported(unsupported, format!("{} {}", doc.kind.name, doc.name), doc.start);
+    }
     let spec = merged(doc, defaults);
     let mut checker = Checker::new(scope, sink);
     checker.filled_into = Some((doc.name.clone(), doc.name_span));

@@ -49,6 +49,7 @@ pub fn read_set(
                 let is_blocked =
                     |object: &ObjectPlan| object.address == *address && !object.blocked.is_empty();
                 reader.declared(address, declared, objects.iter().any(is_blocked));
+                reader.snapshots(address);
             }
             Verb::Destroy => {
                 reader.owned(address);
@@ -299,6 +300,25 @@ impl Reader<'_> {
         self.add(Read::Attachments { address: address.clone(), places: places(machine) });
     }
 
+    /// What decides whether the snapshots that a machine lacks are taken, and how.
+    fn snapshots(&mut self, address: &Address) {
+        let (desired, inventory) = (self.desired, self.inventory);
+        let declared = desired.snapshots.iter().filter(|snapshot| snapshot.machines.contains(address));
+        for snapshot in declared {
+            let Some(own) = snapshot.address_on(address) else { continue };
+            self.entry(&own);
+            let subject = Subject::of(&self.reads, &desired.stack, address, inventory);
+            let Some(machine) = subject.map(|subject| subject.machine) else { continue };
+            self.add(Read::Snapshots { address: address.clone(), uuids: snapshots(machine) });
+            if diff::snapshot::named(machine, &snapshot.name).is_none() {
+                for read in of_state(&desired.stack, address, machine, inventory) {
+                    self.add(read);
+                }
+                self.path(diff::snapshot::log_file(machine));
+            }
+        }
+    }
+
     /// Machines and disks that are deleted, or would be if nothing were in the way.
     fn removals(&mut self, verb: Verb, objects: &[ObjectPlan]) {
         for object in objects {
@@ -309,6 +329,13 @@ impl Reader<'_> {
                 continue;
             };
             self.entry(&object.address);
+            if let Address::Snapshot(_, name) = &object.address {
+                let of = Address::Machine(name.clone());
+                if let Some(machine) = self.inventory.owned_machine(&self.desired.stack, &of) {
+                    self.add(Read::Snapshots { address: of, uuids: snapshots(machine) });
+                }
+                continue;
+            }
             let Some(machine) = self.inventory.machines.get(&uuid) else {
                 self.uses(uuid);
                 continue;

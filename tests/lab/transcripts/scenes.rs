@@ -290,6 +290,7 @@ pub fn snapshots(r: &mut Recorder) {
     take(r, "second", 0x52);
     r.set_up("snapshot {tree} restore {first}");
     take(r, "third", 0x53);
+    r.record("snapshot-take-live-off", WRONG_STATE, "snapshot {tree} take fourth --live");
     r.record("snapshot-delete-two-children", WRONG_STATE, "snapshot {tree} delete {first}");
     r.record("snapshot-unknown", WRONG_STATE, "snapshot {tree} delete {nobody}");
     r.record("snapshot-delete", DONE, "snapshot {tree} delete {third}");

@@ -163,6 +163,13 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         Action::Reset { machine } => one(of(machine, &["controlvm", "reset"])?),
         Action::SaveState { machine } => one(of(machine, &["controlvm", "savestate"])?),
         Action::DiscardState { machine } => one(of(machine, &["discardstate"])?),
+        Action::TakeSnapshot { machine, name, description, live } => {
+            let mut command = of(machine, &["snapshot", "take", name])?;
+            if !description.is_empty() {
+                command = command.option("description", description);
+            }
+            one(if *live { command.arg("--live") } else { command })
+        }
         Action::DeleteSnapshot { machine, snapshot } => {
             one(of(machine, &["snapshot", "delete", &not_nil(*snapshot)?.to_string()])?)
         }

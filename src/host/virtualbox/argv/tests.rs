@@ -352,6 +352,15 @@ fn states() {
         (Action::SaveState { machine: vm() }, "controlvm VM savestate"),
         (Action::DiscardState { machine: vm() }, "discardstate VM"),
         (
+            Action::TakeSnapshot {
+                machine: vm(),
+                name: "clean".to_owned(),
+                description: "as new".to_owned(),
+                live: true,
+            },
+            "snapshot VM take clean --description=as new --live",
+        ),
+        (
             Action::DeleteSnapshot { machine: vm(), snapshot: DISK.parse().unwrap() },
             "snapshot VM delete DISK",
         ),

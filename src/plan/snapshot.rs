@@ -1,0 +1,174 @@
+//! Declared snapshots: taken once, between a machine's last change and its start, and satisfied for ever.
+
+use serde_json::Value;
+
+use super::action::{Action, Target};
+use super::draft::{Draft, DraftStep};
+use super::machine::{Removal, Scene};
+use super::power::class_word;
+use super::register::{Member, RegisterPlan};
+use super::types::{Blocked, Expectation, ObjectPlan, Operation};
+use crate::diff::{Presence, Undeclared, snapshot as shape};
+use crate::inventory::{Identity, Inventory, Machine, Snapshot};
+use crate::model::state::StateClass;
+use crate::model::{Address, Danger, Dangers, DesiredSnapshot, Policy, Take};
+
+impl Scene<'_> {
+    /// Snapshots of the machine that are declared and not there, in the order of their documents: each is the child of the one before.
+    fn missing_snapshots(&self) -> impl Iterator<Item = (Address, &DesiredSnapshot)> {
+        let declared =
+            self.desired.snapshots.iter().filter(|snapshot| snapshot.machines.contains(self.address));
+        declared
+            .filter(|snapshot| self.live().is_none_or(|live| shape::named(live, &snapshot.name).is_none()))
+            .filter_map(|snapshot| Some((snapshot.address_on(self.address)?, snapshot)))
+    }
+
+    /// Takes what is missing. `class` is what the machine is by then; a guest that runs goes on running.
+    pub(super) fn snapshots(&self, draft: &mut Draft, class: StateClass) {
+        for (address, snapshot) in self.missing_snapshots() {
+            if self.too_late(snapshot).is_some() || class == StateClass::Moving {
+                continue;
+            }
+            let action = Action::TakeSnapshot {
+                machine: draft.target.clone(),
+                name: snapshot.name.clone(),
+                description: snapshot.description.clone().unwrap_or_default(),
+                live: class == StateClass::Running,
+            };
+            let expects = match draft.target {
+                Target::Existing(_) => vec![Expectation::State(class_word(class).to_owned())],
+                Target::Planned(_) => Vec::new(),
+            };
+            draft.steps.push(DraftStep {
+                action,
+                cause: Vec::new(),
+                danger: Dangers::new(),
+                expects,
+                object: Some(address),
+            });
+        }
+    }
+
+    /// Why a snapshot can no longer be what is declared.
+    fn too_late(&self, snapshot: &DesiredSnapshot) -> Option<Blocked> {
+        let live = self.live()?;
+        let late = snapshot.take == Take::BeforeFirstStart && shape::was_started(live, self.inventory);
+        late.then(|| Blocked {
+            fields: Vec::new(),
+            reason: "it is to be taken before the machine's first start, and the machine was started already"
+                .to_owned(),
+            missing: Dangers::new(),
+            hints: vec!["declare `take: now`".to_owned()],
+        })
+    }
+
+    /// What is shown of the machine's snapshots.
+    pub(super) fn snapshot_objects(&self, draft: &Draft) -> Vec<ObjectPlan> {
+        let object = |address, operation, effects, blocked| ObjectPlan {
+            address,
+            operation,
+            uuid: None,
+            fields: Vec::new(),
+            effects,
+            blocked,
+            danger: Dangers::new(),
+        };
+        let is_external = matches!(self.difference.presence, Presence::External { .. });
+        self.missing_snapshots()
+            .filter_map(|(address, snapshot)| {
+                let step = draft.steps.iter().find(|step| step.object.as_ref() == Some(&address));
+                if let Some(DraftStep { action: Action::TakeSnapshot { live, .. }, .. }) = step {
+                    let text = if *live { "taken while the guest runs on" } else { "taken before any start" };
+                    return Some(object(address, Operation::Create, vec![text.to_owned()], Vec::new()));
+                }
+                let blocked = if is_external {
+                    Blocked {
+                        fields: Vec::new(),
+                        reason: format!("{} is external, and is never changed", self.address),
+                        missing: Dangers::new(),
+                        hints: vec!["take it by hand, or leave the machine out of the list".to_owned()],
+                    }
+                } else {
+                    // The machine itself says what is in the way.
+                    self.too_late(snapshot)?
+                };
+                Some(object(address, Operation::Blocked, Vec::new(), vec![blocked]))
+            })
+            .collect()
+    }
+
+    /// Registers the snapshots that this plan takes, and those that an earlier run took or was about to take. One of the name that
+    /// somebody else took satisfies the declaration and stays his.
+    pub(super) fn snapshot_members(&self, draft: &Draft, plan: &mut RegisterPlan) {
+        let register = self.inventory.registers.get(&self.desired.stack);
+        for snapshot in self.desired.snapshots.iter().filter(|one| one.machines.contains(self.address)) {
+            let Some(address) = snapshot.address_on(self.address) else { continue };
+            let is_taken = draft.steps.iter().any(|step| step.object.as_ref() == Some(&address));
+            let is_known = register.is_some_and(|register| register.entries.contains_key(&address));
+            let there = self.live().and_then(|live| shape::named(live, &snapshot.name));
+            if !(is_taken || is_known && there.is_some()) {
+                continue;
+            }
+            let member = Member {
+                identity: there.map(|snapshot| Identity::Uuid(snapshot.uuid)),
+                declared: Value::Null,
+                protect: snapshot.lifecycle.protect,
+                on_remove: snapshot.lifecycle.on_remove,
+                owes: None,
+                labels: std::collections::BTreeMap::new(),
+            };
+            plan.members.insert(address, member);
+        }
+    }
+}
+
+/// Deletes a snapshot that is no longer declared.
+pub fn prune(
+    address: &Address,
+    undeclared: &Undeclared,
+    inventory: &Inventory,
+    policy: &Policy,
+    into: &mut Removal<'_>,
+) {
+    let Some((machine, snapshot)) = registered(undeclared, inventory) else { return };
+    let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
+    let missing = draft.missing([Danger::DestroyData]);
+    if snapshot.children.len() > 1 {
+        let children: Vec<String> =
+            snapshot.children.iter().map(|child| format!("{:?}", child.name)).collect();
+        draft.block(
+            Vec::new(),
+            format!(
+                "VirtualBox cannot delete a snapshot that several others are based on: {}",
+                children.join(", ")
+            ),
+            vec!["delete all of those but one first".to_owned()],
+        );
+    } else if !missing.is_empty() {
+        draft.block_for(Vec::new(), missing, "deleting a snapshot gives up the way back to it".to_owned());
+    } else {
+        draft.effects.push(format!("deletes snapshot {:?}; the disks keep their content", snapshot.name));
+        let action =
+            Action::DeleteSnapshot { machine: Target::Existing(machine.uuid), snapshot: snapshot.uuid };
+        draft.push(action, [], [Danger::DestroyData]);
+        into.register.forget.insert(address.clone());
+    }
+    into.objects.push(ObjectPlan {
+        address: address.clone(),
+        operation: if draft.blocked.is_empty() { Operation::Remove } else { Operation::Blocked },
+        uuid: Some(snapshot.uuid),
+        fields: Vec::new(),
+        effects: draft.effects.clone(),
+        blocked: draft.blocked.clone(),
+        danger: draft.danger(),
+    });
+    into.drafts.push(draft);
+}
+
+/// The snapshot of a register's entry and its machine.
+fn registered<'a>(undeclared: &Undeclared, inventory: &'a Inventory) -> Option<(&'a Machine, &'a Snapshot)> {
+    let machine = inventory.machines.get(&undeclared.uuid?)?;
+    let Identity::Uuid(uuid) = &undeclared.entry.identity else { return None };
+    let root = machine.snapshots.as_ref()?;
+    root.leaves_first().into_iter().find(|one| one.uuid == *uuid).map(|snapshot| (machine, snapshot))
+}
