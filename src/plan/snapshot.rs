@@ -78,7 +78,11 @@ impl Scene<'_> {
             .filter_map(|(address, snapshot)| {
                 let step = draft.steps.iter().find(|step| step.object.as_ref() == Some(&address));
                 if let Some(DraftStep { action: Action::TakeSnapshot { live, .. }, .. }) = step {
-                    let text = if *live { "taken while the guest runs on" } else { "taken before any start" };
+                    let text = if *live {
+                        "taken while the guest runs on"
+                    } else {
+                        "taken after all changes, before any start"
+                    };
                     return Some(object(address, Operation::Create, vec![text.to_owned()], Vec::new()));
                 }
                 let blocked = if is_external {

@@ -112,7 +112,6 @@ fn shop_takes_defaults_and_names_what_waits_for_later() {
             "nics.1.network of app",
             "nics.1.network of web",
             "nics.2.network of web",
-            "Snapshot clean"
         ]
     );
 }
