@@ -104,11 +104,17 @@ impl Scene<'_> {
     /// Registers the snapshots that this plan takes, and those that an earlier run took or was about to take. One of the name that
     /// somebody else took satisfies the declaration and stays his.
     pub(super) fn snapshot_members(&self, draft: &Draft, plan: &mut RegisterPlan) {
-        let register = self.inventory.registers.get(&self.desired.stack);
         for snapshot in self.desired.snapshots.iter().filter(|one| one.machines.contains(self.address)) {
             let Some(address) = snapshot.address_on(self.address) else { continue };
             let is_taken = draft.steps.iter().any(|step| step.object.as_ref() == Some(&address));
-            let is_known = register.is_some_and(|register| register.entries.contains_key(&address));
+            let former = snapshot.address_on(self.known_as()).filter(|former| {
+                self.owner_register().is_some_and(|register| register.entries.contains_key(former))
+            });
+            let is_known = former.is_some();
+            if let (Presence::Renamed { from_stack, .. }, Some(former)) = (&self.difference.presence, former)
+            {
+                plan.renamed.insert(address.clone(), (from_stack.clone(), former));
+            }
             let there = self.live().and_then(|live| shape::named(live, &snapshot.name));
             if !(is_taken || is_known && there.is_some()) {
                 continue;

@@ -79,6 +79,36 @@ fn a_guest_that_a_run_stopped_comes_back_wherever_the_run_dies() {
 }
 
 #[test]
+fn a_snapshot_is_taken_once_whatever_goes_wrong_on_the_way() {
+    let bench = Bench::new();
+    let ask = Ask::Apply { prune: false };
+    let born = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}}, state: running");
+    let text = format!(
+        "{born}---\napiVersion: vboxmcp/v1\nkind: Snapshot\nmetadata: {{name: clean}}\nspec: {{machines: [a]}}\n"
+    );
+    let whole = Arc::new(bench.host());
+    bench.converge(&whole, &text, &ask, 1).unwrap();
+    let expected = picture::of(&whole, bench.root());
+    let snapshots = |host: &_| {
+        let machine = picture::inventory(host).machines.into_values().next().unwrap();
+        let names = machine.snapshots.iter().flat_map(|root| root.leaves_first());
+        names.map(|snapshot| (snapshot.name.clone(), snapshot.online)).collect::<Vec<_>>()
+    };
+    assert_eq!(snapshots(&whole), [("clean".to_owned(), false)]);
+    // VirtualBox takes a second one of the same name, and nothing but the client that is asked twice would ask for it.
+    let faults = Fault::ALL.into_iter().filter(|fault| !fault.waits() && *fault != Fault::Twice);
+    let actions = whole.asked();
+    for (fault, at) in faults.flat_map(|fault| (0..actions).map(move |at| (fault, at))) {
+        let host = Arc::new(bench.host().with_faults(FaultPlan::at(at, fault)));
+        let _ = bench.run(&host, &text, &ask, Press::Never, false);
+        let host = Arc::new(host.with_faults(FaultPlan::none()));
+        bench.converge(&host, &text, &ask, 3).unwrap();
+        assert_eq!(snapshots(&host), [("clean".to_owned(), false)], "{fault:?} at {at}");
+        assert_eq!(picture::of(&host, bench.root()), expected, "{fault:?} at {at}");
+    }
+}
+
+#[test]
 fn a_rename_together_with_a_new_disk_is_registered_by_the_run_that_does_it() {
     let bench = Bench::new();
     let host = Arc::new(bench.host());
