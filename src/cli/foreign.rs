@@ -34,7 +34,10 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["boot", "power-on", "poweron"], "`vboxmcp start` starts machines"),
     (&["reboot", "reload"], "`vboxmcp restart` shuts machines down and starts them again"),
     (&["unpause", "continue", "thaw"], "`vboxmcp resume` lets a held or saved guest go on"),
-    (&["snapshot", "revert"], "snapshots are planned and not there yet; README.md says what works today"),
+    (
+        &["snapshot", "revert"],
+        "this verb is planned and not there yet; a `Snapshot` document is taken by `vboxmcp apply`",
+    ),
 ];
 
 /// Hints for words on the command line that belong to other tools, each once.

@@ -88,7 +88,13 @@ fn a_snapshot_is_taken_once_whatever_goes_wrong_on_the_way() {
     );
     let whole = Arc::new(bench.host());
     bench.converge(&whole, &text, &ask, 1).unwrap();
-    let expected = picture::of(&whole, bench.root());
+    // The first run makes this folder for its lock, and a later host of the same bench finds it there.
+    let things = |host: &_| {
+        let mut things = picture::of(host, bench.root());
+        things.retain(|key, _| key != "folder $ROOT/home");
+        things
+    };
+    let expected = things(&whole);
     let snapshots = |host: &_| {
         let machine = picture::inventory(host).machines.into_values().next().unwrap();
         let names = machine.snapshots.iter().flat_map(|root| root.leaves_first());
@@ -104,7 +110,7 @@ fn a_snapshot_is_taken_once_whatever_goes_wrong_on_the_way() {
         let host = Arc::new(host.with_faults(FaultPlan::none()));
         bench.converge(&host, &text, &ask, 3).unwrap();
         assert_eq!(snapshots(&host), [("clean".to_owned(), false)], "{fault:?} at {at}");
-        assert_eq!(picture::of(&host, bench.root()), expected, "{fault:?} at {at}");
+        assert_eq!(things(&host), expected, "{fault:?} at {at}");
     }
 }
 
