@@ -358,7 +358,7 @@ fn states() {
                 description: "as new".to_owned(),
                 live: true,
             },
-            "snapshot VM take clean --description=as new --live",
+            "snapshot VM take clean '--description=as new' --live",
         ),
         (
             Action::DeleteSnapshot { machine: vm(), snapshot: DISK.parse().unwrap() },
