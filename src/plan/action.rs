@@ -182,6 +182,9 @@ pub enum Action {
         key: String,
         /// `None` removes it.
         value: Option<String>,
+        /// While the machine is live: the mark with a changed value, as for a change of settings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        save: Option<Mark>,
     },
     /// Write the mark of ownership.
     WriteMark {

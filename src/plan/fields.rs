@@ -11,7 +11,7 @@ use super::draft::Draft;
 use super::ports::Ports;
 use super::types::Expectation;
 use crate::diff::{FieldDifference, tree};
-use crate::inventory::{HostFacts, Machine};
+use crate::inventory::{HostFacts, Machine, Mark};
 use crate::model::capability::{self, Edit};
 use crate::model::nic::Bridge;
 use crate::model::{FieldPath, NicMode, PortForward, Secret, Settings, SharedFolder, os_type};
@@ -284,14 +284,21 @@ pub fn unprepared(draft: &mut Draft, field: &FieldDifference, host: &HostFacts) 
     true
 }
 
-/// Extra data and guest properties, key by key.
-pub fn keyed_data(draft: &mut Draft, fields: &[&FieldDifference]) {
+/// Extra data and guest properties, key by key. `save` gives the mark for what a live machine would keep in memory only.
+pub fn keyed_data(
+    draft: &mut Draft,
+    fields: &[&FieldDifference],
+    mut save: impl FnMut(&FieldPath) -> Option<Mark>,
+) {
     for field in fields {
         let machine = draft.target.clone();
         let value = field.declared.as_ref().and_then(Value::as_str).map(str::to_owned);
         let action = match field.path.parts().as_slice() {
             ["extraData", key] => Action::SetExtraData { machine, key: (*key).to_owned(), value },
-            ["guestProperties", key] => Action::SetGuestProperty { machine, key: (*key).to_owned(), value },
+            ["guestProperties", key] => {
+                let save = save(&field.path);
+                Action::SetGuestProperty { machine, key: (*key).to_owned(), value, save }
+            }
             _ => continue,
         };
         let expects = [Expectation::Field(field.path.clone(), field.live.clone())];

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::action::{Action, Assignment, Target};
+use super::action::{Action, Target};
 use super::devices::{groups, remove_groups, secrets, usb_filters};
 use super::draft::Draft;
 use super::fields::{
@@ -494,29 +494,33 @@ impl Scene<'_> {
     }
 
     /// The mark that makes VirtualBox save what a live change would leave in its memory: another one than is there by then.
-    fn save(&self, set: &[Assignment]) -> Option<Mark> {
+    /// `saves` counts those of this plan.
+    fn save<'p>(&self, saves: &mut u64, set: impl IntoIterator<Item = &'p FieldPath>) -> Option<Mark> {
         let live = self.live()?;
-        let needed = set.iter().any(|assignment| {
-            capability::is_memory_only(&assignment.path, Edit::Change, StateClass::Running)
-        });
+        let is_memory_only = |path| capability::is_memory_only(path, Edit::Change, StateClass::Running);
+        if !set.into_iter().any(is_memory_only) {
+            return None;
+        }
+        *saves += 1;
         let own = Mark::new(self.desired.stack.clone(), self.address.clone(), live.uuid);
         let there = match &live.mark {
             MarkState::Valid(mark) => mark.n.max(own.n),
             _ => own.n,
         };
-        needed.then(|| Mark { n: there + 1, ..own })
+        Some(Mark { n: there + *saves, ..own })
     }
 
     /// What can be done without touching the guest's state.
     fn while_up(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference], class: StateClass) {
         let machine = draft.target.clone();
         let (set, cause, expects) = settings(fields, ports, &self.before());
+        let mut saves = 0;
         if !set.is_empty() {
             draft.effects.extend(effects(&set, &cause, &self.machine.bridges));
             let action = if class == StateClass::Saved {
                 Action::ModifyMachine { machine, set }
             } else {
-                let save = self.save(&set);
+                let save = self.save(&mut saves, set.iter().map(|assignment| &assignment.path));
                 Action::ModifyLive { machine, set, save }
             };
             draft.push_expecting(action, cause, expects);
@@ -526,7 +530,9 @@ impl Scene<'_> {
         storage.apply(draft, fields);
         remove_groups(draft, fields, self);
         usb_filters(draft, fields, &self.difference.live);
-        keyed_data(draft, fields);
+        keyed_data(draft, fields, |path| {
+            if class == StateClass::Saved { None } else { self.save(&mut saves, [path]) }
+        });
     }
 
     /// What is done while the machine is off, in the order that VirtualBox needs.
@@ -555,6 +561,6 @@ impl Scene<'_> {
         usb_filters(draft, fields, &self.difference.live);
         secrets(draft, fields, self);
         shared_folders(draft, fields, self.live().map(|live| &live.settings), false);
-        keyed_data(draft, fields);
+        keyed_data(draft, fields, |_| None);
     }
 }

@@ -1,4 +1,5 @@
-//! The report on faults: `cargo bench --bench faults -- --scenarios 20000 --seed 1`. `--only N` plays one scenario of a seed.
+//! The report on faults: `cargo bench --bench faults -- --scenarios 20000 --seed 1`. `--only N` plays one scenario of a seed;
+//! `--print N` tells of so many in which something was wrong, and not of three.
 
 #![allow(
     clippy::print_stdout,
@@ -35,7 +36,9 @@ fn main() -> ExitCode {
     let only = number(&arguments, "--only");
     let begun = Instant::now();
     let report = faults::many(seed, scenarios, only);
-    for wrong in report.wrong.iter().take(3) {
+    for wrong in
+        report.wrong.iter().take(usize::try_from(number(&arguments, "--print").unwrap_or(3)).unwrap())
+    {
         eprintln!("{wrong}");
     }
     println!("{report}\n{scenarios} scenarios in {:.1} s", begun.elapsed().as_secs_f64());

@@ -247,7 +247,7 @@ impl<'a> Ground<'a> {
     /// A guest property.
     pub fn property(&self, key: &str, value: Option<&str>) -> Action {
         let value = value.map(str::to_owned);
-        Action::SetGuestProperty { machine: self.target(), key: key.to_owned(), value }
+        Action::SetGuestProperty { machine: self.target(), key: key.to_owned(), value, save: None }
     }
 
     /// A bandwidth group.

@@ -120,6 +120,7 @@ fn ask(ground: &Ground<'_>, sample: &Sample) -> Result<Answer, String> {
         Err(error) => return Err(format!("{name}: {error}")),
     };
     let is = match (result.is_ok(), there) {
+        (true, true) if sample.late && ground.is_live() => Outcome::Memory,
         (true, true) => Outcome::Done,
         (false, true) => Outcome::Half,
         (true, false) if ground.is_live() && saved_with_the_mark(ground, &is_done) => Outcome::Memory,

@@ -376,8 +376,11 @@ impl World {
             Action::SetExtraData { machine, key, value } => {
                 self.set_extra(bound(machine)?, key, value.as_deref())?;
             }
-            Action::SetGuestProperty { machine, key, value } => {
+            Action::SetGuestProperty { machine, key, value, save } => {
                 self.set_property(bound(machine)?, key, value.as_deref())?;
+                if let Some(mark) = save {
+                    self.write_mark(bound(machine)?, Some(mark))?;
+                }
             }
             Action::WriteMark { machine, mark } => self.write_mark(bound(machine)?, mark.as_ref())?,
             Action::WriteRegister { shard } => self.write_register(shard)?,

@@ -230,7 +230,12 @@ pub fn data_and_ownership(lab: &Lab) {
     for (number, text) in texts.iter().enumerate() {
         let (key, value) = (format!("key/{number}"), Some((*text).to_owned()));
         stage.done(&Action::SetExtraData { machine: machine(), key: key.clone(), value: value.clone() });
-        stage.done(&Action::SetGuestProperty { machine: machine(), key: format!("/{key}"), value });
+        stage.done(&Action::SetGuestProperty {
+            machine: machine(),
+            key: format!("/{key}"),
+            value,
+            save: None,
+        });
     }
     for key in ["-k", "--k", "k=v", "a b", "ä"] {
         stage.done(&Action::SetExtraData { machine: machine(), key: key.into(), value: Some("x".into()) });
@@ -243,7 +248,12 @@ pub fn data_and_ownership(lab: &Lab) {
     }
     assert!(extra.contains_key("-k") && extra.contains_key("--k") && extra.contains_key("a b"), "{extra:?}");
     stage.done(&Action::SetExtraData { machine: machine(), key: "key/0".into(), value: None });
-    stage.done(&Action::SetGuestProperty { machine: machine(), key: "/key/0".into(), value: None });
+    stage.done(&Action::SetGuestProperty {
+        machine: machine(),
+        key: "/key/0".into(),
+        value: None,
+        save: None,
+    });
     let read = stage.read(uuid).settings;
     assert!(!read.extra_data.unwrap().contains_key("key/0"));
     assert!(!read.guest_properties.unwrap().contains_key("/key/0"));

@@ -30,6 +30,10 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         let (verb, rest) = words.split_first().map_or(("", words), |(verb, rest)| (*verb, rest));
         Ok(CommandLine::of([verb, &id(machine)?.to_string()]).with(rest))
     };
+    // A live machine's settings are saved behind a change that would stay in memory: by its mark, with another value.
+    let saving = |machine: &Target, mark: Option<&Mark>| -> Result<Option<CommandLine>, HostError> {
+        mark.map(|mark| Ok(of(machine, &["setextradata", Mark::KEY])?.arg(mark.to_value()))).transpose()
+    };
     let one = |command: CommandLine| Ok(vec![command]);
     match action {
         Action::CreateMachine { uuid, name, os_type, groups, folder } => {
@@ -55,9 +59,7 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             for call in live::calls(set)? {
                 commands.push(call.into_iter().fold(of(machine, &["controlvm"])?, CommandLine::arg));
             }
-            if let Some(mark) = save {
-                commands.push(of(machine, &["setextradata", Mark::KEY])?.arg(mark.to_value()));
-            }
+            commands.extend(saving(machine, save.as_ref())?);
             Ok(commands)
         }
         Action::SetSecureBoot { machine, enabled } => {
@@ -98,10 +100,13 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         Action::SetExtraData { machine, key, value } => {
             one(with_value(of(machine, &["setextradata", key])?, value.as_deref()))
         }
-        Action::SetGuestProperty { machine, key, value } => {
+        Action::SetGuestProperty { machine, key, value, save } => {
             let verb = if value.is_some() { "set" } else { "unset" };
             let command = CommandLine::of(["guestproperty", verb, &id(machine)?.to_string(), key]);
-            one(with_value(command, value.as_deref()))
+            Ok([with_value(command, value.as_deref())]
+                .into_iter()
+                .chain(saving(machine, save.as_ref())?)
+                .collect())
         }
         Action::WriteMark { machine, mark } => one(with_value(
             of(machine, &["setextradata", Mark::KEY])?,

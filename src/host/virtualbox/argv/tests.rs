@@ -225,10 +225,10 @@ fn data_and_ownership() {
         lines(&Action::SetExtraData { machine: vm(), key: "k".into(), value: None }),
         ["setextradata VM k"]
     );
-    let set = Action::SetGuestProperty { machine: vm(), key: "/k".into(), value };
+    let set = Action::SetGuestProperty { machine: vm(), key: "/k".into(), value, save: None };
     assert_eq!(lines(&set), ["guestproperty set VM /k '-a b'"]);
     assert_eq!(
-        lines(&Action::SetGuestProperty { machine, key: "/k".into(), value: None }),
+        lines(&Action::SetGuestProperty { machine, key: "/k".into(), value: None, save: None }),
         ["guestproperty unset VM /k"]
     );
     let mark = Mark::new(StackName::default_stack(), Address::machine("a"), VM.parse().unwrap());
