@@ -35,7 +35,18 @@ pub fn before(
             register.entries.insert(address.clone(), former.clone());
         }
     }
+    // Known before the disk is detached: a run that dies behind that must not lose which of its differences is its content.
+    leaves(plan, &mut register);
     register.writes(&plan.stack)
+}
+
+/// Notes the leaves of the disks that the plan detaches.
+fn leaves(plan: &Plan, register: &mut Register) {
+    for (address, leaf) in &plan.register.detached {
+        if let Some(entry) = register.entries.get_mut(address) {
+            entry.leaf = Some(*leaf);
+        }
+    }
 }
 
 /// What an apply would still write although nothing on the host is to be done: a member's protection, a path, a released field.
@@ -88,9 +99,11 @@ pub fn after(
                 }
             }
             Address::InlineDisk(name, key) => {
-                // What this run made is known by its UUID, wherever VirtualBox put the file.
-                if let Some(made) = bindings.get(address) {
-                    entry.identity = Identity::Uuid(*made);
+                // What this run made or found is known by its UUID, wherever VirtualBox put the file.
+                if let Some(Identity::Uuid(known)) =
+                    bindings.get(address).copied().map(Identity::Uuid).or(identity)
+                {
+                    entry.identity = Identity::Uuid(known);
                     register.entries.insert(address.clone(), entry.clone());
                 }
                 let machine_address = Address::Machine(name.clone());
@@ -119,11 +132,7 @@ pub fn after(
         }
         register.entries.insert(address.clone(), entry);
     }
-    for (address, leaf) in &plan.register.detached {
-        if let Some(entry) = register.entries.get_mut(address) {
-            entry.leaf = Some(*leaf);
-        }
-    }
+    leaves(plan, &mut register);
     forget(plan, inventory, &mut register);
     if let (Some(paths), true) =
         (&plan.register.paths, outcome.failed.is_empty() && outcome.skipped.is_empty())
@@ -158,7 +167,11 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
             Address::Machine(_) => {
                 // A pending entry makes a machine ours even without a mark: what counts here is the machine and its mark.
                 let uuid = register.entries.get(address).map(|entry| &entry.identity);
+                let is_deleted = plan.steps.iter().any(|step| {
+                    matches!(step.action, Action::Unregister { delete: true, .. }) && step.address == *address
+                });
                 match uuid {
+                    Some(Identity::Uuid(uuid)) if is_deleted => !inventory.machines.contains_key(uuid),
                     Some(Identity::Uuid(uuid)) => inventory
                         .machines
                         .get(uuid)

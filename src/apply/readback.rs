@@ -152,11 +152,11 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
                 .attachment_at(&at.controller, at.port, at.device)
                 .map(|_| format!("something is still attached at {at}"))
         }),
-        Action::DeleteDisk { medium: Target::Existing(uuid) }
+        Action::DeleteDisk { medium: Target::Existing(uuid), .. }
         | Action::CloseDisk { medium: Target::Existing(uuid) } => {
             now.media.contains_key(uuid).then(|| "the disk is still registered".to_owned())
         }
-        Action::DeleteDisk { medium: Target::Planned(_) }
+        Action::DeleteDisk { medium: Target::Planned(_), .. }
         | Action::CloseDisk { medium: Target::Planned(_) } => None,
         Action::AddSharedFolder { name, folder, .. } => on_machine(&|machine| {
             let there = machine.settings.shared_folders.as_ref().and_then(|all| all.get(name));

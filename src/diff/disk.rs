@@ -98,6 +98,7 @@ pub fn keyed<'a>(
     inventory: &Inventory,
 ) -> BTreeMap<String, &'a Attachment> {
     let known = identities(machine, address, register, desired);
+    let folder = machine.folder();
     let disks = machine.attachments.iter().filter(|attachment| attachment.kind == DeviceKind::Disk);
     disks
         .filter_map(|attachment| {
@@ -108,7 +109,18 @@ pub fn keyed<'a>(
                 Identity::Path(path) => base.is_some_and(|base| base.location == *path),
                 Identity::Network(_) => false,
             };
-            let key = known.iter().find(|(_, identity)| is(identity)).map(|(key, _)| key.clone());
+            // A disk that was made in a run which moved the folder, too, and was cut short.
+            let has_moved = |identity: &Identity| match (identity, base) {
+                (Identity::Path(path), Some(base)) => {
+                    path.file_name() == base.location.file_name()
+                        && base.location.parent() == Some(&folder)
+                        && inventory.medium_at(path).is_none()
+                }
+                _ => false,
+            };
+            let found = known.iter().find(|(_, identity)| is(identity));
+            let found = found.or_else(|| known.iter().find(|(_, identity)| has_moved(identity)));
+            let key = found.map(|(key, _)| key.clone());
             Some((key.unwrap_or_else(|| place(attachment).to_string()), attachment))
         })
         .collect()

@@ -100,7 +100,7 @@ pub struct ChangeSet {
     pub machines: BTreeMap<Address, MachineDifference>,
     /// Members of the stack that are no longer declared.
     pub undeclared: BTreeMap<Address, Undeclared>,
-    /// Register entries under former names of machines that have arrived: they are dropped.
+    /// Register entries that are dropped: under former names of machines that are no longer there, and of disks that are gone.
     pub superseded: BTreeSet<Address>,
     /// Things to know.
     pub findings: Vec<Finding>,
@@ -132,14 +132,15 @@ pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
         .iter()
         .map(|(address, machine)| (address.clone(), machine_difference(address, machine, desired, inventory)))
         .collect();
-    let undeclared = undeclared(desired, inventory, &mut findings);
+    let mut superseded = superseded(desired, inventory);
+    let undeclared = undeclared(desired, inventory, &mut findings, &mut superseded);
     ownership_findings(desired, inventory, &mut findings);
     findings.sort();
-    let superseded = superseded(desired, inventory);
     ChangeSet { machines, undeclared, superseded, findings }
 }
 
-/// What an earlier run left of a rename that was cut short after the machine had its new mark.
+/// What an earlier run left of a rename that was cut short after the machine had its new mark, or of a birth under a name that has
+/// changed since.
 fn superseded(desired: &Desired, inventory: &Inventory) -> BTreeSet<Address> {
     let Some(register) = inventory.registers.get(&desired.stack) else { return BTreeSet::new() };
     let former = desired.machines.iter().flat_map(|(address, machine)| {
@@ -150,8 +151,10 @@ fn superseded(desired: &Desired, inventory: &Inventory) -> BTreeSet<Address> {
     });
     let arrived: BTreeSet<&crate::model::MachineName> = former
         .filter(|(address, name)| {
-            inventory.owned_machine(&desired.stack, address).is_some()
-                && inventory.owned_machine(&desired.stack, &Address::Machine((*name).clone())).is_none()
+            let former = Address::Machine((*name).clone());
+            former != **address
+                && !desired.machines.contains_key(&former)
+                && inventory.owned_machine(&desired.stack, &former).is_none()
         })
         .map(|(_, name)| name)
         .collect();
@@ -316,6 +319,7 @@ fn undeclared(
     desired: &Desired,
     inventory: &Inventory,
     findings: &mut Vec<Finding>,
+    gone: &mut BTreeSet<Address>,
 ) -> BTreeMap<Address, Undeclared> {
     let Some(register) = inventory.registers.get(&desired.stack) else { return BTreeMap::new() };
     let renamed: BTreeSet<Address> = desired
@@ -325,6 +329,9 @@ fn undeclared(
         .filter(|(stack, _)| stack.as_ref().is_none_or(|stack| *stack == desired.stack))
         .map(|(_, name)| Address::Machine(name.clone()))
         .collect();
+    // A disk may be registered in a file that cannot be read.
+    let all_is_known = inventory.problems.is_empty()
+        && inventory.machines.values().all(|machine| machine.access.is_readable());
     let mut found = BTreeMap::new();
     for (address, entry) in &register.entries {
         let machine_address = address.machine_name().map(|name| Address::Machine(name.clone()));
@@ -355,15 +362,24 @@ fn undeclared(
             let attached = declared.is_some() && written.is_none_or(|disks| disks.contains_key(key));
             let machine_is_there =
                 inventory.owned_machine(&desired.stack, &Address::Machine(name.clone())).is_some();
-            if attached
-                || (declared.is_none() && machine_is_there)
-                || renamed.contains(&Address::Machine(name.clone()))
-            {
+            if renamed.contains(&Address::Machine(name.clone())) {
+                // One that a machine drops while it is renamed is registered under the new name before it goes.
+                if let Some(to) = dropped_by(name, key, desired, inventory)
+                    && inventory_has(entry, inventory)
+                {
+                    let address = Address::InlineDisk(to.clone(), key.clone());
+                    found.insert(address, Undeclared { entry: entry.clone(), uuid: None });
+                }
+                continue;
+            }
+            if attached || (declared.is_none() && machine_is_there) {
                 continue;
             }
             // Kept without its machine, or no longer in a written map.
             if inventory_has(entry, inventory) {
                 found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid: None });
+            } else if all_is_known {
+                gone.insert(address.clone());
             }
             continue;
         }
@@ -393,7 +409,27 @@ fn undeclared(
     found
 }
 
-fn inventory_has(entry: &Entry, inventory: &Inventory) -> bool {
+/// The new name of a machine that is to be renamed and writes its disks without that one.
+fn dropped_by<'a>(
+    former: &crate::model::MachineName,
+    key: &str,
+    desired: &'a Desired,
+    inventory: &Inventory,
+) -> Option<&'a crate::model::MachineName> {
+    let is_there = |address: &Address| inventory.owned_machine(&desired.stack, address).is_some();
+    let (address, _) = desired.machines.iter().find(|(address, machine)| {
+        let names = &machine.lifecycle.renamed_from;
+        let is_former = names.iter().any(|(stack, name)| {
+            name == former && stack.as_ref().is_none_or(|stack| *stack == desired.stack)
+        });
+        let drops = machine.disks.as_ref().is_some_and(|disks| !disks.contains_key(key));
+        is_former && drops && !is_there(address)
+    })?;
+    address.machine_name().filter(|_| is_there(&Address::Machine(former.clone())))
+}
+
+/// Whether what an entry names is there.
+pub fn inventory_has(entry: &Entry, inventory: &Inventory) -> bool {
     match &entry.identity {
         Identity::Uuid(uuid) => inventory.media.contains_key(uuid),
         Identity::Path(path) => {

@@ -269,6 +269,9 @@ pub enum Action {
     DeleteDisk {
         /// The medium.
         medium: Target,
+        /// The folder of its machine, where that is gone: removed with the last file in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<PathBuf>,
     },
     /// Forget a disk and keep its file.
     CloseDisk {
@@ -443,7 +446,7 @@ impl Action {
             | Self::TakeSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
-            Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium } | Self::CloseDisk { medium } => {
+            Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium, .. } | Self::CloseDisk { medium } => {
                 vec![medium]
             }
             Self::CreateMachine { .. } | Self::WriteRegister { .. } => Vec::new(),

@@ -10,7 +10,7 @@ use super::register::{Member, RegisterPlan};
 use super::types::{Blocked, ObjectPlan, Operation, Plan, Verb};
 use super::{canonical, limits};
 use crate::diff::{Finding, disk, machine as shape};
-use crate::inventory::{AttachedMedium, Identity, Inventory, Machine, Mark, Ownership};
+use crate::inventory::{AttachedMedium, Identity, Inventory, Machine, Mark, MarkState, Ownership, Status};
 use crate::model::{Address, Dangers, Desired, DesiredMachine, Policy};
 
 /// Plans the adoption of declared machines. `chosen` names the machine where several share a name.
@@ -98,8 +98,13 @@ fn candidate<'a>(
             vec!["remove `lifecycle.external` to own it".to_owned()],
         );
     }
-    if inventory.owned_machine(&desired.stack, address).is_some() {
-        return Ok(None);
+    if let Some(ours) = inventory.owned_machine(&desired.stack, address) {
+        let entry =
+            inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
+        // An adoption that was cut short is done again.
+        let is_whole = matches!(ours.mark, MarkState::Valid(_))
+            && entry.is_none_or(|entry| entry.status == Status::Confirmed);
+        return Ok((!is_whole && ours.access.is_readable()).then_some(ours));
     }
     let mut named: Vec<&Machine> = inventory.machines_named(machine.name.as_str()).collect();
     if let Some(uuid) = chosen {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Target};
+use uuid::Uuid;
+
+use super::action::{Action, Insert, Target};
 use super::types::{Blocked, Expectation, Step, StepId};
-use crate::model::{Address, Danger, Dangers, DesiredState, FieldPath};
+use crate::model::{Address, Danger, Dangers, DesiredState, FieldPath, Location};
 
 /// A step that has no number yet.
 #[derive(Clone, Debug)]
@@ -101,6 +103,24 @@ impl Draft {
     /// Whether a step is for the object itself.
     pub fn acts(&self) -> bool {
         self.steps.iter().any(|step| step.object.is_none())
+    }
+
+    /// Whether a machine's steps detach what is at a place, and do not attach it again.
+    pub fn detaches(&self, machine: Uuid, place: &Location, medium: Uuid) -> bool {
+        let last = self.steps.iter().rev().find_map(|step| match &step.action {
+            Action::Detach { at, .. } if at == place => Some(true),
+            Action::Attach { insert: Insert::Medium(Target::Existing(again)), .. } if *again == medium => {
+                Some(false)
+            }
+            _ => None,
+        });
+        self.target == Target::Existing(machine) && last == Some(true)
+    }
+
+    /// Takes over the steps for another object of the machine, behind its own: they need them, and a machine has one writer.
+    pub fn take(&mut self, other: Self) {
+        let Self { address, steps, .. } = other;
+        self.steps.extend(steps.into_iter().map(|step| DraftStep { object: Some(address.clone()), ..step }));
     }
 
     /// All dangers of the steps.

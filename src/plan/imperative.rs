@@ -104,7 +104,7 @@ pub fn command(
 }
 
 fn one(command: PowerCommand, live: StateClass, draft: &mut Draft, stop_timeout: u64) {
-    let power = |declared| Power { live, declared, stop_timeout };
+    let power = |declared| Power { live, declared, stop_timeout, owed: false };
     if live == StateClass::Moving {
         let hints = vec!["try again when it has arrived there".to_owned()];
         return draft.block(vec![state_path()], "it is on the way from one state to another", hints);

@@ -366,18 +366,24 @@ impl Scene<'_> {
     }
 
     fn power(&self, live: StateClass) -> Power<'_> {
-        Power { live, declared: self.machine.state.as_ref(), stop_timeout: self.machine.stop_timeout }
+        let declared = self.machine.state.as_ref();
+        Power { live, declared, stop_timeout: self.machine.stop_timeout, owed: self.owed(live).is_some() }
     }
 
-    /// The state to which an earlier run that stopped the machine did not bring it back, where none is declared.
+    /// The state to which an earlier run that stopped the machine did not bring it back, where none is declared or none that can be
+    /// reached from off.
     fn owed(&self, live: StateClass) -> Option<DesiredState> {
-        if self.machine.state.is_some() {
+        if self.machine.state.as_ref().is_some_and(|state| *state != DesiredState::Saved) {
             return None;
         }
-        let owed = self.owner_register()?.entries.get(self.known_as())?.owes.clone()?;
+        let noted = |register: Option<&Register>, address| register?.entries.get(address)?.owes.clone();
+        // A run that was about to rename it has noted that under the new name.
+        let own = self.inventory.registers.get(&self.desired.stack);
+        let owed = noted(own, self.address).or_else(|| noted(self.owner_register(), self.known_as()))?;
         let half_way = live == StateClass::Running && owed == DesiredState::Paused;
         // In any other state somebody has taken care of it.
-        (live == StateClass::Off || half_way).then_some(owed)
+        let wanted = self.machine.state.as_ref().is_none_or(|state| *state == owed);
+        (wanted && (live == StateClass::Off || half_way)).then_some(owed)
     }
 
     fn change(&self, draft: &mut Draft, ports: &mut Ports, uuid: Uuid) -> Option<ObjectPlan> {
@@ -387,7 +393,7 @@ impl Scene<'_> {
         let mut off: Vec<&FieldDifference> = Vec::new();
         let owed = self.owed(class);
         let mut state_differs = owed.is_some();
-        let obstacles = Storage::of(self).obstacles;
+        let storage = Storage::of(self);
         for field in &self.difference.fields {
             if field.path == state_path() {
                 state_differs = true;
@@ -396,7 +402,15 @@ impl Scene<'_> {
             if undoable(draft, field) || unprepared(draft, field, &self.inventory.host) {
                 continue;
             }
-            if let Some(obstacle) = obstacles.get(&field.path) {
+            if let Some(reason) = storage.ungrowable(&field.path) {
+                draft.block(
+                    vec![field.path.clone()],
+                    reason,
+                    vec!["copy it into a dynamic VDI with `VBoxManage clonemedium` and declare the copy's location".to_owned()],
+                );
+                continue;
+            }
+            if let Some(obstacle) = storage.obstacles.get(&field.path) {
                 draft.block(
                     vec![field.path.clone()],
                     format!("{}: {obstacle}", field.path),

@@ -32,6 +32,8 @@ pub struct Power<'a> {
     pub declared: Option<&'a DesiredState>,
     /// Seconds that an ACPI shutdown may take.
     pub stop_timeout: u64,
+    /// An earlier run stopped it on the way there.
+    pub owed: bool,
 }
 
 /// Dangers of a clean stop: where switching off is permitted too, it follows when the guest does not obey.
@@ -133,7 +135,8 @@ impl Power<'_> {
             );
             return;
         }
-        if self.declared.is_none() {
+        // Where another state is declared, the next run finds the way to it by itself.
+        if self.declared.is_none() || goal == DesiredState::Saved {
             draft.owes = Some(goal.clone());
         }
         draft.push(Action::Start { machine: machine.clone() }, cause.to_vec(), []);
@@ -156,6 +159,10 @@ impl Power<'_> {
             (StateClass::Off | StateClass::Saved, DesiredState::Paused) => {
                 draft.push(Action::Start { machine: machine.clone() }, cause.clone(), []);
                 draft.push(Action::Pause { machine }, cause, []);
+            }
+            (StateClass::Off, DesiredState::Saved) if self.owed => {
+                draft.push(Action::Start { machine: machine.clone() }, cause.clone(), []);
+                draft.push(Action::SaveState { machine }, cause, []);
             }
             (StateClass::Off, DesiredState::Saved) => draft.block(
                 cause,

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::machine::Scene;
+use super::storage::Found;
 use crate::diff::{Presence, disk, machine as shape};
-use crate::inventory::{AttachedMedium, Entry, Identity, Machine, Register, Status};
-use crate::model::{Address, DesiredState, OnRemove, StackName};
+use crate::inventory::{AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Register, Status};
+use crate::model::{Address, DesiredState, FieldPath, MachineName, OnRemove, StackName};
 
 /// One member as it will be registered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -68,6 +69,11 @@ impl RegisterPlan {
                 let mut entry = former.cloned().unwrap_or_else(|| Entry::pending(identity(address, member)));
                 // Protection must hold from the first instant.
                 entry.protect |= member.protect;
+                if let (Identity::Path(_), Some(known @ Identity::Uuid(_))) =
+                    (&entry.identity, &member.identity)
+                {
+                    entry.identity = known.clone();
+                }
                 register.entries.insert(address.clone(), entry);
             } else if let (Some(entry), None) = (register.entries.get_mut(address), &member.identity) {
                 // Somebody removed it: it is born again, and what is found under the entry then is ours.
@@ -81,6 +87,12 @@ impl RegisterPlan {
                 if entry.identity != *path {
                     *entry = Entry::pending(path.clone());
                 }
+            } else if let (Some(entry), Some(known @ Identity::Uuid(_))) =
+                (register.entries.get_mut(address), &member.identity)
+                && matches!(entry.identity, Identity::Path(_))
+            {
+                // One that an earlier run made: from now on it is known wherever it goes.
+                entry.identity = known.clone();
             }
             if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
                 entry.owes = Some(owes.clone());
@@ -125,10 +137,8 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     let birth_folder = folder.unwrap_or_else(|| crate::diff::birth_folder(scene.machine, scene.inventory));
     for (key, declared) in scene.machine.disks.iter().flatten() {
         let address = Address::InlineDisk(name.clone(), key.clone());
-        let blocked = draft
-            .blocked
-            .iter()
-            .any(|blocked| blocked.fields.contains(&crate::model::FieldPath::of(["disks", key])));
+        let blocked =
+            draft.blocked.iter().any(|blocked| blocked.fields.contains(&FieldPath::of(["disks", key])));
         let known = register.is_some_and(|register| register.entries.contains_key(&address));
         if blocked && !known {
             continue;
@@ -140,9 +150,8 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
                     _ => None,
                 }
             });
-        let registered =
-            register.and_then(|register| register.entries.get(&address)).map(|entry| &entry.identity);
-        let registered = registered.filter(|identity| match identity {
+        let entry = register.and_then(|register| register.entries.get(&address));
+        let registered = entry.map(|entry| &entry.identity).filter(|identity| match identity {
             Identity::Uuid(uuid) => scene.inventory.media.contains_key(uuid),
             Identity::Path(_) | Identity::Network(_) => true,
         });
@@ -151,7 +160,11 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             (None, Some(identity @ (Identity::Uuid(_) | Identity::Network(_)))) => Some(identity.clone()),
             // Where it is to be now: the folder may have moved since an earlier run was to make it.
             (None, Some(Identity::Path(_)) | None) => {
-                disk::file(key, declared, &birth_folder).map(Identity::Path)
+                let file = disk::file(key, declared, &birth_folder);
+                file.map(|file| match scene.existing(entry, &file) {
+                    Found::Ours(uuid) => Identity::Uuid(uuid),
+                    _ => Identity::Path(file),
+                })
             }
         };
         if let Presence::Renamed { from_stack, .. } = &scene.difference.presence
@@ -171,28 +184,81 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             },
         );
     }
-    // Disks that leave a written map are detached and kept: their leaves are what must be attached again.
+    detached_members(plan, scene, name, attached.unwrap_or_default());
+    if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence {
+        carried_members(plan, scene, name, from, from_stack);
+    }
+}
+
+/// Disks that are registered under a machine's former name and that nothing else speaks of: they come along, or are dropped where
+/// they are gone.
+fn carried_members(
+    plan: &mut RegisterPlan,
+    scene: &Scene<'_>,
+    name: &MachineName,
+    from: &Address,
+    from_stack: &StackName,
+) {
+    let entries = scene.owner_register().into_iter().flat_map(|register| &register.entries);
+    for (former, entry) in entries.filter(|(member, _)| member.machine_name() == from.machine_name()) {
+        let Address::InlineDisk(_, key) = former else { continue };
+        let address = Address::InlineDisk(name.clone(), key.clone());
+        if plan.renamed.contains_key(&address) || plan.renamed.values().any(|(_, moved)| moved == former) {
+            continue;
+        }
+        if crate::diff::inventory_has(entry, scene.inventory) {
+            plan.renamed.insert(address.clone(), (from_stack.clone(), former.clone()));
+            plan.members.insert(address, as_registered(entry, scene.inventory));
+        } else if *from_stack == scene.desired.stack {
+            plan.forget.insert(former.clone());
+        }
+    }
+}
+
+/// A member that stays what it is. One that is there is known by its UUID, wherever its machine goes.
+fn as_registered(entry: &Entry, inventory: &Inventory) -> Member {
+    let found = match &entry.identity {
+        Identity::Path(path) => inventory.medium_at(path).map(|medium| Identity::Uuid(medium.uuid)),
+        _ => None,
+    };
+    Member {
+        identity: Some(found.unwrap_or_else(|| entry.identity.clone())),
+        declared: Value::Null,
+        protect: entry.protect,
+        on_remove: entry.on_remove,
+        owes: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// Disks that leave a written map are detached and kept: their leaves are what must be attached again.
+fn detached_members(
+    plan: &mut RegisterPlan,
+    scene: &Scene<'_>,
+    name: &MachineName,
+    attached: BTreeMap<String, &Attachment>,
+) {
     let Some(written) = &scene.machine.disks else { return };
-    for (key, attachment) in attached.into_iter().flatten().filter(|(key, _)| !written.contains_key(key)) {
+    for (key, attachment) in attached.into_iter().filter(|(key, _)| !written.contains_key(key)) {
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
         let Some(former) = scene.disk_known_as(&key) else { continue };
         let Some(entry) = scene.owner_register().and_then(|register| register.entries.get(&former)) else {
             continue;
         };
         let address = Address::InlineDisk(name.clone(), key);
-        if let Presence::Renamed { from_stack, .. } = &scene.difference.presence {
-            plan.renamed.insert(address.clone(), (from_stack.clone(), former));
-            plan.members.insert(
-                address.clone(),
-                Member {
-                    identity: Some(entry.identity.clone()),
-                    declared: Value::Null,
-                    protect: entry.protect,
-                    on_remove: entry.on_remove,
-                    owes: None,
-                    labels: BTreeMap::new(),
-                },
-            );
+        let is_renamed = match &scene.difference.presence {
+            Presence::Renamed { from_stack, .. } => {
+                plan.renamed.insert(address.clone(), (from_stack.clone(), former));
+                true
+            }
+            _ => false,
+        };
+        // One that is known by its path only would be lost when its machine's folder moves.
+        if is_renamed || matches!(entry.identity, Identity::Path(_)) {
+            let mut member = as_registered(entry, scene.inventory);
+            let base = scene.inventory.base_of(*leaf).map(|base| Identity::Uuid(base.uuid));
+            member.identity = base.or(member.identity);
+            plan.members.insert(address.clone(), member);
         }
         plan.detached.insert(address, *leaf);
     }

@@ -1,6 +1,7 @@
 //! Removal: `--prune` of what is no longer declared, and `destroy` of what is.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use uuid::Uuid;
 
@@ -12,9 +13,9 @@ use super::register::RegisterPlan;
 use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
 use super::{PlanOptions, canonical, limits, order, snapshot};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk};
-use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium};
+use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership};
 use crate::model::{
-    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, OnRemove, Policy, PowerState,
+    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Location, OnRemove, Policy, PowerState,
 };
 
 /// Members that are no longer declared: listed in every plan, removed where that is asked for and allowed.
@@ -60,13 +61,16 @@ pub fn undeclared(
     }
     // Members of a replicated machine have rising names: the highest goes first.
     removable.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
+    // Of a machine's snapshots those go first that no other one is based on.
+    removable.sort_by_key(|(_, undeclared)| std::cmp::Reverse(snapshot::depth(undeclared, inventory)));
     for (address, undeclared) in removable {
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
             (Address::Snapshot(..), _) => snapshot::prune(address, undeclared, inventory, policy, into),
             (Address::Machine(_), Some(machine)) => {
                 let mut draft =
                     Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
-                delete_machine(&mut draft, machine, inventory, DesiredMachine::STOP_TIMEOUT);
+                let options = DestroyOptions::default();
+                delete_machine(&mut draft, machine, inventory, DesiredMachine::STOP_TIMEOUT, options);
                 let object = object(address, machine.uuid, &draft);
                 if object.operation == Operation::Remove {
                     forget_with_disks(into.register, address, inventory, desired);
@@ -156,7 +160,13 @@ fn forget_with_disks(
 }
 
 /// Deletes a machine: detach what is not ours, delete its snapshots leaf first, and only then the machine with what is left.
-fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, stop_timeout: u64) {
+fn delete_machine(
+    draft: &mut Draft,
+    machine: &Machine,
+    inventory: &Inventory,
+    stop_timeout: u64,
+    options: DestroyOptions,
+) {
     let missing = draft.missing([Danger::DestroyData]);
     if !missing.is_empty() {
         draft.block_for(Vec::new(), missing, "deleting the machine deletes its disks".to_owned());
@@ -164,7 +174,7 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
     }
     let class = machine.state.as_ref().map_or(crate::model::state::StateClass::Moving, PowerState::class);
     let off = DesiredState::PowerOff;
-    let power = Power { live: class, declared: Some(&off), stop_timeout };
+    let power = Power { live: class, declared: Some(&off), stop_timeout, owed: false };
     let saved = class == crate::model::state::StateClass::Saved;
     // A saved state goes with its machine, which is what destroy-data permits.
     if !saved && !power.stop(draft, &[], "deleting it stops the guest") {
@@ -216,6 +226,12 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
         );
         return;
     }
+    let detached = detached_disks(machine, inventory, options);
+    let delete = |medium: Uuid| Action::DeleteDisk { medium: Target::Existing(medium), folder: None };
+    // Its content first: VirtualBox would merge it into what the snapshots have of it.
+    for leaf in detached.iter().filter_map(|(_, leaf)| *leaf) {
+        draft.push(delete(leaf), [], [Danger::DestroyData]);
+    }
     if let Some(root) = &machine.snapshots {
         for snapshot in root.leaves_first() {
             draft.effects.push(format!("deletes snapshot {:?}", snapshot.name));
@@ -223,7 +239,45 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
             draft.push(action, [], [Danger::DestroyData]);
         }
     }
+    for (medium, _) in detached {
+        draft.effects.push(format!("deletes disk {}, which was detached", medium.location.display()));
+        draft.push(delete(medium.uuid), [], [Danger::DestroyData]);
+    }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
+}
+
+/// Inline disks of the machine that no machine has: VirtualBox would leave their files behind, unregistered. With each goes the
+/// difference that is its content, where snapshots have the rest of it.
+fn detached_disks<'a>(
+    machine: &Machine,
+    inventory: &'a Inventory,
+    options: DestroyOptions,
+) -> Vec<(&'a Medium, Option<Uuid>)> {
+    let Ownership::Owned { stack, address } = inventory.owner_of(machine) else { return Vec::new() };
+    let entries = inventory.registers.get(&stack).into_iter().flat_map(|register| &register.entries);
+    let disks = entries.filter(|(member, entry)| {
+        matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
+            && !entry.protect
+            && (options.all || entry.on_remove == OnRemove::Delete)
+    });
+    disks
+        .filter_map(|(_, entry)| {
+            let base = medium_of(entry, inventory).filter(|base| !is_attached(base.uuid, inventory))?;
+            if !inventory.has_children(base.uuid) {
+                return Some((base, None));
+            }
+            let leaf = entry.leaf.filter(|leaf| !is_attached(*leaf, inventory))?;
+            let chain = disk::chain(leaf, inventory);
+            let mut others = inventory.media.keys().filter(|other| !chain.contains(other));
+            let has_another = others.any(|other| inventory.is_in_chain(base.uuid, *other));
+            (!has_another && chain.first() == Some(&base.uuid)).then_some((base, Some(leaf)))
+        })
+        .collect()
+}
+
+fn is_attached(medium: Uuid, inventory: &Inventory) -> bool {
+    let attachments = inventory.machines.values().flat_map(|machine| &machine.attachments);
+    attachments.into_iter().any(|attachment| attachment.medium == AttachedMedium::Image(medium))
 }
 
 /// Bases of the machine's disks that are ours: registered as its inline disks, or in its own folder where the register knows nothing.
@@ -288,13 +342,25 @@ fn delete_disk(
     let mut draft = Draft::new(address.clone(), Target::Existing(medium.uuid), policy.allow.clone());
     let missing = draft.missing([Danger::DestroyData]);
     let has_children = inventory.has_children(medium.uuid);
-    let attached = inventory.machines.values().find(|machine| {
-        machine.attachments.iter().any(|attachment| match &attachment.medium {
-            AttachedMedium::Image(leaf) => disk::chain(*leaf, inventory).contains(&medium.uuid),
-            _ => false,
+    let attached: Vec<(&Machine, Location, Uuid)> = inventory
+        .machines
+        .values()
+        .flat_map(|machine| machine.attachments.iter().map(move |attachment| (machine, attachment)))
+        .filter_map(|(machine, attachment)| match &attachment.medium {
+            AttachedMedium::Image(leaf) if disk::chain(*leaf, inventory).contains(&medium.uuid) => {
+                Some((machine, disk::place(attachment), *leaf))
+            }
+            _ => None,
         })
-    });
-    if let Some(machine) = attached {
+        .collect();
+    // Where this plan detaches it, the same machine's steps delete it.
+    let detaches = match &attached[..] {
+        [(machine, place, leaf)] => {
+            into.drafts.iter().position(|draft| draft.detaches(machine.uuid, place, *leaf))
+        }
+        _ => None,
+    };
+    if let ([(machine, ..), ..], None) = (&attached[..], detaches) {
         let name = machine.name.as_deref().unwrap_or("?");
         draft.block(
             Vec::new(),
@@ -311,11 +377,27 @@ fn delete_disk(
         draft.block_for(Vec::new(), missing, "deleting the disk deletes its data".to_owned());
     } else {
         draft.effects.push(format!("deletes disk {}", medium.location.display()));
-        draft.push(Action::DeleteDisk { medium: Target::Existing(medium.uuid) }, [], [Danger::DestroyData]);
+        let action = Action::DeleteDisk {
+            medium: Target::Existing(medium.uuid),
+            folder: abandoned_folder(address, medium, inventory),
+        };
+        draft.push(action, [], [Danger::DestroyData]);
         into.register.forget.insert(address.clone());
     }
     into.objects.push(object(address, medium.uuid, &draft));
-    into.drafts.push(draft);
+    match detaches.and_then(|index| into.drafts.get_mut(index)) {
+        Some(of_machine) => of_machine.take(draft),
+        None => into.drafts.push(draft),
+    }
+}
+
+/// The folder in which a machine was that is gone: the disk's own, where it has the machine's name, and no machine is in it.
+fn abandoned_folder(address: &Address, medium: &Medium, inventory: &Inventory) -> Option<PathBuf> {
+    let folder = medium.location.parent()?;
+    let is_of_machine = address.machine_name().is_some_and(|name| folder.ends_with(name.as_str()));
+    let below = folder != inventory.host.machine_folder && folder.starts_with(&inventory.host.machine_folder);
+    let is_used = inventory.machines.values().any(|machine| machine.folder() == folder);
+    (is_of_machine && below && !is_used).then(|| folder.to_owned())
 }
 
 /// How `destroy` chooses.
@@ -384,7 +466,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
                     hint: "set `lifecycle.protect: false` and apply that first".to_owned(),
                 });
             }
-            delete_machine(&mut draft, machine, inventory, declared.stop_timeout);
+            delete_machine(&mut draft, machine, inventory, declared.stop_timeout, options);
             let object = object(address, machine.uuid, &draft);
             if object.operation == Operation::Remove {
                 forget_with_disks(&mut register, address, inventory, desired);

@@ -1,6 +1,9 @@
 //! Declared snapshots: taken once, between a machine's last change and its start, and satisfied for ever.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::action::{Action, Target};
 use super::draft::{Draft, DraftStep};
@@ -143,9 +146,19 @@ pub fn prune(
     let Some((machine, snapshot)) = registered(undeclared, inventory) else { return };
     let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
     let missing = draft.missing([Danger::DestroyData]);
-    if snapshot.children.len() > 1 {
-        let children: Vec<String> =
-            snapshot.children.iter().map(|child| format!("{:?}", child.name)).collect();
+    let of_machine = into.drafts.iter().position(|draft| draft.target == Target::Existing(machine.uuid));
+    let steps = of_machine.and_then(|index| into.drafts.get(index)).map(|draft| &draft.steps);
+    let gone: BTreeSet<Uuid> = steps
+        .into_iter()
+        .flatten()
+        .filter_map(|step| match &step.action {
+            Action::DeleteSnapshot { snapshot, .. } => Some(*snapshot),
+            _ => None,
+        })
+        .collect();
+    let based_on_it = children_without(snapshot, &gone);
+    if based_on_it.len() > 1 {
+        let children: Vec<String> = based_on_it.iter().map(|child| format!("{:?}", child.name)).collect();
         draft.block(
             Vec::new(),
             format!(
@@ -172,7 +185,34 @@ pub fn prune(
         blocked: draft.blocked.clone(),
         danger: draft.danger(),
     });
-    into.drafts.push(draft);
+    match of_machine.and_then(|index| into.drafts.get_mut(index)) {
+        Some(of_machine) => of_machine.take(draft),
+        None => into.drafts.push(draft),
+    }
+}
+
+/// A snapshot's children once others are gone: those of a child that is deleted become its own.
+fn children_without<'a>(snapshot: &'a Snapshot, gone: &BTreeSet<Uuid>) -> Vec<&'a Snapshot> {
+    let children = snapshot.children.iter();
+    children
+        .flat_map(
+            |child| if gone.contains(&child.uuid) { children_without(child, gone) } else { vec![child] },
+        )
+        .collect()
+}
+
+/// How many snapshots a registered one is based on; 0 for what is none.
+pub fn depth(undeclared: &Undeclared, inventory: &Inventory) -> usize {
+    fn below(snapshot: &Snapshot, uuid: Uuid, depth: usize) -> Option<usize> {
+        if snapshot.uuid == uuid {
+            return Some(depth);
+        }
+        snapshot.children.iter().find_map(|child| below(child, uuid, depth + 1))
+    }
+    let found = registered(undeclared, inventory).and_then(|(machine, snapshot)| {
+        machine.snapshots.as_ref().and_then(|root| below(root, snapshot.uuid, 1))
+    });
+    found.unwrap_or_default()
 }
 
 /// The snapshot of a register's entry and its machine.

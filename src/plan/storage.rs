@@ -1,5 +1,6 @@
 //! Controllers, disks and drives of one machine: where they go, and the steps in the order that VirtualBox needs.
 
+mod drives;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use super::machine::Scene;
 use crate::diff::{FieldDifference, Presence, disk};
 use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Entry, Identity, Machine, PathFact, Status};
 use crate::model::settings::{Bus, ControllerType};
-use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPath, Location};
+use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPath, Location, OnRemove};
 
 /// The controller that disks imply where the manifest writes none.
 const IMPLIED: &str = "SATA";
@@ -123,7 +124,8 @@ impl<'a> Storage<'a> {
                 && let Some(attachment) = self.live_disks.get(key)
             {
                 let file = self.file_of(attachment);
-                draft.effects.push(format!("detaches disk {key} ({file}), which is kept"));
+                let kept = if self.is_pruned(key) { "" } else { ", which is kept" };
+                draft.effects.push(format!("detaches disk {key} ({file}){kept}"));
             }
             draft.push(Action::Detach { machine: draft.target.clone(), at: place }, [field.path.clone()], []);
         }
@@ -133,6 +135,15 @@ impl<'a> Storage<'a> {
             draft.effects.push(format!("moves disk {key} from {at} to {to}"));
             draft.push(Action::Detach { machine: draft.target.clone(), at }, [cause.clone()], []);
         }
+    }
+
+    /// Whether a disk that is no longer written is to be deleted, too.
+    fn is_pruned(&self, key: &str) -> bool {
+        let former = self.scene.disk_known_as(key);
+        let entries = self.scene.owner_register().map(|register| &register.entries);
+        let entry = former.and_then(|former| entries?.get(&former));
+        self.scene.policy.prune
+            && entry.is_some_and(|entry| entry.on_remove == OnRemove::Delete && !entry.protect)
     }
 
     /// Adds and changes controllers.
@@ -322,49 +333,6 @@ impl<'a> Storage<'a> {
         }
     }
 
-    fn drives(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
-        let mut done = BTreeSet::new();
-        for field in fields {
-            let Some((kind, (key, _))) = drive_key(&field.path) else { continue };
-            let drives = match kind {
-                DeviceKind::Floppy => &self.scene.machine.floppies,
-                DeviceKind::Dvd | DeviceKind::Disk => &self.scene.machine.dvds,
-            };
-            let Some(declared) =
-                key.parse::<usize>().ok().and_then(|n| drives.as_ref()?.get(n.checked_sub(1)?))
-            else {
-                continue;
-            };
-            if !done.insert((kind, key.to_owned())) {
-                continue;
-            }
-            let live = self.drive(kind, key).map(disk::place);
-            let floppy = kind == DeviceKind::Floppy;
-            let Some(at) = declared.at.clone().or(live).or_else(|| self.free(floppy)) else {
-                draft.block(
-                    vec![field.path.clone()],
-                    "no controller has a free port for the drive",
-                    Vec::new(),
-                );
-                continue;
-            };
-            let insert = match &declared.medium {
-                crate::model::DvdSource::Image(path) => Insert::File(path.clone()),
-                crate::model::DvdSource::HostDrive(drive) => Insert::HostDrive(drive.clone()),
-                crate::model::DvdSource::Empty => Insert::Nothing,
-            };
-            let options = [("passthrough", declared.passthrough), ("tempEject", declared.temp_eject)];
-            let options =
-                options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-            attach(draft, at, kind, insert, options, field.path.clone());
-        }
-    }
-
-    fn drive(&self, kind: DeviceKind, key: &str) -> Option<&'a Attachment> {
-        let mut drives = self.scene.live()?.attachments.iter().filter(|drive| drive.kind == kind);
-        drives.nth(key.parse::<usize>().ok()?.checked_sub(1)?)
-    }
-
     fn file_of(&self, attachment: &Attachment) -> String {
         match &attachment.medium {
             AttachedMedium::Image(uuid) => self
@@ -377,37 +345,44 @@ impl<'a> Storage<'a> {
         }
     }
 
+    /// Why a disk's size cannot be what is declared, whatever is done for it.
+    pub fn ungrowable(&self, path: &FieldPath) -> Option<String> {
+        let (key, Some("size")) = key(path, "disks")? else { return None };
+        let AttachedMedium::Image(leaf) = &self.live_disks.get(key)?.medium else { return None };
+        let base = self.scene.inventory.base_of(*leaf);
+        let what = base.map_or_else(String::new, |base| {
+            format!(" {} disk of format {}", base.variant.as_deref().unwrap_or("a"), base.format)
+        });
+        (!self.is_growable(*leaf)).then(|| format!("{path}: VirtualBox cannot grow{what}"))
+    }
+
+    /// Whether VirtualBox can make a disk larger (measured for each format).
+    fn is_growable(&self, leaf: Uuid) -> bool {
+        self.scene.inventory.base_of(leaf).is_some_and(|base| match base.format.as_str() {
+            "vdi" | "vhd" => base.variant.as_deref() != Some("fixed"),
+            "vmdk" => true,
+            _ => false,
+        })
+    }
+
+    /// Resizing a base leaves the leaf as it was: every medium of the chain grows (measured).
+    fn grow_chain(&self, draft: &mut Draft, leaf: Uuid, size: u64, cause: &FieldPath) {
+        for uuid in disk::chain(leaf, self.scene.inventory) {
+            let medium = self.scene.inventory.media.get(&uuid);
+            if medium.and_then(|medium| medium.size).is_none_or(|now| now.0 < size) {
+                let medium = Target::Existing(uuid);
+                draft.push(Action::GrowDisk { medium, size: Bytes(size) }, [cause.clone()], []);
+            }
+        }
+    }
+
     fn grow(&self, draft: &mut Draft, key: &str, field: &FieldDifference) {
         let Some(size) = field.declared.as_ref().and_then(Value::as_u64) else { return };
         let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
         else {
             return;
         };
-        let inventory = self.scene.inventory;
-        let base = inventory.base_of(*leaf);
-        let growable = base.is_some_and(|base| match base.format.as_str() {
-            "vdi" | "vhd" => base.variant.as_deref() != Some("fixed"),
-            "vmdk" => true,
-            _ => false,
-        });
-        if !growable {
-            let what = base.map_or_else(String::new, |base| {
-                format!(" {} disk of format {}", base.variant.as_deref().unwrap_or("a"), base.format)
-            });
-            draft.block(
-                vec![field.path.clone()],
-                format!("{}: VirtualBox cannot grow{what}", field.path),
-                vec!["copy it into a dynamic VDI with `VBoxManage clonemedium` and declare the copy's location".to_owned()],
-            );
-            return;
-        }
-        // Resizing a base leaves the leaf as it was: every medium of the chain grows (measured).
-        for uuid in disk::chain(*leaf, inventory) {
-            if inventory.media.get(&uuid).and_then(|medium| medium.size).is_none_or(|now| now.0 < size) {
-                let medium = Target::Existing(uuid);
-                draft.push(Action::GrowDisk { medium, size: Bytes(size) }, [field.path.clone()], []);
-            }
-        }
+        self.grow_chain(draft, *leaf, size, &field.path);
     }
 
     fn add_disk(&mut self, draft: &mut Draft, key: &str, declared: &DesiredDisk, path: &FieldPath) {
@@ -430,7 +405,7 @@ impl<'a> Storage<'a> {
         // The disks of a renamed machine are still registered under its old name.
         let register = self.scene.owner_register();
         let entry = register.and_then(|register| register.entries.get(&self.scene.disk_known_as(key)?));
-        let insert = match self.existing(entry, &file) {
+        let insert = match self.scene.existing(entry, &file) {
             Found::Nothing => {
                 let Some(size) = size else {
                     draft.block(
@@ -454,7 +429,12 @@ impl<'a> Storage<'a> {
                 draft.push(action, [path.clone()], []);
                 Insert::Medium(Target::Planned(address))
             }
-            Found::Ours(uuid) => Insert::Medium(Target::Existing(uuid)),
+            Found::Ours(uuid) => {
+                if let Some(size) = size.filter(|_| self.is_growable(uuid)) {
+                    self.grow_chain(draft, uuid, size.0, path);
+                }
+                Insert::Medium(Target::Existing(uuid))
+            }
             Found::OurFile => Insert::File(file),
             Found::Foreign(what) => {
                 draft.block(
@@ -482,9 +462,12 @@ impl<'a> Storage<'a> {
             assign_group(draft, at, group, path.clone());
         }
     }
+}
 
-    fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
-        let inventory = self.scene.inventory;
+impl Scene<'_> {
+    /// What is at the place of a disk that is not attached.
+    pub(super) fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
+        let inventory = self.inventory;
         if let Some(Entry { identity: Identity::Uuid(base), leaf, .. }) = entry {
             if let Some(leaf) = leaf.filter(|leaf| inventory.media.contains_key(leaf)) {
                 return Found::Ours(leaf);
@@ -494,7 +477,7 @@ impl<'a> Storage<'a> {
                 return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
             }
         }
-        let own_folder = self.scene.live().map(Machine::folder);
+        let own_folder = self.live().map(Machine::folder);
         let ours = entry.is_some_and(|entry| match &entry.identity {
             // With its name or groups the machine's folder may have moved since, and the disk was made where it is now.
             Identity::Path(path) => {
@@ -521,11 +504,17 @@ impl<'a> Storage<'a> {
     }
 }
 
-enum Found {
+/// What is at the place of a disk.
+pub(super) enum Found {
+    /// Nothing.
     Nothing,
+    /// A registered disk that is ours.
     Ours(Uuid),
+    /// A file that is ours, and that no registry names.
     OurFile,
+    /// Something else: what.
     Foreign(&'static str),
+    /// Ours, and not known which of its differences is its content.
     WouldRevert,
 }
 
@@ -545,12 +534,6 @@ fn attach(
 fn assign_group(draft: &mut Draft, at: Location, group: &str, cause: FieldPath) {
     let machine = draft.target.clone();
     draft.push(Action::AssignBandwidthGroup { machine, at, group: group.to_owned() }, [cause], []);
-}
-
-/// A drive by its kind and position, and what of it.
-fn drive_key(path: &FieldPath) -> Option<(DeviceKind, (&str, Option<&str>))> {
-    let dvd = key(path, "dvds").map(|found| (DeviceKind::Dvd, found));
-    dvd.or_else(|| key(path, "floppies").map(|found| (DeviceKind::Floppy, found)))
 }
 
 fn key<'p>(path: &'p FieldPath, kind: &str) -> Option<(&'p str, Option<&'p str>)> {

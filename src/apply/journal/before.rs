@@ -85,7 +85,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
 fn of_media(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
     let medium = match action {
         Action::GrowDisk { medium: Target::Existing(uuid), .. }
-        | Action::DeleteDisk { medium: Target::Existing(uuid) }
+        | Action::DeleteDisk { medium: Target::Existing(uuid), .. }
         | Action::CloseDisk { medium: Target::Existing(uuid) } => now.media.get(uuid),
         _ => return BTreeMap::new(),
     };

@@ -399,7 +399,12 @@ impl World {
                 self.attach(bound(machine)?, at, *kind, insert, options)?;
             }
             Action::Detach { machine, at } => self.detach(bound(machine)?, at)?,
-            Action::DeleteDisk { medium } => self.close_disk(bound(medium)?, true)?,
+            Action::DeleteDisk { medium, folder } => {
+                self.close_disk(bound(medium)?, true)?;
+                if let Some(folder) = folder {
+                    self.tree.remove_folder_of_others(folder);
+                }
+            }
             Action::CloseDisk { medium } => self.close_disk(bound(medium)?, false)?,
             Action::AddSharedFolder { machine, name, folder } => {
                 self.add_shared_folder(bound(machine)?, name, folder)?;

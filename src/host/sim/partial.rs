@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::world::World;
 use super::{bound, calls};
+use crate::inventory::MediumKind;
 use crate::plan::Action;
 
 /// Does the first half of an action. What is refused to it stays undone.
@@ -81,8 +82,10 @@ impl World {
     fn unregister_halfway(&mut self, uuid: uuid::Uuid) -> Result<(), super::refusal::No> {
         let before = self.clone();
         self.unregister(uuid, true)?;
-        let gone: Vec<uuid::Uuid> =
+        let mut gone: Vec<uuid::Uuid> =
             before.media.keys().filter(|medium| !self.media.contains_key(*medium)).copied().collect();
+        // Images in drives are closed with the machine; it is the deletion of the disks that takes its time.
+        gone.retain(|medium| before.media[medium].medium.kind == MediumKind::Disk);
         // Deleted from the leaves down: what comes back is what the deleted ones do not hang on.
         let mut depth: Vec<(usize, uuid::Uuid)> =
             gone.iter().map(|medium| (before.chain(*medium).len(), *medium)).collect();

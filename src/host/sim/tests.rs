@@ -205,7 +205,7 @@ fn a_disk_moves_into_the_machine_that_uses_it_and_dies_with_it() {
     assert!(said(scene.attach(1, disk)).contains("is already attached to this virtual machine"));
     assert!(said(scene.attach(30, disk)).contains("port=30 (must be in range [0, 5])"));
     assert!(
-        said(act(&scene.host, &Action::DeleteDisk { medium: Target::Existing(disk) }))
+        said(act(&scene.host, &Action::DeleteDisk { medium: Target::Existing(disk), folder: None }))
             .contains("still attached")
     );
     let inventory = scene.inventory();

@@ -27,12 +27,17 @@ pub fn of_deletion(machine: &Machine, before: &Inventory, after: &Inventory) {
     let _ = fs::remove_file(&machine.settings_file);
     let _ = fs::remove_file(previous);
     let _ = fs::remove_file(machine.settings_file.with_extension("nvram"));
+    abandoned(&folder);
+}
+
+/// The folder of a machine that is gone: its logs, and then the folder itself where nothing else is in it.
+pub fn abandoned(folder: &Path) {
     for entry in fs::read_dir(folder.join("Logs")).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(b"VBox") {
             let _ = fs::remove_file(entry.path());
         }
     }
-    for empty in [folder.join("Logs"), folder.join("Snapshots"), folder] {
+    for empty in [&folder.join("Logs"), &folder.join("Snapshots"), folder] {
         let _ = fs::remove_dir(empty);
     }
 }

@@ -147,6 +147,11 @@ impl VirtualBox {
                     .map_err(|source| HostError::Write { path: folder.clone(), source })?;
                 self.plainly(action, progress)
             }
+            Action::DeleteDisk { folder: Some(folder), .. } => {
+                let done = self.plainly(action, progress)?;
+                leftovers::abandoned(folder);
+                Ok(done)
+            }
             Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
                 self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)
             }
@@ -154,7 +159,7 @@ impl VirtualBox {
         }
     }
 
-    /// On a full disk VirtualBox leaves an empty settings file behind and says that all is well (`vbox-semantics` 8.2). Its server
+    /// On a full disk VirtualBox leaves an empty settings file behind and says that all is well (measured). Its server
     /// still knows the machine, so that nothing else would show it before the server's end.
     fn is_whole(&self, action: &Action, done: &Done) -> Result<(), HostError> {
         let touched = match action.machine() {

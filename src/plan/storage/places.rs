@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Storage, drive_key, key};
+use super::drives::drive_key;
+use super::{Storage, key};
 use crate::diff::{FieldDifference, disk};
 use crate::inventory::{Attachment, DeviceKind};
 use crate::model::settings::Bus;
@@ -104,8 +105,22 @@ impl Storage<'_> {
 
     /// A free place, on SATA where there is one; for a floppy drive on the floppy controller.
     pub(super) fn free(&mut self, floppy: bool) -> Option<Location> {
-        let mut names: Vec<(&String, &(Bus, u32))> =
-            self.controllers.iter().filter(|(_, (bus, _))| (*bus == Bus::Floppy) == floppy).collect();
+        self.free_behind(floppy, None)
+    }
+
+    /// A free place behind another one.
+    pub(super) fn free_behind(&mut self, floppy: bool, behind: Option<&Location>) -> Option<Location> {
+        let written = self.scene.machine.settings.controllers.as_ref();
+        // One that is to go gets nothing new.
+        let stays = |name: &String| {
+            written.is_none_or(|written| written.contains_key(name))
+                || (self.implied > 0 && name == super::IMPLIED)
+        };
+        let mut names: Vec<(&String, &(Bus, u32))> = self
+            .controllers
+            .iter()
+            .filter(|(name, (bus, _))| (*bus == Bus::Floppy) == floppy && stays(name))
+            .collect();
         names.sort_by_key(|(_, (bus, _))| (*bus != Bus::Sata, bus.clone()));
         for (name, (bus, ports)) in names {
             let limits = bus.limits();
@@ -117,7 +132,7 @@ impl Storage<'_> {
             let place = (0..most)
                 .flat_map(|port| (0..devices).map(move |device| (port, device)))
                 .map(|(port, device)| Location { controller: name.clone(), port, device })
-                .find(|place| !self.taken.contains(place));
+                .find(|place| !self.taken.contains(place) && behind.is_none_or(|behind| place > behind));
             if let Some(place) = place {
                 self.taken.insert(place.clone());
                 return Some(place);

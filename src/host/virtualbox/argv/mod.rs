@@ -150,7 +150,7 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         Action::Detach { machine, at } => {
             one(slot(of(machine, &["storageattach"])?, at).option("medium", "none"))
         }
-        Action::DeleteDisk { medium } => {
+        Action::DeleteDisk { medium, .. } => {
             one(CommandLine::of(["closemedium", "disk", &id(medium)?.to_string(), "--delete"]))
         }
         Action::CloseDisk { medium } => {

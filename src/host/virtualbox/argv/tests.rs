@@ -279,7 +279,10 @@ fn storage() {
         lines(&Action::GrowDisk { medium: disk(), size: Bytes(512) }),
         ["modifymedium disk DISK --resizebyte=512"]
     );
-    assert_eq!(lines(&Action::DeleteDisk { medium: disk() }), ["closemedium disk DISK --delete"]);
+    assert_eq!(
+        lines(&Action::DeleteDisk { medium: disk(), folder: None }),
+        ["closemedium disk DISK --delete"]
+    );
     assert_eq!(lines(&Action::CloseDisk { medium: disk() }), ["closemedium disk DISK"]);
 
     let attach = |kind, insert, options: &[(&str, bool)]| {
