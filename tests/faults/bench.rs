@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use vboxmcp::apply::{Cancel, Outcome};
@@ -189,7 +189,25 @@ impl Bench {
             }
         };
         let consent = Consent { hash: response.plan.hash.clone(), lock_timeout: Duration::ZERO };
-        let outcome = ops::apply(context, &consent, plan, &cancel, &sink);
+        let ended = AtomicBool::new(false);
+        let outcome = std::thread::scope(|scope| {
+            if matches!(press, Press::Twice(_)) {
+                // The action that hangs may be another one than that of the step at which the keys are pressed.
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        std::thread::sleep(Duration::from_millis(20));
+                        if ended.load(Ordering::SeqCst) {
+                            return;
+                        }
+                    }
+                    cancel.request();
+                    cancel.request();
+                });
+            }
+            let outcome = ops::apply(context, &consent, plan, &cancel, &sink);
+            ended.store(true, Ordering::SeqCst);
+            outcome
+        });
         let begins = begins.lock().unwrap().clone();
         Ok(Ran { plan: response.plan, outcome: Some(outcome), begins })
     }

@@ -85,7 +85,7 @@ pub fn of(host: &SimHost, root: &Path) -> Picture {
                 picture
                     .insert(format!("register {name}"), serde_json::json!([value["paths"], value["broken"]]));
             } else {
-                picture.insert(format!("{kind} {name}"), value.clone());
+                picture.insert(format!("{kind} {name}"), lasting(value));
             }
         }
     }
@@ -114,6 +114,29 @@ pub fn of(host: &SimHost, root: &Path) -> Picture {
         }
     }
     picture
+}
+
+/// Without what counts how often something was done, and which of several machines was the first to insert an image.
+fn lasting(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Some(mark) = value.pointer_mut("/mark/valid").and_then(Value::as_object_mut) {
+        mark.remove("n");
+    }
+    // A disk that says no place gets the first free one, which depends on when the run was cut short. A place that is declared and is
+    // not there is something that is left to do.
+    if let Some(attachments) = value.get_mut("attachments").and_then(Value::as_array_mut) {
+        for attachment in attachments.iter_mut().filter_map(Value::as_object_mut) {
+            attachment.remove("port");
+            attachment.remove("device");
+        }
+        attachments.sort_by_key(Value::to_string);
+    }
+    if value["kind"] == "dvd"
+        && let Some(image) = value.as_object_mut()
+    {
+        image.remove("registry");
+    }
+    value
 }
 
 fn plain(path: &str, root: &Path) -> String {

@@ -108,6 +108,8 @@ pub struct Shown {
     pub damage: Damage,
     /// It never came to an end, or a run ended in a way that it must not.
     pub stuck: Vec<String>,
+    /// The two hosts cannot be the same any more.
+    pub over: bool,
     /// Manifests that the generator made and vboxmcp refused.
     pub refused: usize,
     /// Actions that were performed without faults: what could go wrong.
@@ -145,7 +147,7 @@ pub fn play(bench: &mut Bench, seed: u64, trouble: Trouble) -> Shown {
         let Some(text) = accepted(bench, &should, &mut lab, &ask, &mut dice, &mut shown) else { continue };
         shown.story.push(format!("== {ask:?}\n{text}"));
         one(bench, &mut should, &mut is, &text, &ask, trouble, &mut dice, &mut shown);
-        if !shown.is_well() {
+        if !shown.is_well() || shown.over {
             break;
         }
     }
@@ -279,9 +281,12 @@ fn one(
     unowned(&strangers, is, &hands, ask, shown);
     // What somebody else did meanwhile happens to the other host, too.
     for hand in &hands {
-        if should.by_hand(hand).is_ok() {
-            let _ = bench.converge(should, text, ask, MOST);
+        // What was possible while the machine was off for a moment is not possible any more: there is nothing to compare with.
+        if should.by_hand(hand).is_err() {
+            shown.over = true;
+            return;
         }
+        let _ = bench.converge(should, text, ask, MOST);
     }
     for hand in &hands {
         if is.by_hand(hand).is_ok() {

@@ -7,6 +7,7 @@ use vboxmcp::host::sim::{ByHand, Fault, FaultPlan};
 use vboxmcp::model::PowerState;
 use vboxmcp::plan::{Plan, StepId};
 
+use crate::faults;
 use crate::faults::bench::{Ask, Bench, Press};
 use crate::faults::dice::Dice;
 use crate::faults::picture::{self, Damage};
@@ -62,7 +63,7 @@ fn a_guest_that_a_run_stopped_comes_back_wherever_the_run_dies() {
     let state = |host: &_| picture::inventory(host).machines.values().next().unwrap().state.clone();
     let mut off = 0;
     for at in 0.. {
-        for fault in [Fault::DiesBefore, Fault::DiesAfterwards] {
+        for fault in DEATHS {
             let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
             let _ = bench.run(&is, &more, &ask, Press::Never, false);
             if !is.is_dead() {
@@ -125,6 +126,62 @@ fn a_rename_together_with_a_new_disk_is_registered_by_the_run_that_does_it() {
     let two = machine(renamed, "disks: {root: {size: 8MiB}, data: {size: 8MiB}}");
     bench.run(&host, &two, &ask, Press::Never, false).unwrap().outcome.unwrap().unwrap();
     assert_eq!(bench.left(&host, &two, &ask), Vec::<String>::new());
+}
+
+const DEATHS: [Fault; 3] = [Fault::DiesBefore, Fault::DiesHalfway, Fault::DiesAfterwards];
+
+#[test]
+fn a_birth_that_was_cut_short_anywhere_is_finished_under_a_new_name() {
+    let bench = Bench::new();
+    let empty = bench.host();
+    let ask = Ask::Apply { prune: false };
+    let spec = "disks: {root: {size: 8MiB}, log: {size: 8MiB, format: vmdk}}, nics: [], ioapic: true";
+    let one = machine("metadata: {name: b}\n", spec);
+    let two = machine("metadata: {name: e}\nlifecycle: {renamedFrom: b}\n", spec);
+    let fresh = Arc::new(empty.copy().unwrap());
+    bench.converge(&fresh, &machine("metadata: {name: e}\n", spec), &ask, 1).unwrap();
+    let should = picture::of(&fresh, bench.root());
+    let actions = fresh.asked();
+    for (at, fault) in
+        (0..actions).flat_map(|at| [Fault::DiesBefore, Fault::DiesAfterwards].map(|fault| (at, fault)))
+    {
+        let host = Arc::new(empty.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+        let _ = bench.run(&host, &one, &ask, Press::Never, false);
+        let host = Arc::new(host.with_faults(FaultPlan::none()));
+        assert_eq!(bench.converge(&host, &two, &ask, 1), Ok(1), "{fault:?} at {at}");
+        let damage = Damage::between(&should, &picture::of(&host, bench.root()));
+        assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
+    }
+}
+
+#[test]
+fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
+    let bench = Bench::new();
+    let (host, should) = before_and_after(&bench);
+    let whole = Arc::new(host.copy().unwrap());
+    bench.run(&whole, AFTER, &PRUNE, Press::Never, false).unwrap();
+    for at in 0..whole.asked() {
+        for fault in DEATHS {
+            let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+            let _ = bench.run(&is, AFTER, &PRUNE, Press::Never, false);
+            let is = Arc::new(is.with_faults(FaultPlan::none()));
+            // One that died after all was done leaves nothing to do.
+            let runs = bench.converge(&is, AFTER, &PRUNE, 1);
+            assert!(runs.is_ok(), "{fault:?} at {at}: {runs:?}");
+            let damage = Damage::between(&should, &picture::of(&is, bench.root()));
+            assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
+        }
+    }
+}
+
+/// Scenarios of this test, always the same ones. `cargo bench --bench faults` plays as many others as one likes.
+const SCENARIOS: u64 = 1000;
+
+#[test]
+fn a_thousand_scenarios_lose_nothing() {
+    let report = faults::many(1, SCENARIOS, None);
+    println!("{report}");
+    assert!(report.wrong.is_empty(), "{}", report.wrong.join("\n"));
 }
 
 const BEFORE: &str = "\

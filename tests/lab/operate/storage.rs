@@ -193,10 +193,12 @@ pub fn disks(lab: &Lab) {
     stage.done(&Action::CloseDisk { medium: Target::Existing(made["a.vdi"]) });
     assert!(folder.join("a.vdi").is_file() && stage.medium(made["a.vdi"]).is_none());
     for file in ["c.vmdk", "e.vmdk", "i.vhd", "b.vdi"] {
-        stage.done(&Action::DeleteDisk { medium: Target::Existing(made[file]) });
+        stage.done(&Action::DeleteDisk { medium: Target::Existing(made[file]), folder: None });
         assert!(!folder.join(file).exists() && stage.medium(made[file]).is_none(), "{file}");
     }
-    let gone = stage.perform(&Action::DeleteDisk { medium: Target::Existing(made["c.vmdk"]) }).unwrap_err();
+    let gone = stage
+        .perform(&Action::DeleteDisk { medium: Target::Existing(made["c.vmdk"]), folder: None })
+        .unwrap_err();
     assert_eq!(gone.class(), ErrorClass::WrongState, "{gone}");
 }
 
@@ -298,7 +300,8 @@ pub fn a_leaf_stays_a_leaf(lab: &Lab) {
     }
     // Leaf first; the base has no child left then.
     stage.done(&detach(machine, "SATA:3"));
-    let refused = stage.perform(&Action::DeleteDisk { medium: Target::Existing(base) }).unwrap_err();
+    let refused =
+        stage.perform(&Action::DeleteDisk { medium: Target::Existing(base), folder: None }).unwrap_err();
     assert_ne!(refused.class(), ErrorClass::NotExecuted, "{refused}");
     assert!(stage.medium(base).is_some());
 }
