@@ -31,8 +31,18 @@ pub fn before(
     // A member that moved in from another stack brings its last applied values along.
     for (address, (stack, from)) in &plan.register.renamed {
         let former = inventory.registers.get(stack).and_then(|other| other.entries.get(from));
-        if let (Some(former), false) = (former, now.entries.contains_key(address)) {
-            register.entries.insert(address.clone(), former.clone());
+        if let (Some(former), false, false) =
+            (former, *stack == plan.stack, now.entries.contains_key(address))
+        {
+            let mut entry = former.clone();
+            if let Some(new) = register.entries.get(address) {
+                entry.protect |= new.protect;
+                entry.owes.clone_from(&new.owes);
+                if matches!(new.identity, Identity::Uuid(_)) {
+                    entry.identity = new.identity.clone();
+                }
+            }
+            register.entries.insert(address.clone(), entry);
         }
     }
     // Known before the disk is detached: a run that dies behind that must not lose which of its differences is its content.
@@ -103,6 +113,9 @@ pub fn after(
                 if let Some(Identity::Uuid(known)) =
                     bindings.get(address).copied().map(Identity::Uuid).or(identity)
                 {
+                    if inventory.media.contains_key(&known) {
+                        entry.status = Status::Confirmed;
+                    }
                     entry.identity = Identity::Uuid(known);
                     register.entries.insert(address.clone(), entry.clone());
                 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::journal::before;
 use super::readback;
-use crate::diff::{equal, machine as shape, tree};
+use crate::diff::{disk, equal, machine as shape, tree};
 use crate::event::StepOutcome;
 use crate::host::{ErrorClass, Host, HostError};
 use crate::inventory::{Inventory, Machine};
@@ -178,6 +178,19 @@ fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<String> {
             let machine = before.machines.get(&machine)?;
             let state = machine.state.as_ref()?;
             (word(state) != class).then(|| format!("its state was {class} and is {state} now"))
+        }
+        Expectation::Attached(at, then) => {
+            let machine = before.machines.get(&machine)?;
+            let now = disk::at(machine, at);
+            let show = |medium: Option<Uuid>| {
+                let location =
+                    |uuid| before.media.get(&uuid).map(|medium| medium.location.display().to_string());
+                medium.map_or_else(
+                    || "nothing".to_owned(),
+                    |uuid| location(uuid).unwrap_or_else(|| uuid.to_string()),
+                )
+            };
+            (now != *then).then(|| format!("at {at} was {} and is {} now", show(*then), show(now)))
         }
         Expectation::Field(path, then) => {
             let machine = before.machines.get(&machine)?;

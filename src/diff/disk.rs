@@ -16,6 +16,15 @@ pub fn place(attachment: &Attachment) -> Location {
     Location { controller: attachment.controller.clone(), port: attachment.port, device: attachment.device }
 }
 
+/// The leaf of the disk that is attached at a place.
+pub fn at(machine: &Machine, place: &Location) -> Option<Uuid> {
+    let holder = machine.attachments.iter().find(|attachment| self::place(attachment) == *place)?;
+    match (holder.kind, &holder.medium) {
+        (DeviceKind::Disk, AttachedMedium::Image(leaf)) => Some(*leaf),
+        _ => None,
+    }
+}
+
 /// The file of an inline disk: its own location, else `KEY.EXT` in the machine's folder.
 pub fn file(key: &str, disk: &DesiredDisk, folder: &Path) -> Option<PathBuf> {
     match &disk.disk {

@@ -147,14 +147,13 @@ fn members(
         protect: lifecycle.protect,
         on_remove: lifecycle.on_remove,
         owes: None,
-        labels: machine.labels.clone(),
+        labels: BTreeMap::new(),
     };
     // The live values of the declared fields become the last applied ones: what differs is a change, not drift.
     let declared = shape::declared(machine, Some(&live.folder()));
     let there = shape::live(live, address, &desired.stack, Some(machine), inventory);
-    register
-        .members
-        .insert(address.clone(), member(Identity::Uuid(live.uuid), only_declared(&declared, &there)));
+    let own = member(Identity::Uuid(live.uuid), only_declared(&declared, &there));
+    register.members.insert(address.clone(), Member { labels: machine.labels.clone(), ..own });
     let Some(name) = address.machine_name() else { return };
     let disks = disk::keyed(live, address, inventory.registers.get(&desired.stack), Some(machine), inventory);
     for (key, attachment) in disks {

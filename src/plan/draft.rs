@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::action::{Action, Insert, Target};
 use super::types::{Blocked, Expectation, Step, StepId};
+use crate::diff::{disk, tree};
+use crate::inventory::{DeviceKind, Machine};
 use crate::model::{Address, Danger, Dangers, DesiredState, FieldPath, Location};
 
 /// A step that has no number yet.
@@ -103,6 +106,42 @@ impl Draft {
     /// Whether a step is for the object itself.
     pub fn acts(&self) -> bool {
         self.steps.iter().any(|step| step.object.is_none())
+    }
+
+    /// Lets every step that is the first to touch a disk's place or a member say what is there by then: whoever changes that meanwhile
+    /// does not lose what he did.
+    pub fn expect_what_is_there(&mut self, live: &Machine, settings: &Value) {
+        let mut touched = BTreeSet::new();
+        let mut members = BTreeSet::new();
+        for step in &mut self.steps {
+            match &step.action {
+                Action::Detach { at, .. } | Action::Attach { at, kind: DeviceKind::Disk, .. }
+                    if touched.insert(at.clone()) =>
+                {
+                    step.expects.push(Expectation::Attached(at.clone(), disk::at(live, at)));
+                }
+                Action::Attach { at, .. } => {
+                    touched.insert(at.clone());
+                }
+                Action::RemoveSharedFolder { name, .. } | Action::AddSharedFolder { name, .. } => {
+                    let path = FieldPath::of(["sharedFolders", name]);
+                    if members.insert(path.clone()) {
+                        let there = tree::get(settings, &path).cloned();
+                        step.expects.push(Expectation::Field(path, there));
+                    }
+                }
+                Action::AddController { name, .. }
+                | Action::ChangeController { name, .. }
+                | Action::RemoveController { name, .. } => {
+                    let path = FieldPath::of(["controllers", name]);
+                    if members.insert(path.clone()) {
+                        let there = tree::get(settings, &path).cloned();
+                        step.expects.push(Expectation::Field(path, there));
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Whether a machine's steps detach what is at a place, and do not attach it again.

@@ -370,6 +370,14 @@ impl Scene<'_> {
         Power { live, declared, stop_timeout: self.machine.stop_timeout, owed: self.owed(live).is_some() }
     }
 
+    /// Why a machine cannot have its new name: VirtualBox gives a second machine the same one, and moves its folder into the way.
+    fn name_taken(&self, field: &FieldDifference) -> Option<String> {
+        let name = field.declared.as_ref()?.as_str().filter(|_| field.path.parts() == ["name"])?;
+        let own = self.live()?.uuid;
+        let other = self.inventory.machines_named(name).find(|other| other.uuid != own)?;
+        Some(format!("another machine is named {name:?}, {{{}}}", other.uuid))
+    }
+
     /// The state to which an earlier run that stopped the machine did not bring it back, where none is declared or none that can be
     /// reached from off.
     fn owed(&self, live: StateClass) -> Option<DesiredState> {
@@ -408,6 +416,15 @@ impl Scene<'_> {
                     reason,
                     vec!["copy it into a dynamic VDI with `VBoxManage clonemedium` and declare the copy's location".to_owned()],
                 );
+                continue;
+            }
+            if let Some(reason) = storage.occupied(field) {
+                let hints = vec!["move it with `at:`, or declare the controller".to_owned()];
+                draft.block(vec![field.path.clone()], reason, hints);
+                continue;
+            }
+            if let Some(reason) = self.name_taken(field) {
+                draft.block(vec![field.path.clone()], reason, vec!["rename the declaration".to_owned()]);
                 continue;
             }
             if let Some(obstacle) = storage.obstacles.get(&field.path) {
@@ -464,6 +481,7 @@ impl Scene<'_> {
                 }
             }
         }
+        draft.expect_what_is_there(live, &shape::settings_tree(&live.settings));
         if draft.is_idle() {
             return None;
         }

@@ -69,11 +69,7 @@ impl RegisterPlan {
                 let mut entry = former.cloned().unwrap_or_else(|| Entry::pending(identity(address, member)));
                 // Protection must hold from the first instant.
                 entry.protect |= member.protect;
-                if let (Identity::Path(_), Some(known @ Identity::Uuid(_))) =
-                    (&entry.identity, &member.identity)
-                {
-                    entry.identity = known.clone();
-                }
+                known_by_now(&mut entry, address, member);
                 register.entries.insert(address.clone(), entry);
             } else if let (Some(entry), None) = (register.entries.get_mut(address), &member.identity) {
                 // Somebody removed it: it is born again, and what is found under the entry then is ours.
@@ -87,18 +83,24 @@ impl RegisterPlan {
                 if entry.identity != *path {
                     *entry = Entry::pending(path.clone());
                 }
-            } else if let (Some(entry), Some(known @ Identity::Uuid(_))) =
-                (register.entries.get_mut(address), &member.identity)
-                && matches!(entry.identity, Identity::Path(_))
-            {
-                // One that an earlier run made: from now on it is known wherever it goes.
-                entry.identity = known.clone();
+            } else if let Some(entry) = register.entries.get_mut(address) {
+                known_by_now(entry, address, member);
             }
             if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
                 entry.owes = Some(owes.clone());
             }
         }
         register
+    }
+}
+
+/// A disk that an earlier run made is known by its UUID from now on, wherever it goes.
+fn known_by_now(entry: &mut Entry, address: &Address, member: &Member) {
+    if let (Address::InlineDisk(..), Identity::Path(_), Some(known @ Identity::Uuid(_))) =
+        (address, &entry.identity, &member.identity)
+    {
+        entry.identity = known.clone();
+        entry.status = Status::Confirmed;
     }
 }
 

@@ -12,7 +12,7 @@ use super::power::Power;
 use super::register::RegisterPlan;
 use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
 use super::{PlanOptions, canonical, limits, order, snapshot};
-use crate::diff::{ChangeSet, Finding, Undeclared, disk};
+use crate::diff::{ChangeSet, Finding, Undeclared, disk, machine as shape};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership};
 use crate::model::{
     Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Location, OnRemove, Policy, PowerState,
@@ -69,8 +69,7 @@ pub fn undeclared(
             (Address::Machine(_), Some(machine)) => {
                 let mut draft =
                     Draft::new(address.clone(), Target::Existing(machine.uuid), policy.allow.clone());
-                let options = DestroyOptions::default();
-                delete_machine(&mut draft, machine, inventory, DesiredMachine::STOP_TIMEOUT, options);
+                delete_machine(&mut draft, machine, inventory, DesiredMachine::STOP_TIMEOUT);
                 let object = object(address, machine.uuid, &draft);
                 if object.operation == Operation::Remove {
                     forget_with_disks(into.register, address, inventory, desired);
@@ -160,13 +159,7 @@ fn forget_with_disks(
 }
 
 /// Deletes a machine: detach what is not ours, delete its snapshots leaf first, and only then the machine with what is left.
-fn delete_machine(
-    draft: &mut Draft,
-    machine: &Machine,
-    inventory: &Inventory,
-    stop_timeout: u64,
-    options: DestroyOptions,
-) {
+fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, stop_timeout: u64) {
     let missing = draft.missing([Danger::DestroyData]);
     if !missing.is_empty() {
         draft.block_for(Vec::new(), missing, "deleting the machine deletes its disks".to_owned());
@@ -226,7 +219,7 @@ fn delete_machine(
         );
         return;
     }
-    let detached = detached_disks(machine, inventory, options);
+    let detached = detached_disks(machine, inventory);
     let delete = |medium: Uuid| Action::DeleteDisk { medium: Target::Existing(medium), folder: None };
     // Its content first: VirtualBox would merge it into what the snapshots have of it.
     for leaf in detached.iter().filter_map(|(_, leaf)| *leaf) {
@@ -244,21 +237,17 @@ fn delete_machine(
         draft.push(delete(medium.uuid), [], [Danger::DestroyData]);
     }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
+    draft.expect_what_is_there(machine, &shape::settings_tree(&machine.settings));
 }
 
-/// Inline disks of the machine that no machine has: VirtualBox would leave their files behind, unregistered. With each goes the
+/// Inline disks of the machine, which live and die with it, that no machine has: VirtualBox would leave their files behind, unregistered. With each goes the
 /// difference that is its content, where snapshots have the rest of it.
-fn detached_disks<'a>(
-    machine: &Machine,
-    inventory: &'a Inventory,
-    options: DestroyOptions,
-) -> Vec<(&'a Medium, Option<Uuid>)> {
+fn detached_disks<'a>(machine: &Machine, inventory: &'a Inventory) -> Vec<(&'a Medium, Option<Uuid>)> {
     let Ownership::Owned { stack, address } = inventory.owner_of(machine) else { return Vec::new() };
     let entries = inventory.registers.get(&stack).into_iter().flat_map(|register| &register.entries);
     let disks = entries.filter(|(member, entry)| {
         matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
             && !entry.protect
-            && (options.all || entry.on_remove == OnRemove::Delete)
     });
     disks
         .filter_map(|(_, entry)| {
@@ -466,7 +455,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
                     hint: "set `lifecycle.protect: false` and apply that first".to_owned(),
                 });
             }
-            delete_machine(&mut draft, machine, inventory, declared.stop_timeout, options);
+            delete_machine(&mut draft, machine, inventory, declared.stop_timeout);
             let object = object(address, machine.uuid, &draft);
             if object.operation == Operation::Remove {
                 forget_with_disks(&mut register, address, inventory, desired);

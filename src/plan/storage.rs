@@ -205,6 +205,15 @@ impl<'a> Storage<'a> {
         }
     }
 
+    /// Why a controller that is no longer declared stays, whatever is done for it.
+    pub fn occupied(&self, field: &FieldDifference) -> Option<String> {
+        let (name, None) = key(&field.path, "controllers")? else { return None };
+        let holds = field.declared.is_none() && self.taken.iter().any(|place| place.controller == name);
+        holds.then(|| {
+            format!("controller {name:?} is no longer declared and something is still attached to it")
+        })
+    }
+
     /// Removes controllers that are no longer declared and that nothing hangs on any more.
     pub fn remove_controllers(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
         for field in fields {
@@ -212,22 +221,8 @@ impl<'a> Storage<'a> {
             if field.declared.is_some() {
                 continue;
             }
-            if self.taken.iter().any(|place| place.controller == name) {
-                draft.block(
-                    vec![field.path.clone()],
-                    format!(
-                        "controller {name:?} is no longer declared and something is still attached to it"
-                    ),
-                    vec![format!("move it with `at:`, or declare the controller")],
-                );
-            } else {
-                let machine = draft.target.clone();
-                draft.push(
-                    Action::RemoveController { machine, name: name.to_owned() },
-                    [field.path.clone()],
-                    [],
-                );
-            }
+            let machine = draft.target.clone();
+            draft.push(Action::RemoveController { machine, name: name.to_owned() }, [field.path.clone()], []);
         }
     }
 

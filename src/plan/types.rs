@@ -11,7 +11,7 @@ use super::action::Action;
 use super::register::RegisterPlan;
 use crate::diff::{FieldDifference, Finding};
 use crate::inventory::ReadSet;
-use crate::model::{Address, Danger, Dangers, FieldPath, Policy, StackName};
+use crate::model::{Address, Danger, Dangers, FieldPath, Location, Policy, StackName};
 
 /// The number of a step in its plan, from 1, in an order in which the steps could run one after another.
 pub type StepId = u32;
@@ -186,6 +186,8 @@ pub enum Expectation {
     State(String),
     /// No machine of the name is registered.
     NameFree(String),
+    /// A place of a controller holds that medium, a leaf; `None` is nothing, or a drive.
+    Attached(Location, Option<Uuid>),
 }
 
 /// One step.

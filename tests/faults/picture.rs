@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use vboxmcp::host::sim::SimHost;
 use vboxmcp::host::{Inspect as _, Want};
-use vboxmcp::inventory::{AttachedMedium, Inventory, Ownership};
+use vboxmcp::inventory::{AttachedMedium, DeviceKind, Inventory, Ownership};
 
 use super::lab::STACK;
 use crate::scenario::normal;
@@ -178,7 +178,9 @@ pub fn strangers(host: &SimHost) -> BTreeMap<String, Value> {
         found.insert(format!("machine {key}"), everything["machines"][&key].clone());
         for attachment in &machine.attachments {
             let AttachedMedium::Image(image) = attachment.medium else { continue };
-            if inventory.base_of(image).is_some_and(|base| !shared.contains(&base.uuid)) {
+            // An image in a drive says who else has it.
+            let is_disk = attachment.kind == DeviceKind::Disk;
+            if is_disk && inventory.base_of(image).is_some_and(|base| !shared.contains(&base.uuid)) {
                 found.insert(format!("medium {image}"), everything["media"][image.to_string()].clone());
             }
         }

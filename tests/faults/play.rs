@@ -254,7 +254,7 @@ fn one(
     };
     let actions = should.asked();
     shown.actions += actions;
-    if matches!(&first.outcome, Some(Ok(outcome)) if outcome.failed.is_empty()) {
+    if matches!(&first.outcome, Some(Ok(outcome)) if outcome.failed.is_empty() && outcome.blocked == 0) {
         let next = bench.left(should, text, ask);
         if !next.is_empty() {
             shown
@@ -334,20 +334,25 @@ fn disturb(
         *is = Arc::new(is.with_faults(plan));
         match bench.run(is, text, ask, press, journal) {
             Err(failure) => shown.story.push(format!("   failed: {}", failure_text(&failure))),
-            Ok(ran) => match ran.outcome {
-                Some(Err(failure)) => shown.story.push(format!("   ended: {}", failure_text(&failure))),
-                Some(Ok(outcome)) => shown.story.push(format!(
-                    "   done {}, failed {:?}, skipped {}",
-                    outcome.done,
-                    outcome
-                        .failed
-                        .iter()
-                        .map(|step| (step.step, &step.label, &step.errors))
-                        .collect::<Vec<_>>(),
-                    outcome.skipped.len()
-                )),
-                None => shown.story.push("   nothing to do".to_owned()),
-            },
+            Ok(ran) => {
+                let steps =
+                    ran.plan.steps.iter().map(|step| format!("{} {}", step.address, step.action.label()));
+                shown.story.push(format!("   plan: {}", steps.collect::<Vec<_>>().join(", ")));
+                match ran.outcome {
+                    Some(Err(failure)) => shown.story.push(format!("   ended: {}", failure_text(&failure))),
+                    Some(Ok(outcome)) => shown.story.push(format!(
+                        "   done {}, failed {:?}, skipped {}",
+                        outcome.done,
+                        outcome
+                            .failed
+                            .iter()
+                            .map(|step| (step.step, &step.label, &step.errors))
+                            .collect::<Vec<_>>(),
+                        outcome.skipped.len()
+                    )),
+                    None => shown.story.push("   nothing to do".to_owned()),
+                }
+            }
         }
     };
     let at = dice.below(actions);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vboxmcp::host::sim::{ByHand, Fault, FaultPlan};
-use vboxmcp::model::PowerState;
+use vboxmcp::model::{Location, PowerState};
 use vboxmcp::plan::{Plan, StepId};
 
 use crate::faults;
@@ -172,6 +172,34 @@ fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
             assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
         }
     }
+}
+
+#[test]
+fn a_disk_that_somebody_else_attaches_meanwhile_stays_where_it_is() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    let ask = Ask::Apply { prune: false };
+    bench.converge(&host, TWO_DISKS, &ask, 1).unwrap();
+    let at = Location { controller: "SATA".to_owned(), port: 1, device: 0 };
+    let detach = ByHand::Detach { machine: "a".to_owned(), at: at.clone() };
+    let attach = ByHand::AddDisk {
+        machine: "a".to_owned(),
+        file: "his.vdi".into(),
+        size: 1 << 20,
+        at: Some(at.clone()),
+    };
+    let meddled = Arc::new(host.with_faults(FaultPlan::none().and_before(0, detach).and_after(0, attach)));
+    let one = TWO_DISKS.replace(", data: {size: 8MiB}", "");
+    let ran = bench.run(&meddled, &one, &ask, Press::Never, false).unwrap();
+    let failed = ran.outcome.unwrap().unwrap().failed;
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(failed[0].moved, "{failed:?}");
+    assert!(
+        failed[0].errors[0].contains("at SATA:1 was ") && failed[0].errors[0].contains("his.vdi"),
+        "{failed:?}"
+    );
+    let machine = picture::inventory(&host).machines.into_values().next().unwrap();
+    assert!(machine.attachments.iter().any(|attachment| attachment.port == 1), "{machine:?}");
 }
 
 /// Scenarios of this test, always the same ones. `cargo bench --bench faults` plays as many others as one likes.

@@ -273,7 +273,7 @@ impl Reader<'_> {
         let steps = self.steps.iter().filter(|step| step.address == *address);
         paths.extend(steps.flat_map(|step| &step.expects).filter_map(|expected| match expected {
             Expectation::Field(path, _) => Some(path.clone()),
-            Expectation::State(_) | Expectation::NameFree(_) => None,
+            Expectation::State(_) | Expectation::NameFree(_) | Expectation::Attached(..) => None,
         }));
         for path in paths {
             let value = tree::get(&there, &path).cloned();
