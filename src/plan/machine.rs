@@ -588,7 +588,7 @@ impl Scene<'_> {
         apart(draft, fields, self.machine.settings.groups.as_deref().or_else(of_live));
         storage.controllers(draft, fields);
         storage.apply(draft, fields);
-        storage.remove_controllers(draft, fields);
+        Storage::remove_controllers(draft, fields);
         remove_groups(draft, fields, self);
         usb_filters(draft, fields, &self.difference.live);
         secrets(draft, fields, self);

@@ -215,7 +215,7 @@ impl<'a> Storage<'a> {
     }
 
     /// Removes controllers that are no longer declared and that nothing hangs on any more.
-    pub fn remove_controllers(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+    pub fn remove_controllers(draft: &mut Draft, fields: &[&FieldDifference]) {
         for field in fields {
             let Some((name, None)) = key(&field.path, "controllers") else { continue };
             if field.declared.is_some() {
