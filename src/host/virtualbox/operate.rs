@@ -14,7 +14,7 @@ use super::command::CommandLine;
 use super::registry::Reading;
 use super::runner::{Deadline, Output, Runner};
 use super::settings::Distrust;
-use super::{VirtualBox, leftovers, live, locate, orphans};
+use super::{VirtualBox, leftovers, live, locate, orphans, registry};
 use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
 use crate::model::Secret;
@@ -226,6 +226,7 @@ impl VirtualBox {
         if live::server_runs(Some(socket)) != Some(false) {
             return Ok(());
         }
+        registry::mend(self.home())?;
         // The socket is there before the server's name is, and a client between the two starts a server of its own, which
         // wins. The file is written when all is there (measured); it goes with the server.
         let ready = socket.with_file_name(format!("vboxmcp-{}.pid", std::process::id()));

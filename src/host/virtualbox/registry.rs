@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::files::{self, Stamp};
 use super::home::Home;
@@ -92,6 +93,14 @@ fn read_registry(home: &Home, cache: &Cache) -> Result<(Option<Stamp>, Arc<Globa
             !is_missing(&read)
         });
     }
+    // What a server left of it is what the next one will have: `mend` puts it back before it begins.
+    if let (true, Some(left)) = (is_missing(&read), left_behind(home)) {
+        let (_, text) =
+            files::read(&left).map_err(|source| HostError::Read { path: left.clone(), source })?;
+        let file = read_global(&text, &home.folder)
+            .map_err(|detail| HostError::Malformed { path: left, detail: detail.clone() })?;
+        return Ok((None, Arc::new(file)));
+    }
     let (stamp, text) = match read {
         Ok(read) => read,
         // A home that nobody has used yet.
@@ -103,6 +112,40 @@ fn read_registry(home: &Home, cache: &Cache) -> Result<(Option<Stamp>, Arc<Globa
     let file = Arc::new(file);
     *known = Some((stamp, Arc::clone(&file)));
     Ok((Some(stamp), file))
+}
+
+/// What a server that was killed while it saved the registry has left of it. It writes `-tmp`, moves the file to `-prev` and `-tmp` to
+/// its place (measured): between the two moves there is no registry, and the next server would begin with an empty one.
+fn left_behind(home: &Home) -> Option<PathBuf> {
+    let beside =
+        ["VirtualBox.xml-tmp", "VirtualBox.xml-prev"].map(|name| home.registry().with_file_name(name));
+    beside
+        .into_iter()
+        .find(|file| files::read(file).is_ok_and(|(_, text)| read_global(&text, &home.folder).is_ok()))
+}
+
+/// Puts the registry back that a server left beside its place when it was killed.
+///
+/// # Errors
+/// It cannot be written.
+pub fn mend(home: &Home) -> Result<(), HostError> {
+    /// A server that lives has moved the file long before.
+    const SAVING: Duration = Duration::from_millis(200);
+    let file = home.registry();
+    let is_missing = || !file.exists();
+    if !is_missing() || left_behind(home).is_none() {
+        return Ok(());
+    }
+    std::thread::sleep(SAVING);
+    let Some(left) = left_behind(home).filter(|_| is_missing()) else { return Ok(()) };
+    // Under two names, so that nothing is lost, and never over a file that has come meanwhile.
+    match std::fs::hard_link(&left, &file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            std::fs::copy(&left, &file).map_err(|source| HostError::Write { path: file, source })?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A full disk leaves an empty registry, and VirtualBox its former one (`vbox-semantics` 8.2).
@@ -137,5 +180,35 @@ impl Row {
                 row(stamp, Arc::new(Err(Distrust::Broken(reason))))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const REGISTRY: &str = "<VirtualBox xmlns=\"http://www.virtualbox.org/\" version=\"1.12-linux\"><Global><MachineRegistry>\
+        <MachineEntry uuid=\"{00000000-0000-4000-8000-000000000001}\" src=\"/vms/a/a.vbox\"/>\
+        </MachineRegistry></Global></VirtualBox>";
+
+    /// Killed between its two moves, the server has left no registry: the next one would begin with an empty one.
+    #[test]
+    fn a_registry_that_a_killed_server_left_beside_its_place_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let home =
+            Home { folder: folder.path().to_owned(), owner_home: folder.path().to_owned(), socket: None };
+        fs::write(folder.path().join("VirtualBox.xml-prev"), REGISTRY).unwrap();
+        // Cut short before the first move, this is no registry.
+        fs::write(folder.path().join("VirtualBox.xml-tmp"), &REGISTRY[..90]).unwrap();
+        let reading = Reading::new(&home, &Cache::default()).unwrap();
+        assert_eq!(reading.rows.len(), 1, "what was registered is still known");
+        mend(&home).unwrap();
+        assert_eq!(fs::read_to_string(home.registry()).unwrap(), REGISTRY);
+        // One that is there is never touched.
+        fs::write(home.registry(), "mine").unwrap();
+        mend(&home).unwrap();
+        assert_eq!(fs::read_to_string(home.registry()).unwrap(), "mine");
     }
 }
