@@ -248,7 +248,7 @@ pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventor
             DeviceKind::Disk => {
                 if let Some(address) = base.and_then(|base| own(base, inventory)) {
                     draft.effects.push(format!("detaches {address} ({name})"));
-                    of_their_own.push((at, *leaf, base.map(|base| base.uuid)));
+                    of_their_own.push(at);
                 } else {
                     draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
                     draft.push(Action::Detach { machine: target.clone(), at }, [], []);
@@ -295,12 +295,8 @@ pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventor
         draft.push(delete(medium.uuid), [], [Danger::DestroyData]);
     }
     // With the snapshots their differences are merged: what leaves then holds everything that the guest wrote.
-    for (at, leaf, base) in of_their_own {
+    for at in of_their_own {
         draft.push(Action::Detach { machine: target.clone(), at }, [], []);
-        // Without snapshots it is what VirtualBox lays over an immutable disk, and nobody's afterwards.
-        if machine.snapshots.is_none() && base != Some(leaf) {
-            draft.push(delete(leaf), [], [Danger::DestroyData]);
-        }
     }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
     draft.expect_what_is_there(machine, &machine_shape::settings_tree(&machine.settings));
@@ -455,7 +451,15 @@ pub fn delete_disk(
         into.register.forget.insert(address.clone());
     }
     into.objects.push(object(address, medium.uuid, &draft));
-    match detaches.and_then(|index| into.drafts.get_mut(index)) {
+    // One that goes has it, too: then it is the last of all.
+    let has_it = |machine: &Machine| {
+        machine.attachments.iter().any(|attachment| match &attachment.medium {
+            AttachedMedium::Image(leaf) => disk::chain(*leaf, inventory).contains(&medium.uuid),
+            _ => false,
+        })
+    };
+    let is_elsewhere = leaving.iter().filter_map(|uuid| inventory.machines.get(uuid)).any(has_it);
+    match detaches.filter(|_| !is_elsewhere).and_then(|index| into.drafts.get_mut(index)) {
         Some(of_machine) => of_machine.take(draft),
         None => into.drafts.push(draft),
     }
