@@ -126,7 +126,7 @@ refusals! {
     TYPE_SHAREABLE = "modifymedium-type-shareable", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}' to 'Shareable' since it is a dynamic medium storage unit"];
     TYPE_READONLY = "modifymedium-type-readonly", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}' to 'Readonly' since it is a hard disk"];
     MOVE_EXISTS = "modifymedium-move-exists", 0, Some(FILE_ERROR), ["The given path '{}' is an existing file. Delete or rename this file."];
-    MOVE_RUNNING = "modifymedium-move-running", 0, Some(FAIL), ["At least the VM '{}' to whom this medium '{}' attached has currently an opened session. Stop all VMs before relocating this medium"];
+    MOVE_RUNNING = "modifymedium-move-running", 0, Some(VM_STATE), ["At least the VM '{}' to whom this medium '{}' attached has currently an opened session. Stop all VMs before relocating this medium"];
     DESCRIPTION_LOCKED = "modifymedium-description-running", 1, Some(OBJECT_STATE), ["Failed to lock media '{}'"];
     SHRINK = "modifymedium-shrink", 1, Some(NOT_SUPPORTED), ["Failed to resize medium", "Shrinking is not yet supported for medium '{}'"];
     RESIZE_FIXED = "modifymedium-resize-fixed", 1, Some(NOT_SUPPORTED), ["Failed to resize medium", "Resizing to new size {} is not yet supported for medium '{}'"];
@@ -157,15 +157,15 @@ refusals! {
     NAT_CIDR = "natnetwork-add-cidr", 2, Some(FAIL), ["{} is not a valid IPv4 CIDR notation"];
     NAT_CIDR_LONG = "natnetwork-add-cidr-long", 2, Some(FAIL), ["{}: the specified address is longer than the specified prefix"];
     NAT_RUNNING = "natnetwork-modify-running", 2, Some(FAIL), ["Unable to change settings while NATNetwork instance is running"];
-    NAT_REMOVE_RUNNING = "natnetwork-remove-running", 2, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)"];
-    NAT_RULE_NAME = "natnetwork-rule-name-exists", 2, Some(INVALID_ARG), ["A NAT rule of this name already exists"];
-    NAT_RULE_PORT = "natnetwork-rule-port-exists", 2, Some(INVALID_ARG), ["A NAT rule for this host port and this host IP already exists"];
-    NAT_RULE_UNKNOWN = "natnetwork-rule-unknown", 2, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)"];
-    LOOPBACK = "natnetwork-loopback-taken", 1, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)"];
+    NAT_REMOVE_RUNNING = "natnetwork-remove-running", 2, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)", "> Failed to remove nat network"];
+    NAT_RULE_NAME = "natnetwork-rule-name-exists", 2, Some(INVALID_ARG), ["A NAT rule of this name already exists", "> Failed to add pf"];
+    NAT_RULE_PORT = "natnetwork-rule-port-exists", 2, Some(INVALID_ARG), ["A NAT rule for this host port and this host IP already exists", "> Failed to add pf"];
+    NAT_RULE_UNKNOWN = "natnetwork-rule-unknown", 2, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)", "> Failed to delete pf"];
+    LOOPBACK = "natnetwork-loopback-taken", 1, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)", "> Context: \"AddLocalMapping(bstrAddress.raw(), lOffset)\""];
     DHCP_EXISTS = "dhcpserver-add-exists", 2, None, ["DHCP server already exists"];
     DHCP_MISSING = "dhcpserver-modify-missing", 2, None, ["DHCP server does not exist"];
     DHCP_REMOVE_MISSING = "dhcpserver-remove-missing", 1, None, ["Failed to find DHCP server for network '{}'"];
-    DHCP_RANGE = "dhcpserver-add-range", 2, Some(INVALID_ARG), ["Invalid range {} address: {} (mask {})"];
+    DHCP_RANGE = "dhcpserver-add-range", 2, Some(INVALID_ARG), ["Invalid range {} address: {} (mask {})", "> Failed to set configuration"];
     DHCP_OPTION = "dhcpserver-add-option", 1, Some(INVALID_ARG), ["Malformed option {} value '{}' (encoding 0, vrc=VERR_INVALID_PARAMETER)"];
     DHCP_OPTION_MISSING = "dhcpserver-option-missing", 1, Some(NOT_FOUND), ["DHCP option {} was not found"];
     INTERFACE_MISSING = "hostonlyif-missing", 1, Some(INVALID_ARG), ["The host network interface named '{}' could not be found"];
@@ -242,6 +242,9 @@ impl No {
     }
 }
 
+/// Begins a line that stands behind the result code and where it arose.
+const BEHIND: &str = "> ";
+
 impl Template {
     fn message(&self, arguments: &[String]) -> Vec<String> {
         let mut arguments = arguments.iter();
@@ -261,10 +264,15 @@ impl Template {
 
     /// As VBoxManage prints it.
     fn stderr(&self, arguments: &[String]) -> String {
-        let mut lines = self.message(arguments);
+        // What VBoxManage says of its own behind what VirtualBox said.
+        let (behind, mut lines): (Vec<String>, Vec<String>) =
+            self.message(arguments).into_iter().partition(|line| line.starts_with(BEHIND));
         if let Some((name, number)) = self.code {
             lines.push(format!("Details: code {name} (0x{number:08x}), component SimWrap"));
+        } else if !behind.is_empty() {
+            lines.push("Context: SimWrap".to_owned());
         }
+        lines.extend(behind.iter().map(|line| line.trim_start_matches(BEHIND).to_owned()));
         lines.iter().fold(String::new(), |text, line| text + "VBoxManage: error: " + line + "\n")
     }
 }
