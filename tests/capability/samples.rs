@@ -26,8 +26,8 @@ pub struct Sample {
     pub way: Way,
     /// What is set in the same call, because the way to change it needs it.
     pub with: &'static [(&'static str, &'static str)],
-    /// A live machine keeps it in memory until a time of VirtualBox's own, which is nearly always at once (measured: one in
-    /// thousands was still not in the file three seconds later).
+    /// A live machine keeps it in memory until a time of VirtualBox's own: nearly always it is in the file at once, and once it was not
+    /// there three seconds later.
     pub late: bool,
 }
 
