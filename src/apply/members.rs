@@ -6,12 +6,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Outcome;
-use crate::diff::{disk, equal, machine as shape, snapshot, tree};
+use crate::diff::{disk, equal, machine as shape, network, own_disk, snapshot, tree};
 use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
-use crate::model::{Address, Secret, StackName};
-use crate::plan::{Action, Member, Plan};
+use crate::model::{Address, NetworkKind, NetworkSettings, Secret, StackName};
+use crate::plan::{Action, Member, Plan, Verb};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
 pub fn before(
@@ -97,7 +97,8 @@ pub fn after(
                     continue;
                 };
                 entry.identity = Identity::Uuid(uuid);
-                let mut live = shape::known_by(Some(&register), machine, address, None, inventory);
+                let known = with_references(&register, address, &member.declared);
+                let mut live = shape::known_by(Some(&known), machine, address, None, inventory);
                 let set = plan.steps.iter().filter(|step| step.address == *address && !unfinished(address));
                 secrets(&mut live, &entry.applied, set.map(|step| &step.action));
                 entry.applied = confirmed(&member.declared, &live, &entry.applied);
@@ -109,6 +110,9 @@ pub fn after(
                 }
             }
             Address::InlineDisk(name, key) => {
+                if bindings.contains_key(address) {
+                    entry.birth.clone_from(&member.birth);
+                }
                 // What this run made or found is known by its UUID, wherever VirtualBox put the file.
                 if let Some(Identity::Uuid(known)) =
                     bindings.get(address).copied().map(Identity::Uuid).or(identity)
@@ -132,6 +136,43 @@ pub fn after(
                     entry.identity = Identity::Uuid(base);
                     entry.status = Status::Confirmed;
                     entry.leaf = None;
+                    // Of a disk that was there before nobody knows what it was made from, unless somebody says so by adopting it.
+                    if entry.birth.is_null() && plan.verb == Verb::Adopt {
+                        entry.birth.clone_from(&member.birth);
+                    }
+                }
+            }
+            Address::Network(_) => {
+                let Some(Identity::Network(name)) = &identity else { continue };
+                entry.identity = Identity::Network(name.clone());
+                entry.birth.clone_from(&member.birth);
+                let Some(kind) = network::registered_kind(&entry) else { continue };
+                let live = inventory.networks.find(kind, name);
+                if let Some(live) = &live {
+                    entry.applied = confirmed(&member.declared, &live.tree(kind), &entry.applied);
+                } else if kind == NetworkKind::Internal {
+                    // Without a DHCP server it is a name, which is there.
+                    let nothing = NetworkSettings::default().tree(kind);
+                    entry.applied = confirmed(&member.declared, &nothing, &Value::Null);
+                } else {
+                    continue;
+                }
+                if !unfinished(address) {
+                    entry.status = Status::Confirmed;
+                }
+            }
+            Address::Disk(_) => {
+                let made = bindings.get(address).map(|uuid| Identity::Uuid(*uuid));
+                let Some(identity) = made.or_else(|| identity.clone()) else { continue };
+                let known = Entry { identity, ..entry.clone() };
+                let Some(base) = own_disk::medium_of(&known, inventory) else { continue };
+                entry.identity = Identity::Uuid(base.uuid);
+                entry.applied = confirmed(&member.declared, &own_disk::live(base, inventory), &entry.applied);
+                if entry.leaf.is_some_and(|leaf| !inventory.media.contains_key(&leaf)) {
+                    entry.leaf = None;
+                }
+                if !unfinished(address) {
+                    entry.status = Status::Confirmed;
                 }
             }
             Address::Snapshot(name, machine) => {
@@ -141,12 +182,11 @@ pub fn after(
                     entry.status = Status::Confirmed;
                 }
             }
-            Address::Disk(_) | Address::Network(_) => {}
         }
         register.entries.insert(address.clone(), entry);
     }
     leaves(plan, &mut register);
-    forget(plan, inventory, &mut register);
+    forget(plan, inventory, &mut register, &unfinished);
     if let (Some(paths), true) =
         (&plan.register.paths, outcome.failed.is_empty() && outcome.skipped.is_empty())
     {
@@ -161,12 +201,30 @@ pub fn after(
     Ok(writes)
 }
 
+/// The register as it will be: which disks of their own the machine names, and what is known of disks that this run has made.
+fn with_references(register: &Register, address: &Address, declared: &Value) -> Register {
+    let mut register = register.clone();
+    let references = disk::references(declared);
+    if let (Some(entry), false) = (register.entries.get_mut(address), references.is_empty()) {
+        for (key, disk) in references {
+            let path = crate::model::FieldPath::of(["disks", &key, "disk"]);
+            tree::set(&mut entry.applied, &path, disk.to_string().into());
+        }
+    }
+    register
+}
+
 fn registered(plan: &Plan, inventory: &Inventory) -> Register {
     inventory.registers.get(&plan.stack).cloned().unwrap_or_default()
 }
 
 /// Drops members that the run removed or found gone, and the former addresses of renamed ones. A member that is still there stays.
-fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
+fn forget(
+    plan: &Plan,
+    inventory: &Inventory,
+    register: &mut Register,
+    unfinished: &dyn Fn(&Address) -> bool,
+) {
     let ours = |address: &Address| inventory.owned_machine(&plan.stack, address).is_some();
     let deletes = |machine: &Address, disk: &Address| {
         plan.steps.iter().any(|step| match step.action {
@@ -205,7 +263,7 @@ fn forget(plan: &Plan, inventory: &Inventory, register: &mut Register) {
                 let deletes = plan.steps.iter().any(|step| step.address == *address);
                 !deletes || machine.is_none_or(|machine| snapshot::named(machine, name).is_none())
             }
-            Address::Disk(_) | Address::Network(_) => true,
+            Address::Network(_) | Address::Disk(_) => !unfinished(address),
         };
         if gone {
             register.entries.remove(address);

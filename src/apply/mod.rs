@@ -9,6 +9,7 @@ pub mod clock;
 pub mod journal;
 mod lock;
 mod members;
+mod network;
 mod preflight;
 mod readback;
 mod step;
@@ -242,7 +243,11 @@ fn run(
         walk::walk(plan, host, journal, cancel, sink, &mut bindings, outcome);
     }
     let want = Want { states: true, ask_server: false };
-    let after = host.inventory(&want).map_err(ApplyError::host("cannot read the host after the run"))?;
+    let unreadable = ApplyError::host("cannot read the host after the run");
+    let mut after = host.inventory(&want).map_err(&unreadable)?;
+    if inventory.networks.host_only.is_some() {
+        after.networks.host_only = Some(host.host_only().map_err(&unreadable)?);
+    }
     let finished = members::after(plan, &after, &bindings, outcome).map_err(ApplyError::Register)?;
     // What was done must be registered, journal or not.
     if let Err(error) = announce(journal, Phase::After, &finished) {

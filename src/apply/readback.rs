@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::network;
 use crate::diff::{equal, machine as shape, tree};
 use crate::inventory::{
-    AttachedMedium, Inventory, Machine, MarkState, MediumKind, Register, Registry, Shard,
+    AttachedMedium, Inventory, Machine, MarkState, Medium, MediumKind, Register, Registry, Shard,
 };
 use crate::model::settings::UsbFilter;
 use crate::model::state::StateClass;
@@ -133,6 +134,20 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             )),
             Some(_) => None,
         },
+        Action::CloneDisk { .. } => {
+            let there = made.is_some_and(|uuid| now.media.contains_key(&uuid));
+            (!there).then(|| "the disk is not registered".to_owned())
+        }
+        Action::SetDisk { medium, disk_type, description } => on_medium(medium, now, &|there| {
+            if let Some(wanted) = disk_type.as_ref().filter(|wanted| **wanted != there.medium_type) {
+                return Some(format!("its type is {} and not {wanted}", there.medium_type));
+            }
+            let other = description.as_ref().is_some_and(|wanted| *wanted != there.description);
+            other.then(|| format!("its description is {:?}", there.description))
+        }),
+        Action::MoveDisk { medium, location } => on_medium(medium, now, &|there| {
+            (there.location != *location).then(|| format!("its file is {}", there.location.display()))
+        }),
         Action::GrowDisk { medium, size } => match medium {
             Target::Existing(uuid) => match now.media.get(uuid) {
                 None => Some("the disk is not registered".to_owned()),
@@ -186,6 +201,7 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let there = all.into_iter().any(|one| one.uuid == *snapshot);
             there.then(|| "the snapshot is still there".to_owned())
         }),
+        Action::Network { change } => network::missing(change, now),
         Action::Unregister { .. } => machine.map(|_| "the machine is still registered".to_owned()),
     }
 }
@@ -210,6 +226,16 @@ pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Op
 
 fn usb_filters(machine: &Machine) -> Option<&BTreeMap<u32, UsbFilter>> {
     machine.settings.usb.as_ref()?.filters.as_ref()
+}
+
+fn on_medium(medium: &Target, now: &Inventory, check: &dyn Fn(&Medium) -> Option<String>) -> Option<String> {
+    match medium {
+        Target::Existing(uuid) => match now.media.get(uuid) {
+            Some(medium) => check(medium),
+            None => Some("the disk is not registered".to_owned()),
+        },
+        Target::Planned(_) => Some("the disk is not registered".to_owned()),
+    }
 }
 
 fn state(machine: &Machine, wanted: StateClass) -> Option<String> {

@@ -71,7 +71,14 @@ fn perform(
     };
     let states = readback::needs_state(&action)
         || step.expects.iter().any(|expectation| matches!(expectation, Expectation::State(_)));
-    let before = match host.reread(looked_at, states) {
+    let look = |states: bool| -> Result<Inventory, HostError> {
+        let mut seen = host.reread(looked_at, states)?;
+        if matches!(&action, Action::Network { change } if change.is_of_the_host()) {
+            seen.networks.host_only = Some(host.host_only()?);
+        }
+        Ok(seen)
+    };
+    let before = match look(states) {
         Ok(before) => before,
         Err(error) => return refused(&error),
     };
@@ -92,7 +99,7 @@ fn perform(
         };
         let mut looks = if performed.is_ok() { looks(&action) } else { 1 };
         let missing = loop {
-            let after = match host.reread(looked_at, readback::needs_state(&action)) {
+            let after = match look(readback::needs_state(&action)) {
                 Ok(after) => after,
                 Err(error) => return refused(&error),
             };
@@ -157,6 +164,7 @@ fn can_be_seen_done(action: &Action) -> bool {
     !matches!(
         action,
         Action::CreateDisk { .. }
+            | Action::CloneDisk { .. }
             | Action::Unregister { .. }
             | Action::DeleteDisk { .. }
             // A guest that was reset runs as it did before.

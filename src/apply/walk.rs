@@ -109,7 +109,11 @@ pub fn walk(
                 Ok(Message::End(id, end, milliseconds)) => {
                     last_word = Instant::now();
                     let Some(step) = running.remove(&id) else { continue };
-                    if let (Some(made), Action::CreateDisk { address, .. }) = (end.made, &step.action) {
+                    if let (
+                        Some(made),
+                        Action::CreateDisk { address, .. } | Action::CloneDisk { address, .. },
+                    ) = (end.made, &step.action)
+                    {
                         bindings.insert(address.clone(), made);
                     }
                     let result = Line::Result {

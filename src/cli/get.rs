@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::ops;
 use crate::render::inventory::{
     write_disks, write_disks_json, write_machine, write_machine_json, write_machines, write_machines_json,
-    write_problems,
+    write_networks, write_networks_json, write_problems,
 };
 
 /// List what VirtualBox has.
@@ -19,10 +19,11 @@ use crate::render::inventory::{
 Examples:
   vboxmcp get                     all machines
   vboxmcp get disks -v            all disks, with their UUIDs
+  vboxmcp get networks            NAT, internal and host-only networks, and who is on them
   vboxmcp get vm/web-1            one machine: settings, disks, snapshots
   vboxmcp get -o json | jq '.machines[] | select(.stack == null) | .name'")]
 pub struct Arguments {
-    /// `machines`, `disks`, or a machine: vm/NAME, NAME or UUID
+    /// `machines`, `disks`, `networks`, or a machine: vm/NAME, NAME or UUID
     #[arg(value_name = "WHAT", default_value = "machines")]
     pub what: String,
     #[command(flatten)]
@@ -45,6 +46,13 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
                 write_disks_json(out, &response)
             } else {
                 write_disks(out, &response.disks, view)
+            }
+        })?,
+        "networks" | "network" | "nets" | "net" => session.print(|out, view| {
+            if session.is_json() {
+                write_networks_json(out, &response)
+            } else {
+                write_networks(out, &response.networks, view)
             }
         })?,
         what => {

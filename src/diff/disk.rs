@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Identity, Inventory, Machine, Register};
-use crate::model::{Address, DesiredDisk, DesiredMachine, DiskSource, Location};
+use crate::model::{Address, Bytes, DesiredDisk, DesiredMachine, DiskSource, Location};
 
 /// Where a device is.
 pub fn place(attachment: &Attachment) -> Location {
@@ -32,7 +32,18 @@ pub fn file(key: &str, disk: &DesiredDisk, folder: &Path) -> Option<PathBuf> {
         DiskSource::Inline { format, .. } => {
             Some(folder.join(format!("{key}.{}", extension(format.as_deref().unwrap_or("vdi")))))
         }
-        DiskSource::Reference(_) => None,
+        DiskSource::Reference { .. } => None,
+    }
+}
+
+/// What VirtualBox makes of a variant: a VMDK that fits in one file is not split (measured).
+pub fn as_made(variant: &str, size: Bytes) -> &str {
+    /// Size of one file of a disk that is split.
+    const ONE_FILE: u64 = 2047 << 20;
+    match variant {
+        "split2g" if size.0 <= ONE_FILE => "dynamic",
+        "split2g-fixed" if size.0 <= ONE_FILE => "fixed",
+        variant => variant,
     }
 }
 
@@ -52,13 +63,16 @@ pub fn declared(disk: &DesiredDisk, folder: Option<&Path>) -> Value {
         }
     };
     match &disk.disk {
-        DiskSource::Inline { size, format, variant, location } => {
+        DiskSource::Inline { size, format, variant, location, image } => {
+            put("image", image.as_ref().map(|image| image.file.display().to_string().into()));
+            put("sha256", image.as_ref().and_then(|image| image.sha256.clone()).map(Value::from));
             put("size", size.map(|size| size.0.into()));
             put("format", format.clone().map(Value::from));
-            put("variant", variant.clone().map(Value::from));
+            let made = variant.as_deref().map(|variant| size.map_or(variant, |size| as_made(variant, size)));
+            put("variant", made.map(Value::from));
             put("location", location.as_ref().map(|path| inside(path, folder).into()));
         }
-        DiskSource::Reference(address) => put("disk", Some(address.to_string().into())),
+        DiskSource::Reference { disk, .. } => put("disk", Some(disk.to_string().into())),
     }
     put("at", disk.at.as_ref().map(|at| at.to_string().into()));
     put("ssd", disk.ssd.map(Value::from));
@@ -135,6 +149,37 @@ pub fn keyed<'a>(
         .collect()
 }
 
+/// The disks of their own that a machine's tree names, by key.
+pub fn references(tree: &Value) -> BTreeMap<String, Address> {
+    let disks = tree.get("disks").and_then(Value::as_object);
+    let reference = |(key, disk): (&String, &Value)| {
+        let address = disk.get("disk")?.as_str()?.parse().ok()?;
+        Some((key.clone(), address))
+    };
+    disks.into_iter().flatten().filter_map(reference).collect()
+}
+
+/// The disks of their own that a machine names: as declared, else as applied last.
+pub fn referenced(
+    address: &Address,
+    register: Option<&Register>,
+    desired: Option<&DesiredMachine>,
+) -> BTreeMap<String, Address> {
+    match desired.and_then(|desired| desired.disks.as_ref()) {
+        Some(disks) => disks
+            .iter()
+            .filter_map(|(key, disk)| match &disk.disk {
+                DiskSource::Reference { disk, .. } => Some((key.clone(), disk.clone())),
+                DiskSource::Inline { .. } => None,
+            })
+            .collect(),
+        None => register
+            .and_then(|register| register.entries.get(address))
+            .map(|entry| references(&entry.applied))
+            .unwrap_or_default(),
+    }
+}
+
 /// What the disks of one machine are known by: the register's word, else the declared path.
 pub fn identities(
     machine: &Machine,
@@ -147,7 +192,13 @@ pub fn identities(
         .and_then(|desired| desired.disks.as_ref())
         .into_iter()
         .flatten()
-        .filter_map(|(key, disk)| Some((key.clone(), Identity::Path(file(key, disk, &folder)?))))
+        .filter_map(|(key, disk)| {
+            let file = match &disk.disk {
+                DiskSource::Reference { file, .. } => file.clone(),
+                DiskSource::Inline { .. } => file(key, disk, &folder)?,
+            };
+            Some((key.clone(), Identity::Path(file)))
+        })
         .collect();
     let Some(name) = address.machine_name() else { return known };
     // Addresses are in order: a machine's disks stand side by side.
@@ -159,6 +210,11 @@ pub fn identities(
                 known.insert(key.clone(), entry.identity.clone());
             }
             _ => break,
+        }
+    }
+    for (key, disk) in referenced(address, register, desired) {
+        if let Some(entry) = register.and_then(|register| register.entries.get(&disk)) {
+            known.insert(key, entry.identity.clone());
         }
     }
     known

@@ -194,6 +194,13 @@ pub fn location(machine: &Machine) -> Option<PathBuf> {
     Some(place)
 }
 
+/// What a disk of the machine's own was made from, as the register holds it.
+fn born(address: &Address, key: &str, register: Option<&Register>) -> Map<String, Value> {
+    let name = address.machine_name().cloned();
+    let entry = name.and_then(|name| register?.entries.get(&Address::InlineDisk(name, key.to_owned())));
+    entry.and_then(|entry| entry.birth.as_object()).cloned().unwrap_or_default()
+}
+
 fn live_disks(
     machine: &Machine,
     address: &Address,
@@ -201,8 +208,18 @@ fn live_disks(
     desired: Option<&DesiredMachine>,
     inventory: &Inventory,
 ) -> Map<String, Value> {
+    let references = disk::referenced(address, register, desired);
     disk::keyed(machine, address, register, desired, inventory)
         .into_iter()
-        .map(|(key, attachment)| (key, disk::live(machine, attachment, inventory)))
+        .map(|(key, attachment)| {
+            let mut tree = disk::live(machine, attachment, inventory);
+            if let Value::Object(map) = &mut tree {
+                match references.get(&key) {
+                    Some(disk) => drop(map.insert("disk".to_owned(), disk.to_string().into())),
+                    None => map.extend(born(address, &key, register)),
+                }
+            }
+            (key, tree)
+        })
         .collect()
 }

@@ -4,7 +4,9 @@
 
 pub mod disk;
 pub mod machine;
+pub mod network;
 pub mod normal;
+pub mod own_disk;
 mod presence;
 pub mod snapshot;
 pub mod tree;
@@ -16,11 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use network::{NetworkDifference, NetworkOwner, NetworkPresence, resolve};
+pub use own_disk::{DiskDifference, DiskOwner, DiskPresence};
 pub use presence::{Owner, Presence, birth_folder, is_pending, presence, settings_file};
 
 use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
-    Address, Desired, DesiredMachine, DesiredState, FieldPath, HostPort, Nat, PortForward, PowerState,
+    Address, Desired, DesiredMachine, DesiredState, DiskSource, FieldPath, HostPort, Nat, PortForward,
+    PowerState,
 };
 
 /// Why a field is not as declared. The register's last applied value tells.
@@ -98,6 +103,10 @@ pub struct Finding {
 pub struct ChangeSet {
     /// Declared machines.
     pub machines: BTreeMap<Address, MachineDifference>,
+    /// Declared disks of their own.
+    pub disks: BTreeMap<Address, DiskDifference>,
+    /// Declared networks.
+    pub networks: BTreeMap<Address, NetworkDifference>,
     /// Members of the stack that are no longer declared.
     pub undeclared: BTreeMap<Address, Undeclared>,
     /// Register entries that are dropped: under former names of machines that are no longer there, and of disks that are gone.
@@ -118,9 +127,13 @@ pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
         }
         for (key, disk) in machine.disks.iter().flatten() {
             paths.extend(disk::file(key, disk, &folder));
+            if let DiskSource::Inline { image: Some(image), .. } = &disk.disk {
+                paths.insert(image.file.clone());
+            }
         }
     }
     paths.extend(snapshot::probes(desired, inventory));
+    paths.extend(desired.disks.values().map(|disk| own_disk::file(disk, &desired.stack, inventory)));
     paths.into_iter().collect()
 }
 
@@ -132,11 +145,28 @@ pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
         .iter()
         .map(|(address, machine)| (address.clone(), machine_difference(address, machine, desired, inventory)))
         .collect();
+    let disks = desired
+        .disks
+        .iter()
+        .map(|(address, disk)| (address.clone(), own_disk::difference(address, disk, desired, inventory)))
+        .collect();
+    let networks = desired
+        .networks
+        .iter()
+        .map(|(address, network)| {
+            (address.clone(), network::difference(address, network, desired, inventory))
+        })
+        .collect();
+    findings.extend(
+        network::overlaps(desired, inventory)
+            .into_iter()
+            .map(|(address, text)| Finding { address: Some(address), text }),
+    );
     let mut superseded = superseded(desired, inventory);
     let undeclared = undeclared(desired, inventory, &mut findings, &mut superseded);
     ownership_findings(desired, inventory, &mut findings);
     findings.sort();
-    ChangeSet { machines, undeclared, superseded, findings }
+    ChangeSet { machines, disks, networks, undeclared, superseded, findings }
 }
 
 /// What an earlier run left of a rename that was cut short after the machine had its new mark, or of a birth under a name that has
@@ -202,6 +232,7 @@ fn machine_difference(
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
     let fields = compare(&declared, &live)
         .into_iter()
+        .filter(|difference| !is_of_unknown_birth(difference))
         .map(|difference| {
             let last = applied.and_then(|applied| tree::get(applied, &difference.path)).cloned();
             FieldDifference {
@@ -237,6 +268,12 @@ fn contains(whole: &Value, part: &Value) -> bool {
     tree::compare(part, whole, &equal).iter().all(|difference| difference.declared.is_none())
 }
 
+/// What a disk was made from is known only where vboxmcp has made it.
+fn is_of_unknown_birth(difference: &tree::Difference) -> bool {
+    matches!(difference.path.parts().as_slice(), ["disks", _, "image" | "sha256"])
+        && difference.live.is_none()
+}
+
 fn unknown(difference: &tree::Difference, machine: &Machine) -> Option<String> {
     if let Some(reason) = machine.why_unknown(&difference.path) {
         return Some(reason.to_owned());
@@ -254,6 +291,7 @@ fn released(applied: &Value, declared: &Value) -> Vec<FieldPath> {
         .into_iter()
         .map(|(path, _)| path)
         .filter(|path| tree::get(declared, path).is_none())
+        .filter(|path| !left_with_its_mode(path, applied, declared))
         // A member that left a written map is a removal, which the comparison shows.
         .filter(|path| {
             let mut above = path.parent();
@@ -267,6 +305,16 @@ fn released(applied: &Value, declared: &Value) -> Vec<FieldPath> {
             true
         })
         .collect()
+}
+
+/// What belongs to the former mode of an adapter is not in use any more.
+fn left_with_its_mode(path: &FieldPath, applied: &Value, declared: &Value) -> bool {
+    let ["nics", slot, "nat" | "network" | "driver" | "properties", ..] = path.parts()[..] else {
+        return false;
+    };
+    let mode = FieldPath::of(["nics", slot, "mode"]);
+    let now = tree::get(declared, &mode);
+    now.is_some() && now != tree::get(applied, &mode)
 }
 
 /// Where a machine is not as declared.
@@ -294,10 +342,16 @@ pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
         ["state"] => {
             DesiredState::parse(a).is_some_and(|state| state.is_met_by(&PowerState::parse_or_other(b)))
         }
-        ["nics", _, "nat", "portForwards", _] => match (a.parse::<PortForward>(), b.parse::<PortForward>()) {
-            (Ok(a), Ok(b)) => {
-                a.host_port == HostPort::Auto && PortForward { host_port: b.host_port, ..a } == b
+        ["nics", _, "nat", "portForwards", _] | ["nat", "portForwards" | "portForwards6", _] => {
+            match (a.parse::<PortForward>(), b.parse::<PortForward>()) {
+                (Ok(a), Ok(b)) => {
+                    a.host_port == HostPort::Auto && PortForward { host_port: b.host_port, ..a } == b
+                }
+                _ => false,
             }
+        }
+        ["nat", "ipv6", "prefix"] => match (ipv6_network(a), ipv6_network(b)) {
+            (Some(a), Some(b)) => a == b,
             _ => false,
         },
         ["nics", _, "nat", "cidr"] => {
@@ -313,6 +367,12 @@ pub fn equal(path: &FieldPath, declared: &Value, live: &Value) -> bool {
         ["nics", _, "mac"] | ["osType" | "hardwareUuid"] => a.eq_ignore_ascii_case(b),
         _ => false,
     }
+}
+
+/// VirtualBox keeps the letters that it was given.
+fn ipv6_network(text: &str) -> Option<(std::net::Ipv6Addr, u8)> {
+    let (ip, prefix) = text.split_once('/')?;
+    Some((ip.parse().ok()?, prefix.parse().ok()?))
 }
 
 fn undeclared(
@@ -383,6 +443,12 @@ fn undeclared(
             }
             continue;
         }
+        if let Address::Network(_) | Address::Disk(_) = address {
+            if !desired.networks.contains_key(address) && !desired.disks.contains_key(address) {
+                found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid: None });
+            }
+            continue;
+        }
         let uuid = inventory.owned_machine(&desired.stack, address).map(|machine| machine.uuid);
         if uuid.is_none() && entry.status == Status::Confirmed {
             findings.push(Finding {
@@ -436,7 +502,8 @@ pub fn inventory_has(entry: &Entry, inventory: &Inventory) -> bool {
             inventory.medium_at(path).is_some()
                 || inventory.paths.get(path).is_some_and(|fact| *fact == PathFact::File)
         }
-        Identity::Network(name) => inventory.nat_networks.contains(name),
+        // Networks are looked for by their kinds, elsewhere.
+        Identity::Network(_) => false,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::model::FieldPath;
+pub use crate::model::field::leaves;
 
 /// The value at a path.
 pub fn get<'a>(tree: &'a Value, path: &FieldPath) -> Option<&'a Value> {
@@ -28,24 +29,6 @@ pub fn remove(tree: &mut Value, path: &FieldPath) {
     let parent = parents.iter().try_fold(tree, |value, key| value.get_mut(key));
     if let Some(Value::Object(map)) = parent {
         map.remove(last);
-    }
-}
-
-/// All values that hold no further object, with their paths; an empty object is a leaf.
-pub fn leaves(tree: &Value) -> Vec<(FieldPath, &Value)> {
-    let mut found = Vec::new();
-    collect(tree, &FieldPath::root(), &mut found);
-    found
-}
-
-fn collect<'a>(value: &'a Value, path: &FieldPath, found: &mut Vec<(FieldPath, &'a Value)>) {
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                collect(value, &path.join(key), found);
-            }
-        }
-        _ => found.push((path.clone(), value)),
     }
 }
 
@@ -80,7 +63,8 @@ pub struct Difference {
 /// Maps whose members are all the manifest's once the map is written. Every other map is managed key by key.
 ///
 /// `nics`, `nics.N.nat.portForwards`, `sharedFolders`, `controllers`, `disks`, `dvds`, `floppies`, `cpuidOverrides`,
-/// `serialPorts`, `parallelPorts`, `bandwidthGroups`, `usb.filters`, `nics.N.properties`.
+/// `serialPorts`, `parallelPorts`, `bandwidthGroups`, `usb.filters`, `nics.N.properties`; of networks the rules, loopback mappings and
+/// DHCP options. The options of a NAT network's server are not: VirtualBox sets some of them itself when the network starts.
 pub fn is_authoritative(path: &FieldPath) -> bool {
     matches!(
         path.parts().as_slice(),
@@ -97,6 +81,8 @@ pub fn is_authoritative(path: &FieldPath) -> bool {
             | ["usb", "filters"]
             | ["nics", _, "nat", "portForwards"]
             | ["nics", _, "properties"]
+            | ["nat", "portForwards" | "portForwards6" | "loopback"]
+            | ["internal" | "hostOnly", "dhcp", "options"]
     )
 }
 

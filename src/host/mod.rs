@@ -20,8 +20,8 @@ pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, Sample};
 use crate::inventory::{Inventory, PathFact};
-use crate::model::Secret;
 use crate::model::nic::HostInterface;
+use crate::model::{NetworkSettings, Secret};
 use crate::plan::Action;
 
 /// What a reader is asked for beyond the registries.
@@ -53,7 +53,10 @@ pub trait Inspect: Send + Sync {
     /// What else the host has. What cannot be found out is missing from the answer.
     fn circumstances(&self, asked: &Asked) -> Circumstances;
 
-    /// One machine and all media, for comparing right before and right after an action: the machine is missing from
+    /// Host-only interfaces by name, with their addresses. Costs a process where there are any.
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError>;
+
+    /// One machine, all media and all networks but host-only ones, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError>;
 

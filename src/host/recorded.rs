@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::checkup::{Comparison, Installation, Sample};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, InventoryDocument, PathFact};
-use crate::model::Secret;
 use crate::model::nic::HostInterface;
+use crate::model::{NetworkSettings, Secret};
 use crate::plan::Action;
 
 /// A host as a file says that it was.
@@ -55,6 +55,10 @@ impl Inspect for Recorded {
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let all = self.document.inventory.paths.iter().filter(|(path, _)| path.starts_with(folder));
         Ok(all.map(|(path, fact)| (path.clone(), *fact)).collect())
+    }
+
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
+        Ok(self.document.inventory.networks.host_only.clone().unwrap_or_default())
     }
 
     fn reread(&self, _machine: Uuid, _states: bool) -> Result<Inventory, HostError> {

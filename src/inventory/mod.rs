@@ -6,6 +6,7 @@ mod document;
 mod index;
 mod machine;
 mod medium;
+mod network;
 mod ownership;
 mod read_set;
 mod register;
@@ -20,6 +21,7 @@ pub use document::InventoryDocument;
 pub use index::Index;
 pub use machine::{Access, AttachedMedium, Attachment, DeviceKind, Machine, Snapshot};
 pub use medium::{Medium, MediumHealth, MediumKind, MediumType, Registry};
+pub use network::Networks;
 pub use ownership::{Mark, MarkState, Ownership};
 pub use read_set::{Membership, Moved, Read, ReadSet, Registered};
 pub use register::{Entry, Identity, Register, RegisterError, Shard, Status};
@@ -36,8 +38,8 @@ pub struct Inventory {
     pub machines: BTreeMap<Uuid, Machine>,
     /// Registered media of all registries by their UUID.
     pub media: BTreeMap<Uuid, Medium>,
-    /// Names of NAT networks.
-    pub nat_networks: BTreeSet<String>,
+    /// Networks.
+    pub networks: Networks,
     /// Register of each stack that has one.
     pub registers: BTreeMap<StackName, Register>,
     /// What lies at the paths that the reader was asked about.

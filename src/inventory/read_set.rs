@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Entry, Identity, PathFact, Status};
-use crate::model::{Address, DesiredState, FieldPath, OnRemove, StackName};
+use crate::model::{Address, DesiredState, FieldPath, NetworkKind, OnRemove, StackName};
 
 /// What the register says of a member, as far as a plan depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -177,6 +177,36 @@ pub enum Read {
         mac: String,
         /// Their UUIDs.
         machines: BTreeSet<Uuid>,
+    },
+    /// A network, and the fields of it that are declared.
+    Network {
+        /// The address.
+        address: Address,
+        /// Its kind.
+        kind: NetworkKind,
+        /// Its name in VirtualBox.
+        name: String,
+        /// The fields.
+        paths: Vec<FieldPath>,
+        /// Their values as a tree; `None` where there is no such network.
+        there: Option<Value>,
+        /// Machines with an adapter on it, and whether they are up.
+        machines: BTreeMap<Uuid, bool>,
+    },
+    /// A disk of its own, and the fields of it that are declared.
+    Disk {
+        /// The address.
+        address: Address,
+        /// The registered base; `None` where there is none.
+        uuid: Option<Uuid>,
+        /// The fields.
+        paths: Vec<FieldPath>,
+        /// Their values as a tree.
+        there: Option<Value>,
+        /// Machines that have it, or a difference to it, and whether they are up or have a saved state.
+        machines: BTreeMap<Uuid, bool>,
+        /// Differences to it.
+        differences: BTreeSet<Uuid>,
     },
     /// A path that something new will take.
     Path {

@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::shape::TextRule;
 use super::units::Complaint;
-use crate::model::{Location, PortForward, StackName};
+use crate::model::network::{network_of, prefixed};
+use crate::model::{Dhcp, Location, PortForward, StackName};
 
 fn malformed(message: impl Into<String>) -> Complaint {
     Complaint::new("malformed", message)
@@ -209,19 +210,6 @@ fn ipv4(text: &str) -> Result<String, Complaint> {
         .map_err(|_| malformed(format!("`{text}` is not an IPv4 address")).help("write 127.0.0.1"))
 }
 
-/// An IPv4 address and the length of its network's prefix.
-pub(super) fn prefixed(text: &str) -> Option<(Ipv4Addr, u32)> {
-    let (ip, prefix) = text.split_once('/')?;
-    Some((ip.parse().ok()?, prefix.parse().ok().filter(|prefix| *prefix <= 32)?))
-}
-
-/// The first and the last address of the network that an address is in.
-pub(super) fn network_of(ip: Ipv4Addr, prefix: u32) -> (u32, u32) {
-    let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-    let first = u32::from(ip) & mask;
-    (first, first | !mask)
-}
-
 fn cidr(text: &str) -> Result<String, Complaint> {
     let Some((ip, prefix)) = prefixed(text) else {
         return Err(malformed(format!("`{text}` is not an IPv4 network")).help("write 10.0.2.0/24"));
@@ -293,6 +281,36 @@ fn forward(text: &str) -> Result<String, Complaint> {
     text.parse::<PortForward>()
         .map(|rule| rule.to_string())
         .map_err(|error| malformed(format!("`{text}` is not a port-forward: {error}")).help(example))
+}
+
+/// One form for each option: its name where it has one.
+fn dhcp_option(text: &str) -> Result<String, Complaint> {
+    Dhcp::option_number(text).map(Dhcp::option_name).ok_or_else(|| {
+        let near = super::suggest::nearest(text, Dhcp::OPTIONS.iter().map(|(_, name)| *name));
+        malformed(format!("`{text}` is not a DHCP option")).help(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write a name (`dns`, `router`, `domain`) or the option's number".to_owned(),
+        })
+    })
+}
+
+/// Addresses that the host reaches itself by.
+fn loopback_address(text: &str) -> Result<String, Complaint> {
+    let ip = ipv4(text)?;
+    if ip.starts_with("127.") {
+        Ok(ip)
+    } else {
+        Err(malformed(format!("`{text}` is no address of the host's loopback")).help("write 127.0.0.1"))
+    }
+}
+
+fn sha256(text: &str) -> Result<String, Complaint> {
+    if text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(malformed("this is not a SHA-256 checksum")
+            .help("64 hexadecimal digits, as `sha256sum FILE` prints them"))
+    }
 }
 
 fn place(text: &str) -> Result<String, Complaint> {
@@ -455,6 +473,9 @@ rules! {
     IPV6_PREFIX = ipv6_prefix, "an IPv6 network", Some("^[0-9A-Fa-f:]+/[0-9]+$"), &["fd17:625c:f037:a::/64"];
     IP_RANGE = ip_range, "a range of addresses", Some("^[0-9.]+ ?- ?[0-9.]+$"), &["10.20.0.100-10.20.0.199"];
     FORWARD = forward, "a port-forward", None, &["2222:22", "*:8080:80", "5353:53/udp", "auto:443"];
+    DHCP_OPTION = dhcp_option, "a DHCP option", None, &["dns", "66"];
+    LOOPBACK_ADDRESS = loopback_address, "an address of the host's loopback", Some("^127[.0-9]+$"), &["127.0.0.1"];
+    SHA256 = sha256, "a SHA-256 checksum", Some("^[0-9A-Fa-f]{64}$"), &[];
     PLACE = place, "a place on a controller", Some("^.+:[0-9]+$"), &["SATA:3", "IDE:1:0"];
     PORT_LIST = port_list, "ports", None, &["5010", "5010-5020"];
     SCREEN_SIZE = screen_size, "the size of a screen", Some("^[0-9]+x[0-9]+$"), &["1024x768"];

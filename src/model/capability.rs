@@ -181,7 +181,7 @@ pub fn held_back(path: &FieldPath, state: StateClass) -> Option<&'static str> {
 /// Fields that VirtualBox cannot change in place: what to do by hand instead.
 pub fn fixed(path: &FieldPath) -> Option<&'static str> {
     match path.parts().as_slice() {
-        ["disks", _, "format" | "variant"] => Some(
+        ["disks", _, "format" | "variant"] | ["format" | "variant"] => Some(
             "VirtualBox cannot change it in place: copy the disk with `VBoxManage clonemedium SOURCE TARGET --format FORMAT --variant VARIANT` and declare the copy's location",
         ),
         ["bandwidthGroups", _, "type"] => {

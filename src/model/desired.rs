@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{Address, MachineName, StackName};
 use super::danger::Dangers;
+use super::disk::DiskSettings;
 use super::field::FieldPath;
+use super::network::{NetworkKind, NetworkSettings};
 use super::nic::Bridge;
 use super::secret::Secret;
 use super::settings::Settings;
@@ -25,6 +27,10 @@ pub struct Desired {
     pub machines: BTreeMap<Address, DesiredMachine>,
     /// Snapshots in the order of their documents: of two new ones the first is the parent.
     pub snapshots: Vec<DesiredSnapshot>,
+    /// Disks of their own by address.
+    pub disks: BTreeMap<Address, DiskDocument>,
+    /// Networks by address.
+    pub networks: BTreeMap<Address, DesiredNetwork>,
     /// Words that validate but that this version cannot apply: `plan` refuses them.
     pub unsupported: Vec<Unsupported>,
     /// The manifest paths as given, absolute, sorted: compared with the last full apply's before a prune.
@@ -38,6 +44,8 @@ impl Desired {
             stack,
             machines: BTreeMap::new(),
             snapshots: Vec::new(),
+            disks: BTreeMap::new(),
+            networks: BTreeMap::new(),
             unsupported: Vec::new(),
             paths: Vec::new(),
         }
@@ -111,14 +119,68 @@ impl DesiredMachine {
 
     /// Where a field was written: its own place, or that of the nearest key above it.
     pub fn source_of(&self, path: &FieldPath) -> &Source {
-        let mut path = Some(path.clone());
-        while let Some(current) = path {
-            if let Some(source) = self.sources.get(&current) {
-                return source;
-            }
-            path = current.parent();
+        nearest(path, &self.sources).unwrap_or(&self.source)
+    }
+}
+
+fn nearest<'a>(path: &FieldPath, sources: &'a BTreeMap<FieldPath, Source>) -> Option<&'a Source> {
+    let mut path = Some(path.clone());
+    while let Some(current) = path {
+        if let Some(source) = sources.get(&current) {
+            return Some(source);
         }
-        &self.source
+        path = current.parent();
+    }
+    None
+}
+
+/// One declared disk of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiskDocument {
+    /// Its name.
+    pub name: String,
+    /// Where the document begins.
+    pub source: Source,
+    /// Managed settings.
+    pub settings: DiskSettings,
+    /// How vboxmcp treats it.
+    pub lifecycle: Lifecycle,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// Where each declared field was written; the longest prefix of a path is its place.
+    pub sources: BTreeMap<FieldPath, Source>,
+}
+
+impl DiskDocument {
+    /// Where a field was written: its own place, or that of the nearest key above it.
+    pub fn source_of(&self, path: &FieldPath) -> &Source {
+        nearest(path, &self.sources).unwrap_or(&self.source)
+    }
+}
+
+/// One declared network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredNetwork {
+    /// Its name: VirtualBox's own, but for a host-only network of a host that names its interfaces itself.
+    pub name: String,
+    /// Where the document begins.
+    pub source: Source,
+    /// What kind of network it is.
+    pub kind: NetworkKind,
+    /// Managed settings.
+    pub settings: NetworkSettings,
+    /// How vboxmcp treats it.
+    pub lifecycle: Lifecycle,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// Where each declared field was written; the longest prefix of a path is its place.
+    pub sources: BTreeMap<FieldPath, Source>,
+}
+
+impl DesiredNetwork {
+    /// Where a field was written: its own place, or that of the nearest key above it.
+    pub fn source_of(&self, path: &FieldPath) -> &Source {
+        nearest(path, &self.sources).unwrap_or(&self.source)
     }
 }
 
@@ -197,9 +259,28 @@ pub enum DiskSource {
         /// Absolute, or relative to the machine's folder; `None` is `KEY.EXT` there.
         #[serde(skip_serializing_if = "Option::is_none")]
         location: Option<PathBuf>,
+        /// The file that it is made from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image: Option<Image>,
     },
-    /// A `Disk` document.
-    Reference(Address),
+    /// A disk of its own.
+    Reference {
+        /// Its address.
+        disk: Address,
+        /// Its file; empty until the host's default is known.
+        file: PathBuf,
+    },
+}
+
+/// What a disk is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// An image file of any format that VirtualBox reads, absolute.
+    pub file: PathBuf,
+    /// SHA-256 of the file, in lower-case hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A place on a controller: `CONTROLLER:PORT[:DEVICE]`.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// A path of keys from a machine's `spec`. A key that holds a dot or a quote is written in double quotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,6 +111,24 @@ impl<'de> Deserialize<'de> for FieldPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// All values that hold no further object, with their paths; an empty object is a leaf.
+pub fn leaves(tree: &Value) -> Vec<(FieldPath, &Value)> {
+    let mut found = Vec::new();
+    collect(tree, &FieldPath::root(), &mut found);
+    found
+}
+
+fn collect<'a>(value: &'a Value, path: &FieldPath, found: &mut Vec<(FieldPath, &'a Value)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                collect(value, &path.join(key), found);
+            }
+        }
+        _ => found.push((path.clone(), value)),
     }
 }
 

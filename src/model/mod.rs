@@ -7,9 +7,12 @@ pub mod capability;
 pub mod danger;
 pub mod desired;
 pub mod digest;
+pub mod disk;
 pub mod field;
+pub mod network;
 pub mod nic;
 pub mod os_type;
+pub mod path;
 pub mod pattern;
 pub mod policy;
 pub mod secret;
@@ -22,11 +25,14 @@ pub mod word;
 pub use address::{Address, AddressError, MachineName, StackName};
 pub use danger::{Danger, Dangers};
 pub use desired::{
-    Desired, DesiredDisk, DesiredDvd, DesiredMachine, DiskSource, DvdSource, Lifecycle, Location, OnRemove,
-    Source, Unsupported,
+    Desired, DesiredDisk, DesiredDvd, DesiredMachine, DesiredNetwork, DiskDocument, DiskSource, DvdSource,
+    Image, Lifecycle, Location, OnRemove, Source, Unsupported,
 };
+pub use disk::DiskSettings;
 pub use field::FieldPath;
+pub use network::{Dhcp, Ipv6, NetworkKind, NetworkSettings};
 pub use nic::{HostPort, Nat, Nic, NicMode, PortForward, Protocol};
+pub use path::lexical;
 pub use pattern::Pattern;
 pub use policy::{Limit, Limits, Policy};
 pub use secret::Secret;

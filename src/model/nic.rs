@@ -339,6 +339,8 @@ pub struct PortForward {
 impl PortForward {
     /// The host address where the manifest names none.
     pub const LOOPBACK: &'static str = "127.0.0.1";
+    /// The same for rules to IPv6 addresses, which NAT networks have.
+    pub const LOOPBACK6: &'static str = "::1";
 
     /// Whether two rules, of one machine or of two, would both listen on one host port.
     pub fn collides(&self, other: &Self) -> bool {

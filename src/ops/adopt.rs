@@ -28,7 +28,7 @@ pub struct AdoptRequest {
 pub fn adopt(context: &Context, request: &AdoptRequest) -> Result<PlanResponse, Failure> {
     let mut inventory = read(context)?;
     let declared = request.manifests.declare_for(context, &inventory)?;
-    probe(context, &declared.desired, &mut inventory);
+    let declared = probe(context, declared, &mut inventory)?;
     let changes = diff::diff(&declared.desired, &inventory);
     let chosen: BTreeMap<Address, Uuid> = request
         .uuid

@@ -21,7 +21,7 @@ pub struct DestroyRequest {
 pub fn destroy(context: &Context, request: &DestroyRequest) -> Result<PlanResponse, Failure> {
     let mut inventory = read(context)?;
     let declared = request.manifests.declare_for(context, &inventory)?;
-    probe(context, &declared.desired, &mut inventory);
+    let declared = probe(context, declared, &mut inventory)?;
     let changes = diff::diff(&declared.desired, &inventory);
     let plan = plan::destroy(&declared.desired, &inventory, &context.settings.policy, request.options);
     let Declared { desired, findings, origin } = declared;

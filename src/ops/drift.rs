@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::plan::{PlanRequest, PlanResponse, plan};
-use crate::diff::{DifferenceKind, FieldDifference, Finding, Presence};
+use crate::diff::{DifferenceKind, DiskPresence, FieldDifference, Finding, NetworkPresence, Presence};
 use crate::failure::Failure;
 use crate::model::Address;
 
@@ -47,6 +47,38 @@ pub fn drift(context: &Context, request: &PlanRequest) -> Result<DriftReport, Fa
         }
         let (moved, changed): (Vec<_>, Vec<_>) =
             machine.fields.iter().cloned().partition(|field| field.kind != DifferenceKind::Change);
+        pending += changed.len();
+        if !moved.is_empty() {
+            drifted.push((address.clone(), moved));
+        }
+    }
+    for (address, disk) in &response.changes.disks {
+        match disk.presence {
+            DiskPresence::Absent { lost: true } => {
+                lost.push(address.clone());
+                continue;
+            }
+            DiskPresence::Absent { lost: false } => pending += 1,
+            _ => {}
+        }
+        let (moved, changed): (Vec<_>, Vec<_>) =
+            disk.fields.iter().cloned().partition(|field| field.kind != DifferenceKind::Change);
+        pending += changed.len();
+        if !moved.is_empty() {
+            drifted.push((address.clone(), moved));
+        }
+    }
+    for (address, network) in &response.changes.networks {
+        match network.presence {
+            NetworkPresence::Absent { lost: true } => {
+                lost.push(address.clone());
+                continue;
+            }
+            NetworkPresence::Absent { lost: false } => pending += 1,
+            _ => {}
+        }
+        let (moved, changed): (Vec<_>, Vec<_>) =
+            network.fields.iter().cloned().partition(|field| field.kind != DifferenceKind::Change);
         pending += changed.len();
         if !moved.is_empty() {
             drifted.push((address.clone(), moved));

@@ -232,12 +232,12 @@ mod tests {
                 let needs_a_row = matches!(class(entry, path.as_ref()), Class::Live | Class::WriteOnly);
                 needs_a_row && path.is_some_and(|path| changes(&path).is_empty())
             })
-            // A way that the planner refuses by itself, one whose drives only a host with a drive has, and what takes more than
+            // Ways that the planner finds or refuses by itself (a disk of its own is detached and attached), one whose drives only a host with a drive has, and what takes more than
             // a value: a picture's file, a variable store, a secret that the host was entrusted with.
             .filter(|entry| {
                 !matches!(
                     entry.path.parts().as_slice(),
-                    ["disks", _, "location"]
+                    ["disks", _, "location" | "disk"]
                         | ["dvds", _, "at" | "passthrough"]
                         | ["icon" | "secureBoot"]
                         | ["teleporter", "password"]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Context;
+use super::networks::{self, NetworkRow};
 use super::plan::read;
 use crate::diff;
 use crate::failure::{Failure, Kind};
@@ -23,6 +24,8 @@ pub struct GetResponse {
     pub machines: Vec<MachineRow>,
     /// All registered disks, by path.
     pub disks: Vec<DiskRow>,
+    /// All networks, by kind and name.
+    pub networks: Vec<NetworkRow>,
     /// All of it.
     pub inventory: Inventory,
 }
@@ -130,7 +133,7 @@ impl GetResponse {
         let rows: Vec<&MachineRow> = self.machines.iter().filter(is_meant).collect();
         if rows.is_empty() {
             return Err(Failure::new(Kind::Usage, format!("there is no machine `{what}`"))
-                .hint("`vboxmcp get` lists all machines; `get disks` lists disks"));
+                .hint("`vboxmcp get` lists all machines; `get disks` and `get networks` list the others"));
         }
         Ok(rows)
     }
@@ -191,7 +194,9 @@ fn snapshot_rows(
 
 /// Lists what is there.
 pub fn get(context: &Context) -> Result<GetResponse, Failure> {
-    let inventory = read(context)?;
+    let mut inventory = read(context)?;
+    // Without VBoxManage there is a list all the same.
+    inventory.networks.host_only = context.host.host_only().ok();
     let mut machines: Vec<MachineRow> =
         inventory.machines.values().map(|machine| row(machine, &inventory)).collect();
     machines.sort_by(|a, b| (&a.name, a.uuid).cmp(&(&b.name, b.uuid)));
@@ -219,7 +224,8 @@ pub fn get(context: &Context) -> Result<GetResponse, Failure> {
         })
         .collect();
     disks.sort_by(|a, b| a.location.cmp(&b.location));
-    Ok(GetResponse { machines, disks, inventory })
+    let networks = networks::rows(&inventory);
+    Ok(GetResponse { machines, disks, networks, inventory })
 }
 
 fn row(machine: &Machine, inventory: &Inventory) -> MachineRow {

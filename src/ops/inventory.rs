@@ -22,6 +22,8 @@ pub fn inventory(context: &Context, request: &InventoryRequest) -> Result<Invent
     let directory = &context.environment.directory;
     let absolute = |path: &PathBuf| crate::manifest::paths::lexical(&directory.join(path));
     let mut inventory = read(context)?;
+    // Without VBoxManage there is an inventory all the same: whoever declares such a network misses it.
+    inventory.networks.host_only = context.host.host_only().ok();
     inventory.host.root = request.root.as_ref().map(absolute);
     let mut listed: BTreeSet<PathBuf> = request.folders.iter().map(absolute).collect();
     // Relative paths of manifests are below it.

@@ -13,7 +13,7 @@ use crate::host::Want;
 use crate::inventory::{Inventory, Ownership};
 use crate::manifest::diagnostic::Diagnostics;
 use crate::model::state::StateClass;
-use crate::model::{Desired, PowerState};
+use crate::model::{Desired, NetworkKind, PowerState};
 use crate::plan::{self, Plan, PlanOptions};
 
 /// What to plan.
@@ -48,12 +48,16 @@ pub fn plan(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Fa
     let inventory = read(context)?;
     let declared = request.manifests.declare_for(context, &inventory)?;
     let inventory = settled(context, inventory, &declared.desired)?;
-    Ok(replan(context, declared, inventory))
+    replan(context, declared, inventory)
 }
 
 /// Plans what is declared against what was read.
-pub fn replan(context: &Context, declared: Declared, mut inventory: Inventory) -> PlanResponse {
-    probe(context, &declared.desired, &mut inventory);
+pub fn replan(
+    context: &Context,
+    declared: Declared,
+    mut inventory: Inventory,
+) -> Result<PlanResponse, Failure> {
+    let declared = probe(context, declared, &mut inventory)?;
     let changes = diff::diff(&declared.desired, &inventory);
     let options = PlanOptions { stack_typed: context.settings.stack_typed };
     let mut plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
@@ -71,15 +75,28 @@ pub fn replan(context: &Context, declared: Declared, mut inventory: Inventory) -
     let lacks = apply::preflight(&plan, &inventory, context.host.as_ref());
     plan.notes.extend(lacks.iter().map(Lack::note));
     let Declared { desired, findings, origin } = declared;
-    PlanResponse { plan, changes, desired, inventory, findings, origin }
+    Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })
 }
 
-/// Adds the facts of the paths that new objects would take.
-pub fn probe(context: &Context, desired: &Desired, inventory: &mut Inventory) {
-    let paths = diff::probes(desired, inventory);
+/// Adds what only this declaration makes worth asking for: host-only interfaces, and the facts of the paths that new objects would
+/// take. The declaration gets the names that interfaces have here.
+pub fn probe(context: &Context, declared: Declared, inventory: &mut Inventory) -> Result<Declared, Failure> {
+    if needs_interfaces(&declared.desired, inventory) {
+        inventory.networks.host_only = Some(context.host.host_only()?);
+    }
+    let desired = diff::resolve(declared.desired, inventory);
+    let paths = diff::probes(&desired, inventory);
     if !paths.is_empty() {
         inventory.paths = context.host.probe(&paths);
     }
+    Ok(Declared { desired, ..declared })
+}
+
+fn needs_interfaces(desired: &Desired, inventory: &Inventory) -> bool {
+    let register = inventory.registers.get(&desired.stack);
+    let mut entries = register.iter().flat_map(|register| register.entries.values());
+    desired.networks.values().any(|network| network.kind == NetworkKind::HostOnly)
+        || entries.any(|entry| diff::network::registered_kind(entry) == Some(NetworkKind::HostOnly))
 }
 
 fn is_recorded(context: &Context) -> bool {

@@ -56,7 +56,11 @@ impl Writer<'_> {
             Action::CreateMachine { uuid: uuid @ None, .. } => {
                 *uuid = self.machines.get(&step.address).copied();
             }
-            Action::CreateDisk { address, location, machine, .. } => {
+            Action::CreateDisk { address, location, machine: None, .. } => {
+                self.disks.insert(address.clone(), location.clone());
+            }
+            Action::CreateDisk { address, location, machine: Some(machine), .. }
+            | Action::CloneDisk { address, location, machine, .. } => {
                 let Some(folder) = self.folder(step, machine) else {
                     let text = format!(
                         "{} goes into the machine's folder, which an earlier line moves",

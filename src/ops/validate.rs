@@ -28,7 +28,14 @@ pub fn validate(
     let declared = manifests.declare(settings, environment, environment.home(), None, true)?;
     Ok(ValidateResponse {
         stack: declared.desired.stack.to_string(),
-        objects: declared.desired.machines.keys().cloned().collect(),
+        objects: declared
+            .desired
+            .networks
+            .keys()
+            .chain(declared.desired.disks.keys())
+            .chain(declared.desired.machines.keys())
+            .cloned()
+            .collect(),
         unsupported: declared
             .desired
             .unsupported

@@ -6,12 +6,17 @@ use uuid::Uuid;
 
 use super::action::{Action, Target};
 use super::draft::{self, Draft};
-use super::register::{Member, RegisterPlan};
+use super::register::{Member, RegisterPlan, birth_of};
 use super::types::{Blocked, ObjectPlan, Operation, Plan, Verb};
-use super::{canonical, limits};
-use crate::diff::{Finding, disk, machine as shape};
+use super::{canonical, limits, network as network_plan, own_disk as own_disk_plan};
+use crate::diff::{
+    DiskOwner, DiskPresence, Finding, NetworkOwner, NetworkPresence, disk, machine as shape,
+    network as network_shape, own_disk,
+};
 use crate::inventory::{AttachedMedium, Identity, Inventory, Machine, Mark, MarkState, Ownership, Status};
-use crate::model::{Address, Dangers, Desired, DesiredMachine, Policy};
+use crate::model::{
+    Address, Dangers, Desired, DesiredMachine, DesiredNetwork, DiskDocument, DiskSource, Policy,
+};
 
 /// Plans the adoption of declared machines. `chosen` names the machine where several share a name.
 pub fn adopt(
@@ -26,6 +31,14 @@ pub fn adopt(
     let mut register = RegisterPlan::default();
     let mut notes = Vec::new();
     for address in addresses {
+        if let Some(network) = desired.networks.get(address) {
+            objects.extend(adopt_network(address, network, desired, inventory, &mut register, &mut notes));
+            continue;
+        }
+        if let Some(disk) = desired.disks.get(address) {
+            objects.extend(adopt_disk(address, disk, desired, inventory, &mut register, &mut notes));
+            continue;
+        }
         let Some(machine) = desired.machines.get(address) else {
             objects.push(blocked(
                 address,
@@ -65,6 +78,112 @@ pub fn adopt(
     limits::check(&mut plan, desired, inventory);
     plan.notes = notes;
     canonical::seal(plan)
+}
+
+/// A disk has no place for a mark: the register alone takes it over.
+fn adopt_disk(
+    address: &Address,
+    disk: &DiskDocument,
+    desired: &Desired,
+    inventory: &Inventory,
+    register: &mut RegisterPlan,
+    notes: &mut Vec<Finding>,
+) -> Option<ObjectPlan> {
+    let difference = own_disk::difference(address, disk, desired, inventory);
+    let file = difference.file.display().to_string();
+    let identity = match difference.presence {
+        DiskPresence::Conflict(DiskOwner::Nobody) => {
+            inventory.medium_at(&difference.file).map(|m| Identity::Uuid(m.uuid))
+        }
+        DiskPresence::Conflict(DiskOwner::File) => Some(Identity::Path(difference.file)),
+        DiskPresence::Ours { .. } | DiskPresence::Closed | DiskPresence::Unreadable { .. } => {
+            notes
+                .push(Finding { address: Some(address.clone()), text: format!("{address} is ours already") });
+            return None;
+        }
+        DiskPresence::Conflict(DiskOwner::Stack { stack, address: other }) => {
+            let reason = format!("it is {other} of stack {stack}: one disk belongs to one stack");
+            return Some(blocked(address, &reason, Vec::new()));
+        }
+        DiskPresence::External(_) | DiskPresence::ExternalMissing => {
+            return Some(blocked(
+                address,
+                "it is declared external: it is attached and never changed",
+                vec!["remove `lifecycle.external` to own it".to_owned()],
+            ));
+        }
+        DiskPresence::Absent { .. } => {
+            let reason = format!("there is no {file}");
+            return Some(blocked(address, &reason, vec!["say where it is by `location`".to_owned()]));
+        }
+    };
+    let declared = only_declared(&own_disk::declared(disk), &difference.live);
+    register.members.insert(address.clone(), own_disk_plan::member(disk, identity?, declared));
+    Some(ObjectPlan {
+        address: address.clone(),
+        operation: Operation::Adopt,
+        uuid: None,
+        fields: Vec::new(),
+        effects: vec![format!("takes over {file}")],
+        blocked: Vec::new(),
+        danger: Dangers::new(),
+    })
+}
+
+/// A network has no place for a mark: the register alone takes it over.
+fn adopt_network(
+    address: &Address,
+    network: &DesiredNetwork,
+    desired: &Desired,
+    inventory: &Inventory,
+    register: &mut RegisterPlan,
+    notes: &mut Vec<Finding>,
+) -> Option<ObjectPlan> {
+    let difference = network_shape::difference(address, network, desired, inventory);
+    match difference.presence {
+        NetworkPresence::Conflict(NetworkOwner::Nobody | NetworkOwner::LeftBehind) => {}
+        NetworkPresence::Ours | NetworkPresence::Unfinished => {
+            notes
+                .push(Finding { address: Some(address.clone()), text: format!("{address} is ours already") });
+            return None;
+        }
+        NetworkPresence::Conflict(NetworkOwner::Stack { stack, address: other }) => {
+            return Some(blocked(
+                address,
+                &format!("it is {other} of stack {stack}: one network belongs to one stack"),
+                Vec::new(),
+            ));
+        }
+        NetworkPresence::External | NetworkPresence::ExternalMissing => {
+            return Some(blocked(
+                address,
+                "it is declared external: it is referenced and never changed",
+                vec!["remove `lifecycle.external` to own it".to_owned()],
+            ));
+        }
+        NetworkPresence::Absent { .. } | NetworkPresence::Name => {
+            return Some(blocked(
+                address,
+                &format!("VirtualBox has no such {}", network.kind.noun()),
+                vec!["vboxmcp get networks".to_owned()],
+            ));
+        }
+        NetworkPresence::OtherKind(kind) => {
+            return Some(blocked(address, &format!("it is ours as a {}", kind.noun()), Vec::new()));
+        }
+        NetworkPresence::Unreadable(reason) => return Some(blocked(address, &reason, Vec::new())),
+    }
+    let declared = only_declared(&network_shape::declared(network), &difference.live);
+    register.members.insert(address.clone(), network_plan::member(network, declared));
+    Some(ObjectPlan {
+        address: address.clone(),
+        operation: Operation::Adopt,
+        uuid: None,
+        fields: Vec::new(),
+        effects: Vec::new(),
+        blocked: Vec::new(),
+        danger: Dangers::new(),
+    })
 }
 
 fn blocked(address: &Address, reason: &str, hints: Vec<String>) -> ObjectPlan {
@@ -144,6 +263,7 @@ fn members(
     let member = |identity: Identity, declared: serde_json::Value| Member {
         identity: Some(identity),
         declared,
+        birth: serde_json::Value::Null,
         protect: lifecycle.protect,
         on_remove: lifecycle.on_remove,
         owes: None,
@@ -160,9 +280,21 @@ fn members(
         let declared = machine.disks.as_ref().is_some_and(|disks| disks.contains_key(&key));
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
         let Some(base) = inventory.base_of(*leaf).filter(|_| declared) else { continue };
+        let is_own = machine.disks.as_ref().is_some_and(|disks| {
+            disks.get(&key).is_some_and(|disk| matches!(disk.disk, DiskSource::Reference { .. }))
+        });
+        if is_own {
+            continue;
+        }
         draft.effects.push(format!("takes over disk {key}: {}", base.location.display()));
+        let image = machine.disks.as_ref().and_then(|disks| match &disks.get(&key)?.disk {
+            DiskSource::Inline { image, .. } => image.as_ref(),
+            DiskSource::Reference { .. } => None,
+        });
+        let birth = image.map_or(serde_json::Value::Null, birth_of);
         let address = Address::InlineDisk(name.clone(), key);
-        register.members.insert(address, member(Identity::Uuid(base.uuid), serde_json::Value::Null));
+        let disk = Member { birth, ..member(Identity::Uuid(base.uuid), serde_json::Value::Null) };
+        register.members.insert(address, disk);
     }
 }
 

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::reads;
 use super::register::RegisterPlan;
 use super::types::{HostId, ObjectPlan, Plan, Step, Verb};
-use crate::diff::machine as shape;
+use crate::diff::{machine as shape, network, own_disk};
 use crate::inventory::Inventory;
 use crate::model::digest::{hex, sha256};
 use crate::model::{Desired, Policy};
@@ -51,6 +51,16 @@ fn digest(desired: &Desired) -> String {
     for snapshot in &desired.snapshots {
         let what = (&snapshot.name, &snapshot.machines, snapshot.take, &snapshot.description);
         hasher.update(format!("{what:?}{:?}", snapshot.lifecycle));
+    }
+    for (address, disk) in &desired.disks {
+        hasher.update(address.to_string());
+        hasher.update(own_disk::declared(disk).to_string());
+        hasher.update(format!("{:?}", disk.lifecycle));
+    }
+    for (address, network) in &desired.networks {
+        hasher.update(address.to_string());
+        hasher.update(network::declared(network).to_string());
+        hasher.update(format!("{:?}", network.lifecycle));
     }
     hex(&hasher.finalize())
 }

@@ -1,6 +1,6 @@
 //! Collects the steps of one machine in order, then numbers the steps of all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub struct Draft {
     pub address: Address,
     /// The machine.
     pub target: Target,
+    /// Objects whose steps come before these, where the plan has any.
+    pub after: BTreeSet<Address>,
     /// All permissions that hold for it.
     pub allow: Dangers,
     /// Its steps.
@@ -48,8 +50,9 @@ pub struct Draft {
 impl Draft {
     /// No steps yet.
     pub fn new(address: Address, target: Target, allow: Dangers) -> Self {
-        let (steps, blocked, effects) = (Vec::new(), Vec::new(), Vec::new());
-        Self { address, target, allow, steps, blocked, effects, owes: None }
+        let (after, steps) = (BTreeSet::new(), Vec::new());
+        let (blocked, effects) = (Vec::new(), Vec::new());
+        Self { address, target, after, allow, steps, blocked, effects, owes: None }
     }
 
     /// Adds a step.
@@ -115,6 +118,8 @@ impl Draft {
         let mut members = BTreeSet::new();
         for step in &mut self.steps {
             match &step.action {
+                // Its differences are merged: what is attached is another medium then.
+                Action::DeleteSnapshot { .. } => return,
                 Action::Detach { at, .. } | Action::Attach { at, kind: DeviceKind::Disk, .. }
                     if touched.insert(at.clone()) =>
                 {
@@ -168,11 +173,15 @@ impl Draft {
     }
 }
 
-/// Numbers the steps of all drafts. Steps of one draft follow one another.
+/// Numbers the steps of all drafts. Steps of one draft follow one another, the first of them those that it comes `after`, which are of
+/// earlier drafts.
 pub fn number(drafts: &[Draft]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
+    let mut last: BTreeMap<&Address, StepId> = BTreeMap::new();
     for draft in drafts {
-        let mut before: Option<StepId> = None;
+        let mut before: Vec<StepId> =
+            draft.after.iter().filter_map(|address| last.get(address).copied()).collect();
+        before.sort_unstable();
         for step in &draft.steps {
             // A plan of four billion steps does not fit into memory.
             let id = StepId::try_from(steps.len() + 1).unwrap_or(StepId::MAX);
@@ -181,11 +190,12 @@ pub fn number(drafts: &[Draft]) -> Vec<Step> {
                 address: step.object.as_ref().unwrap_or(&draft.address).clone(),
                 action: step.action.clone(),
                 cause: step.cause.clone(),
-                needs: before.into_iter().collect(),
+                needs: std::mem::take(&mut before),
                 danger: step.danger.clone(),
                 expects: step.expects.clone(),
             });
-            before = Some(id);
+            before = vec![id];
+            last.insert(&draft.address, id);
         }
     }
     steps

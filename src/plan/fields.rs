@@ -109,6 +109,7 @@ pub fn settings(
         leaves.sort_by_key(|assignment| assignment.path.parts().last() != Some(&"mode"));
         set.extend(leaves);
     }
+    set.extend(unsaid_modes(&set, before.live));
     let forgotten: Vec<Assignment> =
         set.iter().flat_map(|assignment| forgotten(assignment, before.live)).collect();
     set.extend(forgotten);
@@ -342,11 +343,11 @@ pub fn undoable(draft: &mut Draft, field: &FieldDifference) -> bool {
             );
             true
         }
-        (["disks", _, "location"], Some(_), Some(_)) => {
+        (["disks", key, "disk"], Some(_), None) => {
             draft.block(
                 path,
-                format!("{}: moving a disk is not supported yet", field.path),
-                vec!["VBoxManage modifymedium disk OLD --move NEW".to_owned()],
+                format!("disks.{key}: a disk of the machine's own has this key"),
+                vec!["give the other one another key".to_owned()],
             );
             true
         }

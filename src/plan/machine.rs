@@ -9,97 +9,17 @@ use super::draft::Draft;
 use super::fields::{
     Before, apart, edit, effects, keyed_data, list, settings, shared_folders, undoable, unprepared,
 };
-use super::ports::{self, Ports};
+use super::ports::Ports;
 use super::power::{Power, class_word, state_path};
 use super::storage::Storage;
-use super::types::{Blocked, Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
-use super::{PlanOptions, canonical, draft, limits, order, register, remove};
+use super::types::{Blocked, Expectation, ObjectPlan, Operation, PlannedField};
 use crate::diff::{
-    ChangeSet, DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree,
+    DifferenceKind, FieldDifference, MachineDifference, Owner, Presence, machine as shape, tree,
 };
 use crate::inventory::{Inventory, Machine, Mark, MarkState, Register};
 use crate::model::capability::{self, Edit};
 use crate::model::state::StateClass;
 use crate::model::{Address, Dangers, Desired, DesiredMachine, DesiredState, FieldPath, Policy};
-
-/// Plans what makes the host match the declaration.
-pub fn plan(
-    changes: &ChangeSet,
-    desired: &Desired,
-    inventory: &Inventory,
-    policy: &Policy,
-    options: &PlanOptions,
-) -> Plan {
-    let mut ports = Ports::of(desired, inventory);
-    let mut objects = Vec::new();
-    let mut drafts = Vec::new();
-    let mut register = register::RegisterPlan::default();
-    for (address, difference) in &changes.machines {
-        let Some(machine) = desired.machines.get(address) else { continue };
-        let declared = shape::declared(machine, None);
-        let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
-        let (object, draft) = scene.plan(&mut ports);
-        register::add_members(&mut register, &scene, &draft);
-        scene.snapshot_members(&draft, &mut register);
-        objects.extend(object);
-        objects.extend(scene.snapshot_objects(&draft));
-        drafts.push(draft);
-    }
-    let mut refusals = Vec::new();
-    let mut notes = Vec::new();
-    remove::undeclared(
-        changes,
-        desired,
-        inventory,
-        policy,
-        options,
-        &mut Removal {
-            objects: &mut objects,
-            drafts: &mut drafts,
-            register: &mut register,
-            refusals: &mut refusals,
-            notes: &mut notes,
-        },
-    );
-    register.forget.extend(changes.superseded.iter().cloned());
-    register.paths = Some(desired.paths.clone());
-    let mut plan = canonical::assemble(
-        Verb::Apply,
-        desired,
-        inventory,
-        policy,
-        objects,
-        order::along_dependencies(draft::number(&drafts), desired),
-        register,
-    );
-    plan.refusals = refusals;
-    limits::check(&mut plan, desired, inventory);
-    plan.notes.append(&mut notes);
-    plan.notes.extend(changes.findings.iter().cloned());
-    plan.notes.extend(ports::clashes(changes, desired, inventory));
-    plan.notes.extend(changes.machines.iter().filter(|(_, d)| !d.released.is_empty()).map(|(address, d)| {
-        let fields: Vec<String> = d.released.iter().map(ToString::to_string).collect();
-        crate::diff::Finding {
-            address: Some(address.clone()),
-            text: format!("{address}: no longer managed, the live value stays: {}", fields.join(", ")),
-        }
-    }));
-    canonical::seal(plan)
-}
-
-/// Where removals put their parts of the plan.
-pub struct Removal<'a> {
-    /// Objects.
-    pub objects: &'a mut Vec<ObjectPlan>,
-    /// Steps.
-    pub drafts: &'a mut Vec<Draft>,
-    /// Register.
-    pub register: &'a mut register::RegisterPlan,
-    /// Refusals.
-    pub refusals: &'a mut Vec<super::Refusal>,
-    /// Things to know.
-    pub notes: &'a mut Vec<crate::diff::Finding>,
-}
 
 /// One declared machine with all that its plan depends on.
 pub struct Scene<'a> {
@@ -157,7 +77,8 @@ impl Scene<'_> {
         self.inventory.registers.get(stack)
     }
 
-    fn plan(&self, ports: &mut Ports) -> (Option<ObjectPlan>, Draft) {
+    /// What is done to it, and what is shown of that.
+    pub fn plan(&self, ports: &mut Ports) -> (Option<ObjectPlan>, Draft) {
         let target = match self.live() {
             Some(live) => Target::Existing(live.uuid),
             None => Target::Planned(self.address.clone()),
@@ -571,6 +492,7 @@ impl Scene<'_> {
     fn offline(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference]) {
         let machine = draft.target.clone();
         let mut storage = Storage::of(self);
+        storage.recreate(draft, fields);
         storage.detach(draft, fields);
         shared_folders(draft, fields, self.live().map(|live| &live.settings), true);
         groups(draft, fields);

@@ -7,13 +7,16 @@ pub mod action;
 mod adopt;
 mod canonical;
 mod companions;
+mod destroy;
 mod devices;
 mod draft;
 mod fields;
 mod imperative;
 mod limits;
 mod machine;
+mod network;
 mod order;
+mod own_disk;
 mod ports;
 mod power;
 pub mod reads;
@@ -24,12 +27,13 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod types;
+mod whole;
 
-pub use action::{Action, Assignment, Insert, Target};
+pub use action::{Action, Assignment, Insert, NetworkChange, Target};
 pub use adopt::adopt;
+pub use destroy::{DestroyOptions, destroy};
 pub use imperative::{PowerCommand, command};
 pub use register::{Member, RegisterPlan};
-pub use remove::{DestroyOptions, destroy};
 pub use types::{
     Blocked, Expectation, HostId, ObjectPlan, Operation, Plan, PlannedField, Refusal, Step, StepId, Summary,
     Verb,
@@ -47,7 +51,7 @@ pub fn plan(
     policy: &Policy,
     options: &PlanOptions,
 ) -> Plan {
-    machine::plan(changes, desired, inventory, policy, options)
+    whole::plan(changes, desired, inventory, policy, options)
 }
 
 /// What a plan of `apply` may leave out or take along.

@@ -1,6 +1,6 @@
 //! Host ports and MAC addresses: which are taken, which port `auto` becomes, and who else on the host has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -18,15 +18,17 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// All ports that any machine's rules name.
+    /// All ports that any rules of machines and NAT networks name.
     pub fn of(desired: &Desired, inventory: &Inventory) -> Self {
         let mut taken = BTreeSet::new();
         let live = inventory.machines.values().map(|machine| &machine.settings);
         for settings in live.chain(desired.machines.values().map(|machine| &machine.settings)) {
-            taken.extend(rules(settings).filter_map(|rule| match rule.host_port {
-                HostPort::Fixed(port) => Some(port),
-                HostPort::Auto => None,
-            }));
+            taken.extend(rules(settings).filter_map(fixed));
+        }
+        let declared = desired.networks.values().map(|network| &network.settings);
+        for settings in inventory.networks.nat.values().chain(declared) {
+            let rules = [&settings.port_forwards, &settings.port_forwards6];
+            taken.extend(rules.into_iter().flatten().flat_map(BTreeMap::values).filter_map(fixed));
         }
         Self { taken }
     }
@@ -41,6 +43,13 @@ impl Ports {
             }
         }
         rule
+    }
+}
+
+fn fixed(rule: &PortForward) -> Option<u16> {
+    match rule.host_port {
+        HostPort::Fixed(port) => Some(port),
+        HostPort::Auto => None,
     }
 }
 

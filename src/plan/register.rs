@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::machine::Scene;
-use super::storage::Found;
+use super::storage::disks::Found;
 use crate::diff::{Presence, disk, machine as shape};
 use crate::inventory::{AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Register, Status};
-use crate::model::{Address, DesiredState, FieldPath, MachineName, OnRemove, StackName};
+use crate::model::{Address, DesiredState, DiskSource, FieldPath, Image, MachineName, OnRemove, StackName};
 
 /// One member as it will be registered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -22,6 +22,9 @@ pub struct Member {
     pub identity: Option<Identity>,
     /// What is declared; the fields that are read back like this become its last applied ones.
     pub declared: Value,
+    /// What is fixed at birth; `null` where that is nothing.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub birth: Value,
     /// Never deleted.
     pub protect: bool,
     /// What happens when it is no longer declared.
@@ -66,7 +69,10 @@ impl RegisterPlan {
             let adds = !register.entries.contains_key(address);
             if adds {
                 let former = self.renamed.get(address).and_then(|(_, from)| now.entries.get(from));
-                let mut entry = former.cloned().unwrap_or_else(|| Entry::pending(identity(address, member)));
+                let mut entry = former.cloned().unwrap_or_else(|| Entry {
+                    birth: member.birth.clone(),
+                    ..Entry::pending(identity(address, member))
+                });
                 // Protection must hold from the first instant.
                 entry.protect |= member.protect;
                 known_by_now(&mut entry, address, member);
@@ -81,10 +87,17 @@ impl RegisterPlan {
             {
                 // A disk that is gone and is made again.
                 if entry.identity != *path {
-                    *entry = Entry::pending(path.clone());
+                    *entry = Entry {
+                        protect: entry.protect || member.protect,
+                        birth: member.birth.clone(),
+                        ..Entry::pending(path.clone())
+                    };
                 }
             } else if let Some(entry) = register.entries.get_mut(address) {
                 known_by_now(entry, address, member);
+            }
+            if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
+                entry.owes = Some(owes.clone());
             }
             if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
                 entry.owes = Some(owes.clone());
@@ -102,6 +115,15 @@ fn known_by_now(entry: &mut Entry, address: &Address, member: &Member) {
         entry.identity = known.clone();
         entry.status = Status::Confirmed;
     }
+}
+
+/// What the register holds of a disk's birth.
+pub fn birth_of(image: &Image) -> Value {
+    let mut birth = serde_json::json!({ "image": image.file });
+    if let (Some(sha256), Value::Object(map)) = (&image.sha256, &mut birth) {
+        map.insert("sha256".to_owned(), sha256.as_str().into());
+    }
+    birth
 }
 
 /// Registers one declared machine and its inline disks. Objects that are not ours, or that cannot be read, stay as they are registered.
@@ -125,6 +147,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
         Member {
             identity: uuid.filter(|_| scene.live().is_some()).map(Identity::Uuid),
             declared: shape::declared(scene.machine, folder.as_deref()),
+            birth: Value::Null,
             protect: lifecycle.protect,
             on_remove: lifecycle.on_remove,
             owes: draft.owes.clone(),
@@ -138,6 +161,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
     });
     let birth_folder = folder.unwrap_or_else(|| crate::diff::birth_folder(scene.machine, scene.inventory));
     for (key, declared) in scene.machine.disks.iter().flatten() {
+        let DiskSource::Inline { image, .. } = &declared.disk else { continue };
         let address = Address::InlineDisk(name.clone(), key.clone());
         let blocked =
             draft.blocked.iter().any(|blocked| blocked.fields.contains(&FieldPath::of(["disks", key])));
@@ -179,6 +203,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             Member {
                 identity,
                 declared: Value::Null,
+                birth: image.as_ref().map_or(Value::Null, birth_of),
                 protect: lifecycle.protect,
                 on_remove: lifecycle.on_remove,
                 owes: None,
@@ -226,6 +251,7 @@ fn as_registered(entry: &Entry, inventory: &Inventory) -> Member {
     Member {
         identity: Some(found.unwrap_or_else(|| entry.identity.clone())),
         declared: Value::Null,
+        birth: entry.birth.clone(),
         protect: entry.protect,
         on_remove: entry.on_remove,
         owes: None,
@@ -243,6 +269,20 @@ fn detached_members(
     let Some(written) = &scene.machine.disks else { return };
     for (key, attachment) in attached.into_iter().filter(|(key, _)| !written.contains_key(key)) {
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+        let base = scene.inventory.base_of(*leaf).map(|base| base.uuid);
+        let own = scene.owner_register().and_then(|register| {
+            let is_it = |entry: &Entry| base.is_some_and(|base| entry.identity == Identity::Uuid(base));
+            register
+                .entries
+                .iter()
+                .find(|(address, entry)| matches!(address, Address::Disk(_)) && is_it(entry))
+        });
+        if let Some((address, _)) = own {
+            if base != Some(*leaf) {
+                plan.detached.insert(address.clone(), *leaf);
+            }
+            continue;
+        }
         let Some(former) = scene.disk_known_as(&key) else { continue };
         let Some(entry) = scene.owner_register().and_then(|register| register.entries.get(&former)) else {
             continue;

@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use super::action::{Action, Insert, Target};
-use super::draft::{self, Draft};
-use super::machine::Removal;
+use super::draft::Draft;
 use super::power::Power;
 use super::register::RegisterPlan;
-use super::types::{ObjectPlan, Operation, Plan, Refusal, Verb};
-use super::{PlanOptions, canonical, limits, order, snapshot};
-use crate::diff::{ChangeSet, Finding, Undeclared, disk, machine as shape};
+use super::types::{ObjectPlan, Operation, Refusal};
+use super::whole::Removal;
+use super::{PlanOptions, network, own_disk, snapshot};
+use crate::diff::{ChangeSet, Finding, Undeclared, disk, machine as machine_shape, network as shape};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership};
 use crate::model::{
-    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Location, OnRemove, Policy, PowerState,
+    Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Location, NetworkKind, OnRemove, Policy,
+    PowerState,
 };
 
 /// Members that are no longer declared: listed in every plan, removed where that is asked for and allowed.
@@ -31,7 +32,10 @@ pub fn undeclared(
     for (address, undeclared) in &changes.undeclared {
         let there = match address {
             Address::Machine(_) | Address::Snapshot(..) => undeclared.uuid.is_some(),
-            _ => true,
+            Address::Network(_) => registered_network(&undeclared.entry)
+                .is_some_and(|(kind, name)| network::is_there(kind, name, inventory)),
+            Address::Disk(_) => own_disk::is_there(&undeclared.entry, inventory),
+            Address::InlineDisk(..) => true,
         };
         if !there {
             into.register.forget.insert(address.clone());
@@ -63,7 +67,11 @@ pub fn undeclared(
     removable.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
     // Of a machine's snapshots those go first that no other one is based on.
     removable.sort_by_key(|(_, undeclared)| std::cmp::Reverse(snapshot::depth(undeclared, inventory)));
+    // Networks and disks of their own last: what is attached to them leaves before.
+    removable.sort_by_key(|(address, _)| matches!(address, Address::Network(_) | Address::Disk(_)));
+    let leaving: BTreeSet<Uuid> = removable.iter().filter_map(|(_, undeclared)| undeclared.uuid).collect();
     for (address, undeclared) in removable {
+        let entry = &undeclared.entry;
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
             (Address::Snapshot(..), _) => snapshot::prune(address, undeclared, inventory, policy, into),
             (Address::Machine(_), Some(machine)) => {
@@ -77,13 +85,57 @@ pub fn undeclared(
                 into.objects.push(object);
                 into.drafts.push(draft);
             }
-            (Address::InlineDisk(..), _) => delete_disk(address, &undeclared.entry, inventory, policy, into),
+            (Address::InlineDisk(..) | Address::Disk(_), _) => {
+                delete_disk(address, entry, &leaving, inventory, policy, into);
+            }
+            (Address::Network(_), _) => {
+                let Some((kind, name)) = registered_network(&undeclared.entry) else { continue };
+                let mut draft = network::draft(address, policy.allow.clone());
+                draft.after.extend(into.drafts.iter().map(|draft| draft.address.clone()));
+                let leaving = off_it(kind, name, &leaving, desired, inventory);
+                network::remove(&mut draft, kind, name, &leaving, inventory);
+                let object = object(address, None, &draft);
+                if object.operation == Operation::Remove {
+                    into.register.forget.insert(address.clone());
+                }
+                into.objects.push(object);
+                into.drafts.push(draft);
+            }
             _ => {}
         }
     }
 }
 
-fn listed(address: &Address, uuid: Option<Uuid>, text: String) -> ObjectPlan {
+/// Kind and name of a registered network.
+pub fn registered_network(entry: &Entry) -> Option<(NetworkKind, &str)> {
+    match &entry.identity {
+        Identity::Network(name) => Some((shape::registered_kind(entry)?, name)),
+        Identity::Uuid(_) | Identity::Path(_) => None,
+    }
+}
+
+/// Machines that are not on the network when the plan has run: those that go, and those whose declared adapters are elsewhere.
+pub fn off_it(
+    kind: NetworkKind,
+    name: &str,
+    leaving: &BTreeSet<Uuid>,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> BTreeSet<Uuid> {
+    let moves = |machine: &&Machine| {
+        let Ownership::Owned { stack, address } = inventory.owner_of(machine) else { return false };
+        let declared = desired.machines.get(&address).filter(|_| stack == desired.stack);
+        let nics = declared.and_then(|declared| declared.settings.nics.as_ref());
+        nics.is_some_and(|nics| {
+            nics.values()
+                .all(|nic| nic.mode.as_ref() != Some(&kind.mode()) || nic.network.as_deref() != Some(name))
+        })
+    };
+    let moving = inventory.network_users(kind, name).filter(moves).map(|machine| machine.uuid);
+    leaving.iter().copied().chain(moving).collect()
+}
+
+pub fn listed(address: &Address, uuid: Option<Uuid>, text: String) -> ObjectPlan {
     ObjectPlan {
         address: address.clone(),
         operation: Operation::Forget,
@@ -104,7 +156,7 @@ fn prune_refusal(desired: &Desired, inventory: &Inventory, options: &PlanOptions
             hint: "add a Stack document with a name".to_owned(),
         });
     }
-    if desired.machines.is_empty() {
+    if desired.machines.is_empty() && desired.networks.is_empty() && desired.disks.is_empty() {
         return Some(Refusal {
             reason: "--prune of a set of manifests that declares nothing would delete everything".to_owned(),
             hint: format!("vboxmcp destroy PATH..., which asks for the name of stack {}", desired.stack),
@@ -121,18 +173,18 @@ fn prune_refusal(desired: &Desired, inventory: &Inventory, options: &PlanOptions
 }
 
 /// `node-9` before `node-10`.
-fn natural(address: &Address) -> (String, u64) {
+pub fn natural(address: &Address) -> (String, u64) {
     let text = address.to_string();
     let digits = text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let (stem, number) = text.split_at(text.len() - digits);
     (stem.to_owned(), number.parse().unwrap_or(0))
 }
 
-fn object(address: &Address, uuid: Uuid, draft: &Draft) -> ObjectPlan {
+pub fn object(address: &Address, uuid: impl Into<Option<Uuid>>, draft: &Draft) -> ObjectPlan {
     ObjectPlan {
         address: address.clone(),
         operation: if draft.blocked.is_empty() { Operation::Remove } else { Operation::Blocked },
-        uuid: Some(uuid),
+        uuid: uuid.into(),
         fields: Vec::new(),
         effects: draft.effects.clone(),
         blocked: draft.blocked.clone(),
@@ -140,7 +192,7 @@ fn object(address: &Address, uuid: Uuid, draft: &Draft) -> ObjectPlan {
     }
 }
 
-fn forget_with_disks(
+pub fn forget_with_disks(
     register: &mut RegisterPlan,
     address: &Address,
     inventory: &Inventory,
@@ -159,7 +211,7 @@ fn forget_with_disks(
 }
 
 /// Deletes a machine: detach what is not ours, delete its snapshots leaf first, and only then the machine with what is left.
-fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, stop_timeout: u64) {
+pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, stop_timeout: u64) {
     let missing = draft.missing([Danger::DestroyData]);
     if !missing.is_empty() {
         draft.block_for(Vec::new(), missing, "deleting the machine deletes its disks".to_owned());
@@ -182,6 +234,7 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
     }
     let owned = owned_bases(machine, inventory);
     let mut foreign_children = Vec::new();
+    let mut of_their_own = Vec::new();
     for attachment in &machine.attachments {
         let at = disk::place(attachment);
         let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
@@ -193,8 +246,13 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
                 foreign_children.extend(children_elsewhere(*leaf, machine, inventory));
             }
             DeviceKind::Disk => {
-                draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
-                draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+                if let Some(address) = base.and_then(|base| own(base, inventory)) {
+                    draft.effects.push(format!("detaches {address} ({name})"));
+                    of_their_own.push(at);
+                } else {
+                    draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
+                    draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+                }
             }
             DeviceKind::Dvd | DeviceKind::Floppy => {
                 let action = Action::Attach {
@@ -236,8 +294,12 @@ fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventory, s
         draft.effects.push(format!("deletes disk {}, which was detached", medium.location.display()));
         draft.push(delete(medium.uuid), [], [Danger::DestroyData]);
     }
+    // With the snapshots their differences are merged: what leaves then holds everything that the guest wrote.
+    for at in of_their_own {
+        draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+    }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
-    draft.expect_what_is_there(machine, &shape::settings_tree(&machine.settings));
+    draft.expect_what_is_there(machine, &machine_shape::settings_tree(&machine.settings));
 }
 
 /// Inline disks of the machine, which live and die with it, that no machine has: VirtualBox would leave their files behind, unregistered. With each goes the
@@ -269,8 +331,14 @@ fn is_attached(medium: Uuid, inventory: &Inventory) -> bool {
     attachments.into_iter().any(|attachment| attachment.medium == AttachedMedium::Image(medium))
 }
 
+/// The address of a base that has a document of its own.
+pub fn own<'a>(base: &Medium, inventory: &'a Inventory) -> Option<&'a Address> {
+    let (_, address) = crate::diff::own_disk::owner(base.uuid, &base.location, inventory)?;
+    matches!(address, Address::Disk(_)).then_some(address)
+}
+
 /// Bases of the machine's disks that are ours: registered as its inline disks, or in its own folder where the register knows nothing.
-fn owned_bases(machine: &Machine, inventory: &Inventory) -> BTreeSet<Uuid> {
+pub fn owned_bases(machine: &Machine, inventory: &Inventory) -> BTreeSet<Uuid> {
     let registered =
         inventory.registers.values().flat_map(|register| &register.entries).filter_map(|(address, entry)| {
             match (&entry.identity, address) {
@@ -312,7 +380,7 @@ fn children_elsewhere(leaf: Uuid, machine: &Machine, inventory: &Inventory) -> V
         .collect()
 }
 
-fn medium_of<'a>(entry: &Entry, inventory: &'a Inventory) -> Option<&'a Medium> {
+pub fn medium_of<'a>(entry: &Entry, inventory: &'a Inventory) -> Option<&'a Medium> {
     match &entry.identity {
         Identity::Uuid(uuid) => inventory.media.get(uuid),
         Identity::Path(path) => inventory.medium_at(path),
@@ -320,9 +388,10 @@ fn medium_of<'a>(entry: &Entry, inventory: &'a Inventory) -> Option<&'a Medium> 
     }
 }
 
-fn delete_disk(
+pub fn delete_disk(
     address: &Address,
     entry: &Entry,
+    leaving: &BTreeSet<Uuid>,
     inventory: &Inventory,
     policy: &Policy,
     into: &mut Removal<'_>,
@@ -330,10 +399,13 @@ fn delete_disk(
     let Some(medium) = medium_of(entry, inventory) else { return };
     let mut draft = Draft::new(address.clone(), Target::Existing(medium.uuid), policy.allow.clone());
     let missing = draft.missing([Danger::DestroyData]);
-    let has_children = inventory.has_children(medium.uuid);
+    draft.after.extend(into.drafts.iter().map(|draft| draft.address.clone()));
+    let leftovers = own_disk::leftovers(medium.uuid, inventory);
+    let has_children = crate::diff::own_disk::differences(medium.uuid, inventory).len() > leftovers.len();
     let attached: Vec<(&Machine, Location, Uuid)> = inventory
         .machines
         .values()
+        .filter(|machine| !leaving.contains(&machine.uuid))
         .flat_map(|machine| machine.attachments.iter().map(move |attachment| (machine, attachment)))
         .filter_map(|(machine, attachment)| match &attachment.medium {
             AttachedMedium::Image(leaf) if disk::chain(*leaf, inventory).contains(&medium.uuid) => {
@@ -356,7 +428,7 @@ fn delete_disk(
             format!("it is no longer declared and is still attached to machine {name:?}"),
             vec!["the next apply deletes it, when it is detached".to_owned()],
         );
-    } else if has_children {
+    } else if has_children && leaving.is_empty() {
         draft.block(
             Vec::new(),
             "snapshots hold differences to it",
@@ -366,6 +438,11 @@ fn delete_disk(
         draft.block_for(Vec::new(), missing, "deleting the disk deletes its data".to_owned());
     } else {
         draft.effects.push(format!("deletes disk {}", medium.location.display()));
+        for leftover in leftovers {
+            draft.effects.push(format!("deletes {}, a difference to it", leftover.location.display()));
+            let medium = Target::Existing(leftover.uuid);
+            draft.push(Action::DeleteDisk { medium, folder: None }, [], [Danger::DestroyData]);
+        }
         let action = Action::DeleteDisk {
             medium: Target::Existing(medium.uuid),
             folder: abandoned_folder(address, medium, inventory),
@@ -374,7 +451,15 @@ fn delete_disk(
         into.register.forget.insert(address.clone());
     }
     into.objects.push(object(address, medium.uuid, &draft));
-    match detaches.and_then(|index| into.drafts.get_mut(index)) {
+    // One that goes has it, too: then it is the last of all.
+    let has_it = |machine: &Machine| {
+        machine.attachments.iter().any(|attachment| match &attachment.medium {
+            AttachedMedium::Image(leaf) => disk::chain(*leaf, inventory).contains(&medium.uuid),
+            _ => false,
+        })
+    };
+    let is_elsewhere = leaving.iter().filter_map(|uuid| inventory.machines.get(uuid)).any(has_it);
+    match detaches.filter(|_| !is_elsewhere).and_then(|index| into.drafts.get_mut(index)) {
         Some(of_machine) => of_machine.take(draft),
         None => into.drafts.push(draft),
     }
@@ -387,95 +472,4 @@ fn abandoned_folder(address: &Address, medium: &Medium, inventory: &Inventory) -
     let below = folder != inventory.host.machine_folder && folder.starts_with(&inventory.host.machine_folder);
     let is_used = inventory.machines.values().any(|machine| machine.folder() == folder);
     (is_of_machine && below && !is_used).then(|| folder.to_owned())
-}
-
-/// How `destroy` chooses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DestroyOptions {
-    /// Also what says `onRemove: keep`.
-    pub all: bool,
-}
-
-/// Plans the removal of what is declared: deleted where the manifest says so or everything is asked for, forgotten otherwise.
-pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, options: DestroyOptions) -> Plan {
-    let mut objects = Vec::new();
-    let mut drafts = Vec::new();
-    let mut register = RegisterPlan::default();
-    let mut refusals = Vec::new();
-    let mut notes = Vec::new();
-    let empty = std::collections::BTreeMap::new();
-    let entries = inventory.registers.get(&desired.stack).map_or(&empty, |register| &register.entries);
-    let mut machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
-    machines.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
-    for (address, declared) in machines {
-        let entry = entries.get(address);
-        let delete = options.all || declared.lifecycle.on_remove == OnRemove::Delete;
-        let Some(machine) = inventory.owned_machine(&desired.stack, address) else {
-            if !delete {
-                if entry.is_some() {
-                    forget_with_disks(&mut register, address, inventory, desired);
-                }
-                continue;
-            }
-            register.forget.extend(entry.map(|_| address.clone()));
-            // A machine whose deletion was cut short has left disks.
-            let disks = entries.iter().filter(|(member, _)| {
-                matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
-            });
-            for (member, disk) in disks.filter(|(_, disk)| !disk.protect) {
-                if medium_of(disk, inventory).is_none() {
-                    register.forget.insert(member.clone());
-                    continue;
-                }
-                let mut into = Removal {
-                    objects: &mut objects,
-                    drafts: &mut drafts,
-                    register: &mut register,
-                    refusals: &mut refusals,
-                    notes: &mut notes,
-                };
-                delete_disk(member, disk, inventory, policy, &mut into);
-            }
-            continue;
-        };
-        let allow = policy.allow.union(&declared.lifecycle.allow).copied().collect();
-        let mut draft = Draft::new(address.clone(), Target::Existing(machine.uuid), allow);
-        if !machine.access.is_readable() {
-            let reason = machine.access.reason().unwrap_or("it cannot be read").to_owned();
-            draft.block(
-                Vec::new(),
-                format!("it is ours and cannot be read: {reason}"),
-                vec!["`vboxmcp doctor` says more".to_owned()],
-            );
-            objects.push(object(address, machine.uuid, &draft));
-        } else if delete {
-            if entry.is_some_and(|entry| entry.protect) || declared.lifecycle.protect {
-                refusals.push(Refusal {
-                    reason: format!("{address} is protected"),
-                    hint: "set `lifecycle.protect: false` and apply that first".to_owned(),
-                });
-            }
-            delete_machine(&mut draft, machine, inventory, declared.stop_timeout);
-            let object = object(address, machine.uuid, &draft);
-            if object.operation == Operation::Remove {
-                forget_with_disks(&mut register, address, inventory, desired);
-            }
-            objects.push(object);
-        } else {
-            draft.push(Action::WriteMark { machine: Target::Existing(machine.uuid), mark: None }, [], []);
-            forget_with_disks(&mut register, address, inventory, desired);
-            objects.push(listed(
-                address,
-                Some(machine.uuid),
-                "is kept and no longer managed (onRemove: keep)".to_owned(),
-            ));
-        }
-        drafts.push(draft);
-    }
-    let steps = order::along_dependencies(draft::number(&drafts), desired);
-    let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
-    plan.refusals = refusals;
-    plan.notes.extend(notes);
-    limits::check(&mut plan, desired, inventory);
-    canonical::seal(plan)
 }

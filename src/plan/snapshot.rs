@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::action::{Action, Target};
 use super::draft::{Draft, DraftStep};
-use super::machine::{Removal, Scene};
+use super::machine::Scene;
 use super::power::class_word;
 use super::register::{Member, RegisterPlan};
 use super::types::{Blocked, Expectation, ObjectPlan, Operation};
+use super::whole::Removal;
 use crate::diff::{Presence, Undeclared, snapshot as shape};
 use crate::inventory::{Identity, Inventory, Machine, Snapshot};
 use crate::model::state::StateClass;
@@ -125,6 +126,7 @@ impl Scene<'_> {
             let member = Member {
                 identity: there.map(|snapshot| Identity::Uuid(snapshot.uuid)),
                 declared: Value::Null,
+                birth: Value::Null,
                 protect: snapshot.lifecycle.protect,
                 on_remove: snapshot.lifecycle.on_remove,
                 owes: None,

@@ -1,10 +1,10 @@
 //! Controllers, disks and drives of one machine: where they go, and the steps in the order that VirtualBox needs.
 
+pub(super) mod disks;
 mod drives;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,9 +13,10 @@ use super::action::{Action, Insert, Target};
 use super::draft::Draft;
 use super::machine::Scene;
 use crate::diff::{FieldDifference, Presence, disk};
-use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Entry, Identity, Machine, PathFact, Status};
+use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Identity};
+use crate::model::disk::can_grow;
 use crate::model::settings::{Bus, ControllerType};
-use crate::model::{Address, Bytes, Controller, DesiredDisk, DiskSource, FieldPath, Location, OnRemove};
+use crate::model::{Address, Bytes, Controller, DesiredDisk, FieldPath, Location, OnRemove};
 
 /// The controller that disks imply where the manifest writes none.
 const IMPLIED: &str = "SATA";
@@ -139,11 +140,21 @@ impl<'a> Storage<'a> {
 
     /// Whether a disk that is no longer written is to be deleted, too.
     fn is_pruned(&self, key: &str) -> bool {
-        let former = self.scene.disk_known_as(key);
-        let entries = self.scene.owner_register().map(|register| &register.entries);
-        let entry = former.and_then(|former| entries?.get(&former));
-        self.scene.policy.prune
-            && entry.is_some_and(|entry| entry.on_remove == OnRemove::Delete && !entry.protect)
+        let Some(register) = self.scene.owner_register().filter(|_| self.scene.policy.prune) else {
+            return false;
+        };
+        let inline = self.scene.disk_known_as(key).and_then(|former| register.entries.get(&former));
+        let base = match self.live_disks.get(key).map(|attachment| &attachment.medium) {
+            Some(AttachedMedium::Image(leaf)) => self.scene.inventory.base_of(*leaf).map(|base| base.uuid),
+            _ => None,
+        };
+        let own = register.entries.iter().find(|(address, entry)| {
+            matches!(address, Address::Disk(_))
+                && !self.scene.desired.disks.contains_key(address)
+                && base.is_some_and(|base| entry.identity == Identity::Uuid(base))
+        });
+        let entry = inline.or(own.map(|(_, entry)| entry));
+        entry.is_some_and(|entry| entry.on_remove == OnRemove::Delete && !entry.protect)
     }
 
     /// Adds and changes controllers.
@@ -247,6 +258,7 @@ impl<'a> Storage<'a> {
             match part {
                 None => self.add_disk(draft, key, declared, &field.path),
                 Some("size") => self.grow(draft, key, field),
+                Some("location") => self.relocate(draft, key, declared, field),
                 Some("at") => {
                     let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else {
                         continue;
@@ -353,11 +365,8 @@ impl<'a> Storage<'a> {
 
     /// Whether VirtualBox can make a disk larger (measured for each format).
     fn is_growable(&self, leaf: Uuid) -> bool {
-        self.scene.inventory.base_of(leaf).is_some_and(|base| match base.format.as_str() {
-            "vdi" | "vhd" => base.variant.as_deref() != Some("fixed"),
-            "vmdk" => true,
-            _ => false,
-        })
+        let base = self.scene.inventory.base_of(leaf);
+        base.is_some_and(|base| can_grow(&base.format, base.variant.as_deref()))
     }
 
     /// Resizing a base leaves the leaf as it was: every medium of the chain grows (measured).
@@ -371,6 +380,19 @@ impl<'a> Storage<'a> {
         }
     }
 
+    fn relocate(&self, draft: &mut Draft, key: &str, declared: &DesiredDisk, field: &FieldDifference) {
+        let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
+        else {
+            return;
+        };
+        let (Some(base), Some(live)) = (self.scene.inventory.base_of(*leaf), self.scene.live()) else {
+            return;
+        };
+        let Some(location) = disk::file(key, declared, &live.folder()) else { return };
+        let medium = Target::Existing(base.uuid);
+        draft.push(Action::MoveDisk { medium, location }, [field.path.clone()], []);
+    }
+
     fn grow(&self, draft: &mut Draft, key: &str, field: &FieldDifference) {
         let Some(size) = field.declared.as_ref().and_then(Value::as_u64) else { return };
         let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
@@ -379,138 +401,6 @@ impl<'a> Storage<'a> {
         };
         self.grow_chain(draft, *leaf, size, &field.path);
     }
-
-    fn add_disk(&mut self, draft: &mut Draft, key: &str, declared: &DesiredDisk, path: &FieldPath) {
-        let DiskSource::Inline { size, format, variant, location } = &declared.disk else { return };
-        let Some(at) = declared.at.clone().or_else(|| self.free(false)) else {
-            draft.block(
-                vec![path.clone()],
-                "no controller has a free port for the disk",
-                vec!["declare a controller, or a place with `at:`".to_owned()],
-            );
-            return;
-        };
-        let Some(name) = self.scene.address.machine_name() else { return };
-        let address = Address::InlineDisk(name.clone(), key.to_owned());
-        let folder = self.scene.live().map_or_else(
-            || crate::diff::birth_folder(self.scene.machine, self.scene.inventory),
-            Machine::folder,
-        );
-        let Some(file) = disk::file(key, declared, &folder) else { return };
-        // The disks of a renamed machine are still registered under its old name.
-        let register = self.scene.owner_register();
-        let entry = register.and_then(|register| register.entries.get(&self.scene.disk_known_as(key)?));
-        let insert = match self.scene.existing(entry, &file) {
-            Found::Nothing => {
-                let Some(size) = size else {
-                    draft.block(
-                        vec![path.clone()],
-                        format!("disk {key} does not exist and has no size"),
-                        vec!["write `size:`".to_owned()],
-                    );
-                    return;
-                };
-                let format = format.as_deref().unwrap_or("vdi");
-                let action = Action::CreateDisk {
-                    address: address.clone(),
-                    location: location
-                        .clone()
-                        .unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))),
-                    machine: draft.target.clone(),
-                    format: format.to_owned(),
-                    variant: variant.clone().unwrap_or_else(|| "dynamic".to_owned()),
-                    size: *size,
-                };
-                draft.push(action, [path.clone()], []);
-                Insert::Medium(Target::Planned(address))
-            }
-            Found::Ours(uuid) => {
-                if let Some(size) = size.filter(|_| self.is_growable(uuid)) {
-                    self.grow_chain(draft, uuid, size.0, path);
-                }
-                Insert::Medium(Target::Existing(uuid))
-            }
-            Found::OurFile => Insert::File(file),
-            Found::Foreign(what) => {
-                draft.block(
-                    vec![path.clone()],
-                    format!("{path}: {} {what}", file.display()),
-                    vec!["declare another `location:`".to_owned(), "move the file away".to_owned()],
-                );
-                return;
-            }
-            Found::WouldRevert => {
-                draft.block(
-                    vec![path.clone()],
-                    format!("{path}: {} has snapshots' differences, and which of them is its content is not known", file.display()),
-                    vec!["attach the right one by hand, then apply again".to_owned()],
-                );
-                return;
-            }
-        };
-        let options =
-            [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
-        let options =
-            options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        attach(draft, at.clone(), DeviceKind::Disk, insert, options, path.clone());
-        if let Some(group) = declared.bandwidth_group.as_ref().filter(|group| !group.is_empty()) {
-            assign_group(draft, at, group, path.clone());
-        }
-    }
-}
-
-impl Scene<'_> {
-    /// What is at the place of a disk that is not attached.
-    pub(super) fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
-        let inventory = self.inventory;
-        if let Some(Entry { identity: Identity::Uuid(base), leaf, .. }) = entry {
-            if let Some(leaf) = leaf.filter(|leaf| inventory.media.contains_key(leaf)) {
-                return Found::Ours(leaf);
-            }
-            if inventory.media.contains_key(base) {
-                let has_children = inventory.has_children(*base);
-                return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
-            }
-        }
-        let own_folder = self.live().map(Machine::folder);
-        let ours = entry.is_some_and(|entry| match &entry.identity {
-            // With its name or groups the machine's folder may have moved since, and the disk was made where it is now.
-            Identity::Path(path) => {
-                let moved = path.file_name() == file.file_name() && file.parent() == own_folder.as_deref();
-                entry.status == Status::Pending && (path == file || moved)
-            }
-            _ => false,
-        });
-        if let Some(medium) = inventory.medium_at(file) {
-            let attached = inventory.machines.values().any(|machine| {
-                machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid))
-            });
-            return match (ours, attached) {
-                (true, false) => Found::Ours(medium.uuid),
-                _ => Found::Foreign("is a registered disk that no stack owns"),
-            };
-        }
-        match inventory.paths.get(file) {
-            Some(PathFact::File) if ours => Found::OurFile,
-            Some(PathFact::File) => Found::Foreign("exists and is not ours"),
-            Some(PathFact::Directory | PathFact::EmptyDirectory) => Found::Foreign("is a directory"),
-            Some(PathFact::Missing) | None => Found::Nothing,
-        }
-    }
-}
-
-/// What is at the place of a disk.
-pub(super) enum Found {
-    /// Nothing.
-    Nothing,
-    /// A registered disk that is ours.
-    Ours(Uuid),
-    /// A file that is ours, and that no registry names.
-    OurFile,
-    /// Something else: what.
-    Foreign(&'static str),
-    /// Ours, and not known which of its differences is its content.
-    WouldRevert,
 }
 
 fn attach(

@@ -51,6 +51,8 @@ fn desired(machines: impl IntoIterator<Item = DesiredMachine>) -> Desired {
         stack: stack(),
         machines: machines.into_iter().map(|m| (Address::Machine(m.name.clone()), m)).collect(),
         snapshots: Vec::new(),
+        networks: BTreeMap::new(),
+        disks: BTreeMap::new(),
         unsupported: Vec::new(),
         paths: vec![PathBuf::from("/lab.yaml")],
     }

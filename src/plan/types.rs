@@ -295,7 +295,7 @@ impl Plan {
         let step = self.steps.iter().find(|one| one.id == step)?;
         match &step.action {
             Action::CreateMachine { .. } => Some(&step.address),
-            Action::CreateDisk { address, .. } => Some(address),
+            Action::CreateDisk { address, .. } | Action::CloneDisk { address, .. } => Some(address),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use super::value::{lines, place, spelled};
 use crate::diff::tree;
 use crate::inventory::{AttachedMedium, Inventory, Machine, Problem, Snapshot};
 use crate::model::{Bytes, FieldPath, Mebibytes};
-use crate::ops::{DiskRow, GetResponse, MachineRow};
+use crate::ops::{DiskRow, GetResponse, MachineRow, NetworkRow};
 
 /// Writes a table of machines.
 pub fn write_machines(out: &mut dyn Write, rows: &[MachineRow], view: &View) -> io::Result<()> {
@@ -48,6 +48,31 @@ pub fn write_disks(out: &mut dyn Write, rows: &[DiskRow], view: &View) -> io::Re
             row.machines.join(", "),
             if view.verbose { row.uuid.to_string() } else { String::new() },
             row.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    table.write(out, view)
+}
+
+/// Writes a table of networks.
+pub fn write_networks(out: &mut dyn Write, rows: &[NetworkRow], view: &View) -> io::Result<()> {
+    if rows.is_empty() {
+        return writeln!(out, "No networks.");
+    }
+    let mut table = Table::new(&["NAME", "KIND", "ADDRESSES", "DHCP", "MACHINES", "STACK", "ADDRESS"]);
+    for row in rows {
+        let dhcp = row.dhcp.as_ref().map(|dhcp| match (&dhcp.enabled, &dhcp.range) {
+            (Some(false), _) => "off".to_owned(),
+            (_, Some(range)) => range.clone(),
+            (_, None) => "on".to_owned(),
+        });
+        table.row(&[
+            row.name.clone(),
+            row.kind.key().to_owned(),
+            row.addresses.clone().unwrap_or_default(),
+            dhcp.unwrap_or_default(),
+            row.machines.join(", "),
+            row.stack.clone().unwrap_or_default(),
+            row.address.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]);
     }
     table.write(out, view)
@@ -196,6 +221,8 @@ enum Document<'a> {
     #[serde(rename_all = "camelCase")]
     Disks { version: u32, disks: &'a [DiskRow], problems: &'a [Problem] },
     #[serde(rename_all = "camelCase")]
+    Networks { version: u32, networks: &'a [NetworkRow], problems: &'a [Problem] },
+    #[serde(rename_all = "camelCase")]
     Machine { version: u32, row: &'a MachineRow, machine: Option<&'a Machine> },
 }
 
@@ -209,6 +236,12 @@ pub fn write_machines_json(out: &mut dyn Write, response: &GetResponse) -> io::R
 pub fn write_disks_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
     let GetResponse { disks, inventory, .. } = response;
     super::json::write_line(out, &Document::Disks { version: 1, disks, problems: &inventory.problems })
+}
+
+/// Writes networks for a program.
+pub fn write_networks_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
+    let GetResponse { networks, inventory, .. } = response;
+    super::json::write_line(out, &Document::Networks { version: 1, networks, problems: &inventory.problems })
 }
 
 /// Writes one machine in full for a program.

@@ -188,7 +188,7 @@ impl<'a> Ground<'a> {
         Action::CreateDisk {
             address: Address::machine(name),
             location: self.read().machines[&self.machine].folder().join(format!("{name}.vdi")),
-            machine: self.target(),
+            machine: Some(self.target()),
             format: "vdi".to_owned(),
             variant: "dynamic".to_owned(),
             size: Bytes(4 << 20),

@@ -56,6 +56,9 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
                 attach(home, machine, at, DeviceKind::Disk, path(&file));
             }
         }
+        ByHand::CloseDisk { machine, file } => {
+            ok(&["closemedium", "disk", path(&below(home, machine, file))]);
+        }
         ByHand::GrowDisk { machine, file, size } => {
             ok(&["modifymedium", "disk", path(&below(home, machine, file)), &flag("resizebyte", size)]);
         }
@@ -92,6 +95,7 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
                 ok(&["setextradata", machine, IGNORES_ACPI, "1"]);
             }
         }
+        ByHand::Network(change) => act(home, &Action::Network { change: change.clone() }),
         ByHand::Start(machine) => ok(&["startvm", machine, "--type=headless"]),
         ByHand::Pause(machine) => ok(&["controlvm", machine, "pause"]),
         ByHand::Resume(machine) => ok(&["controlvm", machine, "resume"]),

@@ -30,6 +30,7 @@ mod capability;
 mod commands;
 mod doctor;
 mod everything;
+mod examples;
 mod export;
 mod faults;
 mod guest;
@@ -71,6 +72,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("commands", commands::TESTS),
     ("doctor", doctor::TESTS),
     ("everything", everything::TESTS),
+    ("examples", examples::TESTS),
     ("export", export::TESTS),
     ("mcp", mcp::TESTS),
     ("faults", faults::DEATHS),

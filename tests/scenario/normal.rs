@@ -91,11 +91,22 @@ pub fn inventory(inventory: &Inventory, root: &Path) -> Value {
         })
         .collect();
     let mut whole = json!({
-        "machines": machines, "media": media, "registers": registers, "natNetworks": inventory.nat_networks,
+        "machines": machines, "media": media, "registers": registers, "networks": networks(inventory),
         "problems": inventory.problems,
     });
     rename(&mut whole, &names, root);
     whole
+}
+
+/// Name servers are the host's own, which VirtualBox gives to a NAT network when it starts.
+fn networks(inventory: &Inventory) -> Value {
+    let mut value = serde_json::to_value(&inventory.networks).unwrap();
+    for name in inventory.networks.nat.keys() {
+        if let Some(Value::Object(options)) = value.pointer_mut(&format!("/dhcp/{name}/options")) {
+            options.remove("dns");
+        }
+    }
+    value
 }
 
 fn machine_value(machine: &Machine) -> Value {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::apply::network;
 use crate::diff::tree;
 use crate::inventory::{AttachedMedium, Inventory, Machine};
 use crate::model::Location;
@@ -16,7 +17,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         Some(Target::Existing(uuid)) => now.machines.get(uuid),
         _ => None,
     };
-    let Some(machine) = machine else { return of_media(action, now) };
+    let Some(machine) = machine else { return without_machine(action, now) };
     let settings = &machine.settings;
     let of = |key: String, value: Value| BTreeMap::from([(key, value)]);
     match action {
@@ -73,18 +74,25 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         }
         // All that there is to know of it: it will not be there to be asked.
         Action::Unregister { .. } => of("machine".to_owned(), json!(machine)),
+        Action::Network { change } => network::values(change, now),
         Action::CreateMachine { .. }
         | Action::WriteRegister { .. }
         | Action::CreateDisk { .. }
+        | Action::CloneDisk { .. }
+        | Action::SetDisk { .. }
+        | Action::MoveDisk { .. }
         | Action::GrowDisk { .. }
         | Action::DeleteDisk { .. }
         | Action::CloseDisk { .. } => BTreeMap::new(),
     }
 }
 
-fn of_media(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
+fn without_machine(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
     let medium = match action {
+        Action::Network { change } => return network::values(change, now),
         Action::GrowDisk { medium: Target::Existing(uuid), .. }
+        | Action::SetDisk { medium: Target::Existing(uuid), .. }
+        | Action::MoveDisk { medium: Target::Existing(uuid), .. }
         | Action::DeleteDisk { medium: Target::Existing(uuid), .. }
         | Action::CloseDisk { medium: Target::Existing(uuid) } => now.media.get(uuid),
         _ => return BTreeMap::new(),

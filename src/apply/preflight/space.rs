@@ -42,7 +42,10 @@ pub fn needs(plan: &Plan, inventory: &Inventory) -> BTreeMap<PathBuf, u64> {
         let (folder, bytes) = match &step.action {
             Action::CreateMachine { .. } => (folders.get(&step.address).cloned(), 0),
             Action::CreateDisk { location, machine, variant, size, .. } => {
-                let file = folder_of(Some(machine)).map(|folder| folder.join(location));
+                let file = match machine {
+                    Some(machine) => folder_of(Some(machine)).map(|folder| folder.join(location)),
+                    None => Some(location.clone()),
+                };
                 let bytes = if variant == "fixed" { size.0 } else { dynamic(size.0) };
                 (file.as_deref().and_then(Path::parent).map(Path::to_owned), bytes)
             }

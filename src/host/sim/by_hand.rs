@@ -15,8 +15,8 @@ use crate::host::HostError;
 use crate::host::virtualbox::CommandLine;
 use crate::inventory::{AttachedMedium, DeviceKind, Mark};
 use crate::model::settings::Bus;
-use crate::model::{Bytes, Controller, FieldPath, Location, PowerState, SharedFolder};
-use crate::plan::{Assignment, Insert, Target};
+use crate::model::{Bytes, Controller, FieldPath, Location, PowerState, SharedFolder, lexical};
+use crate::plan::{Assignment, Insert, NetworkChange, Target};
 
 /// One operation. Machines are named by their names, which must be theirs alone; relative paths are below the machine's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,13 @@ pub enum ByHand {
         #[serde(default)]
         at: Option<Location>,
     },
+    /// `closemedium`
+    CloseDisk {
+        /// The machine whose folder a relative path is in.
+        machine: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// `modifymedium --resize`
     GrowDisk {
         /// The machine whose folder a relative path is in.
@@ -163,6 +170,8 @@ pub enum ByHand {
         /// Whether it hears the power button.
         obeys: bool,
     },
+    /// `natnetwork`, `dhcpserver`
+    Network(NetworkChange),
     /// `startvm`
     Start(String),
     /// `controlvm pause`
@@ -225,7 +234,7 @@ impl World {
     }
 
     fn below(&self, machine: &str, file: &Path) -> Result<PathBuf, No> {
-        Ok(self.registered(self.named(machine)?)?.folder().join(file))
+        Ok(lexical(&self.registered(self.named(machine)?)?.folder().join(file)))
     }
 
     fn registered_at(&self, file: &Path) -> Result<Uuid, No> {
@@ -279,10 +288,14 @@ impl World {
             }
             ByHand::AddDisk { machine, file, size, at } => {
                 let uuid = self.named(machine)?;
-                let disk = self.create_disk(uuid, file, "vdi", "dynamic", Bytes(*size))?;
+                let disk = self.create_disk(Some(uuid), file, "vdi", "dynamic", Bytes(*size))?;
                 let Some(at) = at else { return Ok(()) };
                 let insert = Insert::Medium(Target::Existing(disk));
                 self.attach(uuid, at, DeviceKind::Disk, &insert, &BTreeMap::new())
+            }
+            ByHand::CloseDisk { machine, file } => {
+                let disk = self.registered_at(&self.below(machine, file)?)?;
+                self.close_disk(disk, false)
             }
             ByHand::GrowDisk { machine, file, size } => {
                 let disk = self.registered_at(&self.below(machine, file)?)?;
@@ -318,12 +331,13 @@ impl World {
                 let controller = Controller { bus: Some(Bus::Ide), ..Controller::default() };
                 self.add_controller(uuid, "IDE", &controller)?;
                 let disk =
-                    self.create_disk(uuid, Path::new("guest.vdi"), "vdi", "dynamic", Bytes(1 << 20))?;
+                    self.create_disk(Some(uuid), Path::new("guest.vdi"), "vdi", "dynamic", Bytes(1 << 20))?;
                 let at = Location { controller: "IDE".to_owned(), port: 0, device: 0 };
                 let insert = Insert::Medium(Target::Existing(disk));
                 self.attach(uuid, &at, DeviceKind::Disk, &insert, &BTreeMap::new())?;
                 self.set_extra(uuid, super::IGNORES_ACPI, (!obeys).then_some("1"))
             }
+            ByHand::Network(change) => self.change_network(change),
             ByHand::Start(machine) => self.start(self.named(machine)?),
             ByHand::Pause(machine) => self.pause(self.named(machine)?),
             ByHand::Resume(machine) => self.resume(self.named(machine)?),

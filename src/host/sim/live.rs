@@ -17,6 +17,12 @@ impl World {
         for (keys, value) in leaves(set) {
             self.control(uuid, &Assignment { path: FieldPath::of(keys), value: value.cloned() })?;
         }
+        if set.iter().any(|one| matches!(one.path.parts().as_slice(), ["nics", _, "mode" | "network"])) {
+            let networks: Vec<String> = self.machine(uuid)?.nat_networks().collect();
+            for network in networks {
+                self.start_nat_service(&network);
+            }
+        }
         Ok(())
     }
 

@@ -7,8 +7,11 @@ use uuid::Uuid;
 use super::refusal::{self, No, no};
 use super::tree::Content;
 use super::world::{SimMedium, World};
+use crate::host::HostError;
+use crate::host::virtualbox::headers;
 use crate::inventory::{Medium, MediumHealth, MediumKind, Registry};
-use crate::model::Bytes;
+use crate::model::digest::sha256;
+use crate::model::{Bytes, lexical};
 
 /// Formats that VirtualBox makes, with what may be asked of them.
 fn variants(format: &str) -> Option<&'static [&'static str]> {
@@ -19,6 +22,16 @@ fn variants(format: &str) -> Option<&'static [&'static str]> {
     }
 }
 
+/// What a disk is copied from.
+pub struct Copy<'a> {
+    /// The image.
+    pub image: &'a Path,
+    /// Its declared checksum.
+    pub sha256: Option<&'a str>,
+    /// The most that it may hold.
+    pub most: Option<Bytes>,
+}
+
 /// Size of one file of a disk that is split.
 const SPLIT_AT: u64 = 2047 << 20;
 
@@ -26,16 +39,17 @@ impl World {
     /// `createmedium disk`.
     pub fn create_disk(
         &mut self,
-        machine: Uuid,
+        machine: Option<Uuid>,
         location: &Path,
         format: &str,
         variant: &str,
         size: Bytes,
     ) -> Result<Uuid, No> {
-        let mut file = if location.is_absolute() {
-            location.to_owned()
-        } else {
-            self.registered(machine)?.folder().join(location)
+        let mut file = match machine {
+            Some(machine) if !location.is_absolute() => {
+                lexical(&self.registered(machine)?.folder().join(location))
+            }
+            _ => location.to_owned(),
         };
         if file.extension().is_none() {
             file = PathBuf::from(format!("{}.{format}", file.display()));
@@ -88,6 +102,97 @@ impl World {
         };
         self.media.insert(uuid, SimMedium { medium, registries: Vec::new() });
         Ok(uuid)
+    }
+
+    /// `clonemedium`, with what vboxmcp itself looks at before it.
+    pub fn clone_disk(
+        &mut self,
+        machine: Uuid,
+        copy: &Copy<'_>,
+        location: &Path,
+        format: &str,
+        variant: &str,
+    ) -> Result<Uuid, No> {
+        let size = if let Some(Content::Disk { size, .. }) = self.tree.file(copy.image) {
+            *size
+        } else {
+            let read = |source| HostError::Read { path: copy.image.to_owned(), source };
+            if let Some(wanted) = copy.sha256 {
+                let found = sha256(&std::fs::read(copy.image).map_err(read)?);
+                if found != wanted {
+                    let text = format!("its SHA-256 is {found}, and {wanted} is declared");
+                    return Err(no(&refusal::IMAGE, &[&text]));
+                }
+            }
+            let holds = headers::capacity(copy.image).map_err(read)?;
+            holds.ok_or_else(|| no(&refusal::NO_IMAGE, &[&copy.image.display()]))?
+        };
+        if let Some(most) = copy.most.filter(|most| size > *most) {
+            let text = format!("it holds a disk of {size}, and the new one is to have {most}");
+            return Err(no(&refusal::IMAGE, &[&text]));
+        }
+        self.create_disk(Some(machine), location, format, variant, size)
+    }
+
+    /// `modifymedium --type` and `--description`.
+    pub fn set_disk(
+        &mut self,
+        uuid: Uuid,
+        disk_type: Option<&str>,
+        description: Option<&str>,
+    ) -> Result<(), No> {
+        if let Some(wanted) = disk_type {
+            let medium = self.medium(uuid)?.clone();
+            let file = medium.location.display();
+            if self.in_use_live(uuid) {
+                return Err(no(&refusal::MEDIUM_LOCKED, &[&file]));
+            }
+            let simple = |word: &str| matches!(word, "normal" | "writethrough");
+            let users = self.users(uuid).len();
+            if medium.medium_type != wanted && users > 0 && !(simple(wanted) && simple(&medium.medium_type)) {
+                return Err(no(&refusal::TYPE_ATTACHED, &[&file, &users]));
+            }
+            if wanted == "shareable" && medium.variant.as_deref() != Some("fixed") {
+                return Err(no(&refusal::TYPE_SHAREABLE, &[&file]));
+            }
+            if wanted == "readonly" {
+                return Err(no(&refusal::TYPE_READONLY, &[&file]));
+            }
+            if let Some(row) = self.media.get_mut(&uuid) {
+                wanted.clone_into(&mut row.medium.medium_type);
+            }
+        }
+        let Some(text) = description else { return Ok(()) };
+        if self.in_use_live(uuid) {
+            return Err(no(&refusal::DESCRIPTION_LOCKED, &[&self.medium(uuid)?.location.display()]));
+        }
+        self.medium(uuid)?;
+        if let Some(row) = self.media.get_mut(&uuid) {
+            text.clone_into(&mut row.medium.description);
+        }
+        Ok(())
+    }
+
+    /// `modifymedium --move`: makes the folder, and says that it is done where a machine runs.
+    pub fn move_disk(&mut self, uuid: Uuid, location: &Path) -> Result<(), No> {
+        let medium = self.medium(uuid)?.clone();
+        let running = self.machines.values().find(|machine| machine.is_live() && machine.uses(uuid));
+        if let Some(machine) = running {
+            return Err(no(&refusal::MOVE_RUNNING, &[&machine.name, &medium.location.display()]));
+        }
+        if self.tree.exists(location) {
+            return Err(no(&refusal::MOVE_EXISTS, &[&location.display()]));
+        }
+        let content = self.tree.file(&medium.location).cloned();
+        let Some(content) = content else {
+            return Err(no(&refusal::FILE_MISSING, &[&medium.location.display()]));
+        };
+        self.tree.remove(&medium.location);
+        self.tree.write(location, content);
+        if let Some(row) = self.media.get_mut(&uuid) {
+            location.clone_into(&mut row.medium.location);
+        }
+        Ok(())
     }
 
     /// `modifymedium --resizebyte`.

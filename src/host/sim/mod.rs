@@ -12,6 +12,7 @@ mod fault;
 mod live;
 mod media;
 mod modify;
+mod networks;
 mod nics;
 mod partial;
 mod power;
@@ -39,6 +40,7 @@ pub use by_hand::ByHand;
 pub use fault::{Fault, FaultPlan};
 pub use power::IGNORES_ACPI;
 
+use self::media::Copy;
 use self::refusal::{No, unsupported};
 use self::store::Store;
 use self::world::World;
@@ -47,8 +49,8 @@ use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, PathFact};
-use crate::model::Secret;
 use crate::model::nic::HostInterface;
+use crate::model::{NetworkSettings, Secret};
 use crate::plan::{Action, Target};
 
 /// A simulated VirtualBox.
@@ -256,6 +258,11 @@ impl Inspect for SimHost {
         found
     }
 
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.host_only.clone())
+    }
+
     fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
         self.alive()?;
         self.store.look(|world| world.inventory(Some(machine)))
@@ -392,8 +399,17 @@ impl World {
             }
             Action::RemoveController { machine, name } => self.remove_controller(bound(machine)?, name)?,
             Action::CreateDisk { location, machine, format, variant, size, .. } => {
-                done.made = Some(self.create_disk(bound(machine)?, location, format, variant, *size)?);
+                let machine = machine.as_ref().map(bound).transpose()?;
+                done.made = Some(self.create_disk(machine, location, format, variant, *size)?);
             }
+            Action::CloneDisk { image, sha256, location, machine, format, variant, size, .. } => {
+                let copy = Copy { image, sha256: sha256.as_deref(), most: *size };
+                done.made = Some(self.clone_disk(bound(machine)?, &copy, location, format, variant)?);
+            }
+            Action::SetDisk { medium, disk_type, description } => {
+                self.set_disk(bound(medium)?, disk_type.as_deref(), description.as_deref())?;
+            }
+            Action::MoveDisk { medium, location } => self.move_disk(bound(medium)?, location)?,
             Action::GrowDisk { medium, size } => self.grow_disk(bound(medium)?, *size)?,
             Action::Attach { machine, at, kind, insert, options } => {
                 self.attach(bound(machine)?, at, *kind, insert, options)?;
@@ -428,6 +444,7 @@ impl World {
             Action::DeleteSnapshot { machine, snapshot } => {
                 self.delete_snapshot(bound(machine)?, *snapshot)?;
             }
+            Action::Network { change } => self.change_network(change)?,
             Action::Unregister { machine, delete } => self.unregister(bound(machine)?, *delete)?,
         }
         Ok(done)

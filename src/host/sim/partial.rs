@@ -28,7 +28,7 @@ pub fn half(world: &mut World, action: &Action) {
         }
         // The file is there, and no registry names it yet.
         Action::CreateDisk { machine, location, format, variant, size, .. } => {
-            bound(machine).and_then(|machine| {
+            machine.as_ref().map(bound).transpose().and_then(|machine| {
                 let disk = world.create_disk(machine, location, format, variant, *size)?;
                 world.forget_medium(disk, false);
                 Ok(())
@@ -62,6 +62,11 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::Resume { .. }
         | Action::SaveState { .. }
         | Action::DiscardState { .. }
+        // What is copied has no name in a registry before it is whole, and VBoxManage deletes it.
+        | Action::CloneDisk { .. }
+        | Action::SetDisk { .. }
+        | Action::MoveDisk { .. }
+        | Action::Network { .. }
         | Action::TakeSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::SetSecureBoot { .. }

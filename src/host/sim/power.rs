@@ -35,6 +35,10 @@ impl World {
         if disks.into_iter().any(|leaf| self.in_use_live(*leaf)) {
             return Err(no(&refusal::DISK_IN_USE, &[]));
         }
+        let networks: Vec<String> = self.machine(uuid)?.nat_networks().collect();
+        for network in networks {
+            self.start_nat_service(&network);
+        }
         let machine = self.machine_mut(uuid)?;
         machine.state = PowerState::Running;
         let log = machine.folder().join("Logs/VBox.log");

@@ -122,6 +122,12 @@ refusals! {
     MEDIUM_SIZE_ODD = "createmedium-size-odd", 1, Some(FILE_ERROR), ["Failed to create medium", "Could not create the medium storage unit '{}'.", "VD: The given disk size {} is not aligned on a sector boundary (512 bytes) (VERR_VD_INVALID_SIZE)"];
     MEDIUM_EXISTS = "createmedium-exists", 1, Some(FILE_ERROR), ["Failed to create medium", "Could not create the medium storage unit '{}'.", "{}: cannot create image '{}' (VERR_ALREADY_EXISTS)"];
     MEDIUM_REGISTERED = "createmedium-vanished", 1, Some(INVALID_ARG), ["Failed to create medium", "Cannot register the hard disk '{}' {{}} because a hard disk '{}' with UUID {{}} already exists"];
+    TYPE_ATTACHED = "modifymedium-type-attached", 1, Some(OBJECT_STATE), ["Cannot change the type of medium '{}' because it is attached to {} virtual machines"];
+    TYPE_SHAREABLE = "modifymedium-type-shareable", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}' to 'Shareable' since it is a dynamic medium storage unit"];
+    TYPE_READONLY = "modifymedium-type-readonly", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}' to 'Readonly' since it is a hard disk"];
+    MOVE_EXISTS = "modifymedium-move-exists", 0, Some(FILE_ERROR), ["The given path '{}' is an existing file. Delete or rename this file."];
+    MOVE_RUNNING = "modifymedium-move-running", 0, Some(VM_STATE), ["At least the VM '{}' to whom this medium '{}' attached has currently an opened session. Stop all VMs before relocating this medium"];
+    DESCRIPTION_LOCKED = "modifymedium-description-running", 1, Some(OBJECT_STATE), ["Failed to lock media '{}'"];
     SHRINK = "modifymedium-shrink", 1, Some(NOT_SUPPORTED), ["Failed to resize medium", "Shrinking is not yet supported for medium '{}'"];
     RESIZE_FIXED = "modifymedium-resize-fixed", 1, Some(NOT_SUPPORTED), ["Failed to resize medium", "Resizing to new size {} is not yet supported for medium '{}'"];
     RESIZE_LOCKED = "modifymedium-resize-running", 1, Some(OBJECT_STATE), ["Failed to lock media when resizing '{}'"];
@@ -146,6 +152,23 @@ refusals! {
     PAGE_FUSION = "modifyvm-page-fusion", 1, Some(NOT_IMPLEMENTED), ["Page fusion is only supported on 64-bit hosts"];
     BALLOON = "modifyvm-balloon-too-large", 1, Some(INVALID_ARG), ["Invalid memory balloon size: {} MB (must be in range [0, {}] MB)"];
     MOVE_IN_THE_WAY = "movevm-in-the-way", 1, Some(IPRT_ERROR), ["Move VM failed", "Rollback scenario: can't delete new destination folder."];
+    NAT_EXISTS = "natnetwork-add-exists", 2, None, ["NATNetwork server already exists"];
+    NAT_MISSING = "natnetwork-modify-missing", 2, None, ["NATNetwork server does not exist"];
+    NAT_CIDR = "natnetwork-add-cidr", 2, Some(FAIL), ["{} is not a valid IPv4 CIDR notation"];
+    NAT_CIDR_LONG = "natnetwork-add-cidr-long", 2, Some(FAIL), ["{}: the specified address is longer than the specified prefix"];
+    NAT_RUNNING = "natnetwork-modify-running", 2, Some(FAIL), ["Unable to change settings while NATNetwork instance is running"];
+    NAT_REMOVE_RUNNING = "natnetwork-remove-running", 2, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)", "> Failed to remove nat network"];
+    NAT_RULE_NAME = "natnetwork-rule-name-exists", 2, Some(INVALID_ARG), ["A NAT rule of this name already exists", "> Failed to add pf"];
+    NAT_RULE_PORT = "natnetwork-rule-port-exists", 2, Some(INVALID_ARG), ["A NAT rule for this host port and this host IP already exists", "> Failed to add pf"];
+    NAT_RULE_UNKNOWN = "natnetwork-rule-unknown", 2, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)", "> Failed to delete pf"];
+    LOOPBACK = "natnetwork-loopback-taken", 1, None, ["Code NS_ERROR_INVALID_ARG (0x80070057) - Invalid argument value (extended info not available)", "> Context: \"AddLocalMapping(bstrAddress.raw(), lOffset)\""];
+    DHCP_EXISTS = "dhcpserver-add-exists", 2, None, ["DHCP server already exists"];
+    DHCP_MISSING = "dhcpserver-modify-missing", 2, None, ["DHCP server does not exist"];
+    DHCP_REMOVE_MISSING = "dhcpserver-remove-missing", 1, None, ["Failed to find DHCP server for network '{}'"];
+    DHCP_RANGE = "dhcpserver-add-range", 2, Some(INVALID_ARG), ["Invalid range {} address: {} (mask {})", "> Failed to set configuration"];
+    DHCP_OPTION = "dhcpserver-add-option", 1, Some(INVALID_ARG), ["Malformed option {} value '{}' (encoding 0, vrc=VERR_INVALID_PARAMETER)"];
+    DHCP_OPTION_MISSING = "dhcpserver-option-missing", 1, Some(NOT_FOUND), ["DHCP option {} was not found"];
+    INTERFACE_MISSING = "hostonlyif-missing", 1, Some(INVALID_ARG), ["The host network interface named '{}' could not be found"];
 
     NO_SNAPSHOT = "snapshot-unknown", 1, Some(FAIL), ["Could not find a snapshot with UUID {{}}"];
     SNAPSHOT_LIVE = "snapshot-take-live-off", 1, Some(VM_STATE), ["Cannot take a live snapshot of a virtual machine unless it is running."];
@@ -171,6 +194,7 @@ unrecorded! {
     ATTACHED_HERE = 1, Some(IN_USE), ["Medium '{}' is already attached to port {}, device {} of controller '{}' of this virtual machine"];
     PEER_CRASHED = -5, None, ["Peer process crashed"];
     DISK_FULL = 1, Some(FILE_ERROR), ["Could not save the settings file '{}' (VERR_DISK_FULL)"];
+    IMAGE = 1, Some(INVALID_ARG), ["{}"];
     TELEPORTER = 1, Some(VM_STATE), ["The machine is not powered off (state is {})"];
 }
 
@@ -218,6 +242,9 @@ impl No {
     }
 }
 
+/// Begins a line that stands behind the result code and where it arose.
+const BEHIND: &str = "> ";
+
 impl Template {
     fn message(&self, arguments: &[String]) -> Vec<String> {
         let mut arguments = arguments.iter();
@@ -237,10 +264,15 @@ impl Template {
 
     /// As VBoxManage prints it.
     fn stderr(&self, arguments: &[String]) -> String {
-        let mut lines = self.message(arguments);
+        // What VBoxManage says of its own behind what VirtualBox said.
+        let (behind, mut lines): (Vec<String>, Vec<String>) =
+            self.message(arguments).into_iter().partition(|line| line.starts_with(BEHIND));
         if let Some((name, number)) = self.code {
             lines.push(format!("Details: code {name} (0x{number:08x}), component SimWrap"));
+        } else if !behind.is_empty() {
+            lines.push("Context: SimWrap".to_owned());
         }
+        lines.extend(behind.iter().map(|line| line.trim_start_matches(BEHIND).to_owned()));
         lines.iter().fold(String::new(), |text, line| text + "VBoxManage: error: " + line + "\n")
     }
 }

@@ -54,7 +54,7 @@ impl Scene {
         let action = Action::CreateDisk {
             address: Address::Disk("x".into()),
             location: name.into(),
-            machine: self.target(),
+            machine: Some(self.target()),
             format: "vdi".into(),
             variant: "dynamic".into(),
             size: Bytes(1 << 20),

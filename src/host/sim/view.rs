@@ -28,7 +28,7 @@ impl World {
             },
             machines: machines.map(|machine| (machine.uuid, Self::view(machine))).collect(),
             media: self.media.keys().filter_map(|uuid| Some((*uuid, self.medium_view(*uuid)?))).collect(),
-            nat_networks: self.nat_networks.clone(),
+            networks: self.networks(),
             registers: self.registers(),
             ..Inventory::default()
         }

@@ -1,6 +1,6 @@
 //! Everything that the simulated VirtualBox knows: machines, media, global extra data, files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::refusal::{self, No, no};
 use super::slot::Slot;
 use super::tree::{Content, Tree, moved};
 use crate::inventory::{AttachedMedium, Attachment, Medium};
-use crate::model::{PowerState, Settings};
+use crate::model::{Dhcp, NetworkSettings, NicMode, PowerState, Settings};
 
 /// The whole simulated host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,8 +33,15 @@ pub struct World {
     pub media: BTreeMap<Uuid, SimMedium>,
     /// Global extra data.
     pub extra: BTreeMap<String, String>,
-    /// Names of NAT networks.
-    pub nat_networks: BTreeSet<String>,
+    /// NAT networks.
+    #[serde(default)]
+    pub nat: BTreeMap<String, NetworkSettings>,
+    /// DHCP servers by the network that VirtualBox registers them for.
+    #[serde(default)]
+    pub dhcp: BTreeMap<String, Dhcp>,
+    /// Host-only interfaces.
+    #[serde(default)]
+    pub host_only: BTreeMap<String, NetworkSettings>,
     /// Files.
     pub tree: Tree,
 }
@@ -162,6 +169,13 @@ impl SimMachine {
         !matches!(self.state.class(), StateClass::Off | StateClass::Saved)
     }
 
+    /// NAT networks that its adapters are attached to.
+    pub fn nat_networks(&self) -> impl Iterator<Item = String> + '_ {
+        let views = self.hardware.slots.values().filter(|slot| slot.enabled).map(Slot::view);
+        let attached = views.filter(|nic| nic.mode == Some(NicMode::NatNetwork));
+        attached.filter_map(|nic| nic.network)
+    }
+
     /// Whether a state is saved.
     pub fn is_saved(&self) -> bool {
         self.state.class() == crate::model::state::StateClass::Saved
@@ -228,6 +242,7 @@ impl World {
             owner_home: root.to_owned(),
             ..Self::default()
         };
+        world.dhcp = super::networks::at_birth();
         world.tree.make_folder(&root.join("home"));
         world.tree.make_folder(&root.join("machines"));
         world

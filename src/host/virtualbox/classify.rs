@@ -59,14 +59,27 @@ const TEXTS: &[(&str, ErrorClass)] = &[
     ("No DVD/Floppy Drive attached", ErrorClass::WrongState),
     ("cannot be created while the VM is running", ErrorClass::WrongState),
     ("cannot be deleted while the VM is running", ErrorClass::WrongState),
+    ("cannot be created/deleted while the VM is running", ErrorClass::WrongState),
     ("cannot be changed while the VM is running", ErrorClass::WrongState),
+    ("while NATNetwork instance is running", ErrorClass::WrongState),
     ("autostart database is not set", ErrorClass::WrongInput),
+    ("is an existing file. Delete or rename this file", ErrorClass::WrongState),
 ];
 
 /// Texts that say more than the code beside them: a thing that is there or is gone is a world that moved, not a broken host.
 const REASONS: &[(&str, ErrorClass)] = &[
     // The machine is gone then, and some of its disks are.
     ("Machine delete failed", ErrorClass::Unknown),
+    // `natnetwork` has done what it was told before this, and made the network or server (measured).
+    ("Failed to add pf", ErrorClass::Unknown),
+    ("Failed to delete pf", ErrorClass::Unknown),
+    ("Failed to set configuration", ErrorClass::Unknown),
+    ("Malformed option", ErrorClass::Unknown),
+    ("AddLocalMapping", ErrorClass::Unknown),
+    ("Failed to remove nat network", ErrorClass::Unknown),
+    ("server does not exist", ErrorClass::WrongState),
+    ("Failed to find DHCP server", ErrorClass::WrongState),
+    ("The host network interface named", ErrorClass::WrongState),
     ("already exists", ErrorClass::WrongState),
     ("VERR_ALREADY_EXISTS", ErrorClass::WrongState),
     ("Could not find ", ErrorClass::WrongState),

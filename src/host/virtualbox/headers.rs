@@ -66,6 +66,20 @@ pub fn read(path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> He
     }
 }
 
+/// Capacity of an image, by what its header says that it is; `None` where no format here is it.
+pub fn capacity(path: &Path) -> io::Result<Option<Bytes>> {
+    for format in ["vdi", "vmdk", "qcow", "vhd"] {
+        match try_read(path, format, MediumKind::Disk, Uuid::nil()) {
+            Ok(header) if header.size.is_some() => return Ok(header.size),
+            Ok(_) => {}
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 fn try_read(path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> io::Result<Header> {
     let metadata = path.metadata()?;
     if !metadata.is_file() {

@@ -15,9 +15,9 @@ use super::settings::{Distrust, MachineFile};
 use super::{VirtualBox, circumstances, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
-use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Snapshot};
-use crate::model::FieldPath;
+use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
 use crate::model::nic::HostInterface;
+use crate::model::{FieldPath, NetworkSettings};
 
 /// Rounds until several files are believed to belong together.
 const ROUNDS: usize = 3;
@@ -71,6 +71,10 @@ impl Inspect for VirtualBox {
 
     fn circumstances(&self, asked: &Asked) -> Circumstances {
         circumstances::look(asked)
+    }
+
+    fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
+        self.host_only_interfaces()
     }
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
@@ -136,13 +140,23 @@ impl VirtualBox {
                 autostart_database: global.autostart_database.clone(),
                 server_running: if want.ask_server { Some(true) } else { server },
             },
-            nat_networks: global.nat_networks.clone(),
+            networks: global.networks.clone(),
             registers: global.registers.clone(),
             problems: global.problems.clone(),
             ..Inventory::default()
         };
         for medium in global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten()) {
-            inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
+            let known = inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
+            if known.location != medium.location {
+                inventory.problems.push(Problem {
+                    what: format!("disk {}", medium.location.display()),
+                    reason: format!(
+                        "its UUID {{{}}} is registered for {}, too: a copy of the file needs a UUID of its own (`VBoxManage internalcommands sethduuid FILE`) before it is registered",
+                        medium.uuid,
+                        known.location.display()
+                    ),
+                });
+            }
         }
         let wanted = |row: &&Row| only.is_none_or(|only| only == row.entry.uuid);
         for row in reading.rows.iter().filter(wanted) {

@@ -19,7 +19,7 @@ use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
 use crate::model::Secret;
 use crate::model::state::StateClass;
-use crate::plan::{Action, Insert, Target};
+use crate::plan::{Action, Insert, NetworkChange, Target};
 
 /// How long VirtualBox's server stays after its last client. It is never signalled: machines would die with it.
 const SERVER_ARGUMENTS: [&str; 3] = ["--auto-shutdown", "--shutdown-delay", "20000"];
@@ -88,13 +88,15 @@ fn is_long(action: &Action) -> bool {
         | Action::TakeSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::MoveMachine { .. }
+        | Action::CloneDisk { .. }
+        | Action::MoveDisk { .. }
         | Action::Unregister { delete: true, .. } => true,
         Action::CreateDisk { variant, .. } => variant != "dynamic",
         _ => false,
     }
 }
 
-fn deadline(action: &Action) -> Deadline {
+pub(super) fn deadline(action: &Action) -> Deadline {
     match action {
         _ if is_long(action) => Deadline::Long,
         _ if action.is_repeatable() => Deadline::Repeatable,
@@ -120,6 +122,14 @@ impl VirtualBox {
         match action {
             Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
             Action::CreateDisk { .. } => self.create_disk(action, progress),
+            Action::CloneDisk { .. } => self.clone_disk(action, progress),
+            Action::Network { change: NetworkChange::AddInterface { name } } => {
+                self.add_interface(name, action)
+            }
+            Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } => {
+                self.acquaint(*medium)?;
+                self.plainly(action, progress)
+            }
             Action::Unregister { machine: Target::Existing(machine), delete: true } => {
                 self.delete_machine(*machine, action, progress)
             }
@@ -329,35 +339,6 @@ impl VirtualBox {
         Ok(done)
     }
 
-    fn create_disk(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
-        let Action::CreateDisk { location, machine: Target::Existing(machine), .. } = action else {
-            return Err(HostError::Unsupported {
-                what: "making a disk of a machine without a UUID".to_owned(),
-            });
-        };
-        let file =
-            if location.is_absolute() { location.clone() } else { self.folder(*machine)?.join(location) };
-        let mut action = action.clone();
-        if let Action::CreateDisk { location, .. } = &mut action {
-            location.clone_from(&file);
-        }
-        let was_there = file.symlink_metadata().is_ok();
-        let mut done = Done::default();
-        for command in command_lines(&action, &Spellings::default())? {
-            let outcome = self.runner()?.run_with_progress(&command, deadline(&action), progress);
-            let output = outcome.inspect_err(|error| forget(&file, was_there, error))?;
-            done.warnings.extend(output.warnings());
-            done.made = uuid_in(&output.stdout);
-            if done.made.is_none() {
-                return Err(HostError::Garbage {
-                    command: command.to_string(),
-                    detail: "no UUID of the new disk".to_owned(),
-                });
-            }
-        }
-        Ok(done)
-    }
-
     /// Makes VirtualBox's server look at a VMDK before it attaches it.
     ///
     /// A compressed one can only be read, so that a difference to it is attached; but only by a server that has looked at the file. Another one
@@ -373,7 +354,7 @@ impl VirtualBox {
     }
 
     /// The folder of a registered machine.
-    fn folder(&self, machine: Uuid) -> Result<PathBuf, HostError> {
+    pub(super) fn folder(&self, machine: Uuid) -> Result<PathBuf, HostError> {
         self.registered(machine).map(|machine| machine.folder())
     }
 
@@ -444,7 +425,7 @@ impl VirtualBox {
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Removes the file that a refused `createmedium` leaves behind (`vbox-semantics` 3.4).
-fn forget(file: &Path, was_there: bool, error: &HostError) {
+pub(super) fn forget(file: &Path, was_there: bool, error: &HostError) {
     let is_certain =
         matches!(error.class(), ErrorClass::WrongState | ErrorClass::WrongInput | ErrorClass::HostBroken);
     let is_someone_elses = says(error, "VERR_ALREADY_EXISTS");
@@ -459,7 +440,7 @@ fn says(error: &HostError, text: &str) -> bool {
 }
 
 /// The UUID in `Medium created. UUID: ...` and `UUID: ...`.
-fn uuid_in(stdout: &str) -> Option<Uuid> {
+pub(super) fn uuid_in(stdout: &str) -> Option<Uuid> {
     stdout.lines().find_map(|line| Uuid::try_parse(line.rsplit_once("UUID: ")?.1.trim()).ok())
 }
 

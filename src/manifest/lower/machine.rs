@@ -10,10 +10,11 @@ use super::super::diagnostic::{Diagnostic, Sink};
 use super::super::forms;
 use super::super::resolve::Scope;
 use super::member::Member;
-use super::{lifecycle, nics, storage, text_of};
+use super::{Checkup, lifecycle, network, nics, storage, text_of};
 use crate::model::settings::{Bus, Chipset, Controller, Settings};
 use crate::model::{
-    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, Secret, StackName, os_type,
+    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret, StackName,
+    os_type,
 };
 
 /// A combination that cannot be: both values, each with what it says.
@@ -244,7 +245,7 @@ fn disabled(spec: &Checked, sink: &mut Sink) {
 /// A sentence, where the table and the model do not agree, which a test excludes.
 pub(super) fn lower(
     member: &Member<'_>,
-    members: &[Member<'_>],
+    checkup: &Checkup<'_>,
     scope: Scope<'_>,
 ) -> Result<DesiredMachine, String> {
     let spec = &member.spec;
@@ -256,7 +257,7 @@ pub(super) fn lower(
     Ok(DesiredMachine {
         name: MachineName::new(member.name.as_str()),
         source: place(scope.sources, member.doc.start),
-        settings: settings(spec)?,
+        settings: settings(spec, checkup)?,
         disks: storage::disks(spec)?,
         dvds: storage::drives(spec, "dvds")?,
         floppies: storage::drives(spec, "floppies")?,
@@ -276,7 +277,7 @@ pub(super) fn lower(
             .unwrap_or_default()
             .iter()
             .filter_map(Checked::text)
-            .flat_map(|name| referenced(name, members))
+            .flat_map(|name| referenced(name, &checkup.members))
             .collect(),
         labels: member.doc.labels.clone(),
         sources,
@@ -306,12 +307,16 @@ fn collect_secrets(value: &Checked, path: &FieldPath, found: &mut BTreeMap<Field
 const NOT_SETTINGS: &[&str] =
     &["disks", "dvds", "floppies", "location", "state", "stopTimeout", "dependsOn", "replicas"];
 
-fn settings(spec: &Checked) -> Result<Settings, String> {
+fn settings(spec: &Checked, checkup: &Checkup<'_>) -> Result<Settings, String> {
     let Json::Object(fields) = spec.to_json() else { return Err("spec is no mapping".to_owned()) };
     let mut fields: Map<String, Json> =
         fields.into_iter().filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str())).collect();
     if let Some(list) = spec.get("nics") {
-        fields.insert("nics".to_owned(), nics::lower(list)?);
+        let mode_of = |name: &str| {
+            let network = checkup.networks.iter().find(|network| network.doc.name == name)?;
+            network::kind_of(network).map(NetworkKind::mode)
+        };
+        fields.insert("nics".to_owned(), nics::lower(list, &mode_of)?);
     }
     forms::to_model(&mut fields);
     let mut settings: Settings =

@@ -125,15 +125,27 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
     variables.warn_unused(&mut sink);
 
     let mut machines = BTreeMap::new();
+    let mut disks = BTreeMap::new();
+    let mut networks = BTreeMap::new();
     if !sink.has_errors() {
+        for disk in &checkup.disks {
+            match objects::lower_disk(disk, scope) {
+                Ok(lowered) => drop(disks.insert(Address::Disk(lowered.name.clone()), lowered)),
+                Err(reason) => sink.push(internal(disk.doc, &reason)),
+            }
+        }
+        for network in &checkup.networks {
+            match network::lower(network, scope) {
+                Ok(lowered) => {
+                    networks.extend(lowered.map(|lowered| (Address::Network(lowered.name.clone()), lowered)));
+                }
+                Err(reason) => sink.push(internal(network.doc, &reason)),
+            }
+        }
         for member in &checkup.members {
-            match machine::lower(member, &checkup.members, scope) {
+            match machine::lower(member, &checkup, scope) {
                 Ok(machine) => drop(machines.insert(Address::Machine(machine.name.clone()), machine)),
-                Err(reason) => sink.push(
-                    Diagnostic::error("internal", format!("`{}` cannot be lowered: {reason}", member.name))
-                        .at(member.doc.name_span, "this machine")
-                        .help("this is a mistake in vboxmcp: please report it"),
-                ),
+                Err(reason) => sink.push(internal(member.doc, &reason)),
             }
         }
     }
@@ -146,11 +158,20 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
         stack,
         machines,
         snapshots,
+        disks,
+        networks,
         unsupported: unsupported.collect(),
         paths: loaded.paths.clone(),
     };
     let diagnostics = Diagnostics::new(sources, sink.into_found());
     if diagnostics.has_errors() { Err(diagnostics) } else { Ok((desired, diagnostics)) }
+}
+
+/// The table and the model do not agree, which a test excludes.
+fn internal(doc: &Doc<'_>, reason: &str) -> Diagnostic {
+    Diagnostic::error("internal", format!("`{}` cannot be lowered: {reason}", doc.name))
+        .at(doc.name_span, "this document")
+        .help("this is a mistake in vboxmcp: please report it")
 }
 
 /// Names of the variables whose values are secrets.

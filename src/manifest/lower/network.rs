@@ -1,13 +1,17 @@
-//! Networks: addresses that fit one another.
+//! Networks: addresses that fit one another, and the lowering itself.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::checked::Checked;
+use super::super::checked::{Checked, place};
 use super::super::diagnostic::{Diagnostic, Sink};
-use super::super::text::{network_of, prefixed, range_ends};
+use super::super::resolve::Scope;
+use super::super::text::range_ends;
 use super::machine::conflict;
 use super::objects::Object;
-use super::{Checkup, text_of};
+use super::{Checkup, lifecycle, text_of};
+use crate::model::network::{network_of, prefixed};
+use crate::model::{DesiredNetwork, FieldPath, NetworkKind, NetworkSettings, PortForward};
 
 pub(super) fn rules(checkup: &Checkup<'_>, sink: &mut Sink) {
     for network in &checkup.networks {
@@ -36,10 +40,20 @@ fn nat_rules(network: &Object<'_>, nat: &Checked, sink: &mut Sink) {
             .help("write `cidr: 10.10.0.0/24`, or `lifecycle: {external: true}` for one that must exist"),
         );
     }
+    loopback_rules(nat, sink);
     let cidr = text_of(nat, "cidr").and_then(|(text, value)| Some((prefixed(text)?, value)));
     for (key, wants_v6) in [("portForwards", false), ("portForwards6", true)] {
         let rules = nat.get(key).map(Checked::members).unwrap_or_default();
         for (position, rule) in rules.iter().enumerate() {
+            if rule.key.contains(':') {
+                sink.push(
+                    Diagnostic::error(
+                        "bad-name",
+                        format!("{key}.{}: a rule's name may not have `:`", rule.key),
+                    )
+                    .at(rule.key_span, "VirtualBox cuts rules of networks there"),
+                );
+            }
             let Some(parsed) = super::across::forward(&rule.value) else { continue };
             let first = rules[..position].iter().find(|other| {
                 super::across::forward(&other.value).is_some_and(|other| other.collides(&parsed))
@@ -85,6 +99,28 @@ fn nat_rules(network: &Object<'_>, nat: &Checked, sink: &mut Sink) {
                 Some(IpAddr::V6(_)) => continue,
             };
             sink.push(diagnostic.at_all(rule.value.places("this rule")));
+        }
+    }
+}
+
+/// VirtualBox maps 127.0.0.1 in every new NAT network, has no way to take a mapping away, and gives a number once.
+fn loopback_rules(nat: &Checked, sink: &mut Sink) {
+    let Some(loopback) = nat.get("loopback") else { return };
+    let mappings = loopback.members();
+    if !mappings.iter().any(|mapping| mapping.key == PortForward::LOOPBACK) {
+        sink.push(
+            Diagnostic::error("refused", "nat.loopback: 127.0.0.1 is mapped in every NAT network")
+                .at_all(loopback.places("leaves it out"))
+                .help("VirtualBox cannot take it away: write `127.0.0.1: 2`, its number in a new network"),
+        );
+    }
+    for (position, mapping) in mappings.iter().enumerate() {
+        let number = mapping.value.int();
+        let first = mappings[..position].iter().find(|other| other.value.int() == number);
+        if let Some(first) = first.filter(|_| number.is_some()) {
+            let message = format!("nat.loopback: `{}` and `{}` have one number", first.key, mapping.key);
+            let help = "guests reach each of them at an address of its own";
+            conflict(sink, message, (&mapping.value, "again here"), (&first.value, "first here"), help);
         }
     }
 }
@@ -179,4 +215,46 @@ fn overlaps(checkup: &Checkup<'_>, sink: &mut Sink) {
         }
         seen.push((&network.doc.name, range, value));
     }
+}
+
+/// The network as the planner sees it; `None` where it is not said what kind it is.
+///
+/// # Errors
+/// A sentence, where the table and the model do not agree, which a test excludes.
+pub(super) fn lower(network: &Object<'_>, scope: Scope<'_>) -> Result<Option<DesiredNetwork>, String> {
+    let Some(kind) = kind_of(network) else { return Ok(None) };
+    let Some(written) = network.spec.get(kind.key()) else { return Ok(None) };
+    let mut settings: NetworkSettings =
+        serde_json::from_value(written.to_json()).map_err(|error| error.to_string())?;
+    if let Some(dhcp) = &mut settings.dhcp {
+        dhcp.enabled.get_or_insert(true);
+    }
+    if let Some(ipv6) = &mut settings.ipv6 {
+        ipv6.enabled = Some(true);
+    }
+    // Without an address a rule listens on the loopback of its family.
+    for rule in settings.port_forwards6.iter_mut().flat_map(BTreeMap::values_mut) {
+        if rule.host_ip.as_deref() == Some(PortForward::LOOPBACK) {
+            rule.host_ip = Some(PortForward::LOOPBACK6.to_owned());
+        }
+    }
+    let mut sources = BTreeMap::new();
+    network.spec.trace(&FieldPath::root(), scope.sources, &mut sources);
+    if let Some(lifecycle) = &network.doc.lifecycle {
+        lifecycle.trace(&FieldPath::of(["lifecycle"]), scope.sources, &mut sources);
+    }
+    Ok(Some(DesiredNetwork {
+        name: network.doc.name.clone(),
+        source: place(scope.sources, network.doc.start),
+        kind,
+        settings,
+        lifecycle: network.doc.lifecycle.as_ref().map(lifecycle::lower).unwrap_or_default(),
+        labels: network.doc.labels.clone(),
+        sources,
+    }))
+}
+
+/// What kind of network a document is.
+pub(super) fn kind_of(network: &Object<'_>) -> Option<NetworkKind> {
+    NetworkKind::ALL.into_iter().find(|kind| network.spec.get(kind.key()).is_some())
 }

@@ -9,12 +9,17 @@ use super::super::diagnostic::{Diagnostic, Sink};
 use super::machine::{chipset, conflict};
 use super::member::Member;
 use super::text_of;
+use crate::model::NicMode;
 use crate::model::nic::Bridge;
 use crate::model::settings::Chipset;
 
 /// What an adapter may be attached to, and the mode that says so.
-const ATTACHMENTS: &[(&str, &str)] =
-    &[("nat", "nat"), ("unattached", "unattached"), ("bridged", "bridged"), ("generic", "generic")];
+const ATTACHMENTS: &[(&str, NicMode)] = &[
+    ("nat", NicMode::Nat),
+    ("unattached", NicMode::Unattached),
+    ("bridged", NicMode::Bridged),
+    ("generic", NicMode::Generic),
+];
 /// Keys that say where and to what, and are lowered to the slot and the mode.
 const PLACEMENT: &[&str] = &["slot", "network", "bridged", "generic", "unattached"];
 
@@ -133,8 +138,8 @@ pub(super) fn bandwidth_group(spec: &Checked, user: &Checked, wanted: &str, sink
     }
 }
 
-/// The adapters as a map by slot, in the model's form.
-pub(super) fn lower(list: &Checked) -> Result<Json, String> {
+/// The adapters as a map by slot, in the model's form. `mode_of` tells what an adapter is that a network is named for.
+pub(super) fn lower(list: &Checked, mode_of: &dyn Fn(&str) -> Option<NicMode>) -> Result<Json, String> {
     let mut result = Map::new();
     for (slot, nic) in slots(list) {
         let Json::Object(mut fields) = nic.to_json() else {
@@ -146,7 +151,12 @@ pub(super) fn lower(list: &Checked) -> Result<Json, String> {
         let mode =
             ATTACHMENTS.iter().find(|(key, _)| nic.get(key).is_some_and(|v| !matches!(v.data, Data::Wrong)));
         if let Some((_, mode)) = mode {
-            fields.insert("mode".to_owned(), Json::from(*mode));
+            fields.insert("mode".to_owned(), Json::from(mode.as_str()));
+        }
+        if let Some((network, _)) = text_of(nic, "network") {
+            let mode = mode_of(network).ok_or_else(|| format!("there is no network {network}"))?;
+            fields.insert("mode".to_owned(), Json::from(mode.as_str()));
+            fields.insert("network".to_owned(), Json::from(network));
         }
         if let Some((interface, _)) = nic.get("bridged").and_then(|bridged| text_of(bridged, "interface"))
             && interface != DEFAULT_ROUTE

@@ -1,9 +1,9 @@
-//! `Disk`, `Network` and `Snapshot` documents, and the references to them. This version cannot apply disks and networks yet.
+//! `Disk`, `Network` and `Snapshot` documents, and the references to them.
 
 use std::collections::BTreeMap;
 
 use super::super::check::Checker;
-use super::super::checked::{Checked, Data};
+use super::super::checked::{Checked, Data, place};
 use super::super::diagnostic::{Diagnostic, Sink};
 use super::super::node::Value;
 use super::super::resolve::Scope;
@@ -14,7 +14,7 @@ use super::defaults::{Defaults, merged};
 use super::document::Doc;
 use super::machine::{conflict, referenced};
 use super::{Checkup, lifecycle, note_unsupported, storage, text_of};
-use crate::model::FieldPath;
+use crate::model::{DiskDocument, DiskSettings, FieldPath};
 
 /// A checked document that is no machine.
 #[derive(Debug)]
@@ -31,9 +31,6 @@ pub(super) fn check<'a>(
     unsupported: &mut Vec<(String, Span)>,
     sink: &mut Sink,
 ) -> Object<'a> {
-    if doc.kind.name != "Snapshot" {
-        note_unsupported(unsupported, format!("{} {}", doc.kind.name, doc.name), doc.start);
-    }
     let spec = merged(doc, defaults);
     let mut checker = Checker::new(scope, sink);
     checker.filled_into = Some((doc.name.clone(), doc.name_span));
@@ -41,7 +38,30 @@ pub(super) fn check<'a>(
         Value::Mapping(entries) => checker.object(doc.kind.spec, &spec, entries, &FieldPath::root()),
         _ => checker.check(&Shape::Object(doc.kind.spec), &spec, &FieldPath::root(), false),
     };
-    Object { doc, spec }
+    let object = Object { doc, spec };
+    if doc.kind.name == "Disk" {
+        later(&object, unsupported);
+    }
+    object
+}
+
+/// What this version cannot do with disks yet.
+fn later(disk: &Object<'_>, unsupported: &mut Vec<(String, Span)>) {
+    let mut note = |what: &str, span: Option<Span>| {
+        let span = span.unwrap_or(disk.doc.name_span);
+        note_unsupported(unsupported, format!("{what} of Disk {}", disk.doc.name), span);
+    };
+    if let Some((kind @ ("multiattach" | "immutable"), value)) = text_of(&disk.spec, "type") {
+        note(&format!("type {kind}"), value.span());
+    }
+    if let Some(reset) = disk.spec.get("autoReset").filter(|reset| reset.flag() == Some(false)) {
+        note("autoReset: false", reset.span());
+    }
+    if let Some(lifecycle) = &disk.doc.lifecycle
+        && let Some((_, former)) = text_of(lifecycle, "renamedFrom")
+    {
+        note("lifecycle.renamedFrom", former.span());
+    }
 }
 
 /// Rules for documents that are no machines, and for references to anything.
@@ -97,6 +117,13 @@ fn disk_rules(disk: &Object<'_>, sink: &mut Sink) {
         );
     }
     if let Some((kind, value)) = text_of(spec, "type") {
+        if kind == "readonly" {
+            sink.push(
+                Diagnostic::error("refused", "VirtualBox has no read-only hard disks")
+                    .at_all(value.places("not of a hard disk"))
+                    .help("`immutable` throws away what guests write, at each start"),
+            );
+        }
         let variant = text_of(spec, "variant");
         if kind == "shareable" && variant.is_none_or(|(variant, _)| variant != "fixed") {
             let diagnostic = Diagnostic::error("conflict", "only a disk of fixed variant can be shareable")
@@ -267,4 +294,26 @@ fn walk<'a>(
     }
     trail.pop();
     None
+}
+
+/// A disk of its own as the planner sees it.
+///
+/// # Errors
+/// A sentence, where the table and the model do not agree, which a test excludes.
+pub(super) fn lower_disk(disk: &Object<'_>, scope: Scope<'_>) -> Result<DiskDocument, String> {
+    let settings: DiskSettings =
+        serde_json::from_value(disk.spec.to_json()).map_err(|error| error.to_string())?;
+    let mut sources = BTreeMap::new();
+    disk.spec.trace(&FieldPath::root(), scope.sources, &mut sources);
+    if let Some(lifecycle) = &disk.doc.lifecycle {
+        lifecycle.trace(&FieldPath::of(["lifecycle"]), scope.sources, &mut sources);
+    }
+    Ok(DiskDocument {
+        name: disk.doc.name.clone(),
+        source: place(scope.sources, disk.doc.start),
+        settings,
+        lifecycle: disk.doc.lifecycle.as_ref().map(lifecycle::lower).unwrap_or_default(),
+        labels: disk.doc.labels.clone(),
+        sources,
+    })
 }

@@ -11,7 +11,7 @@ use super::machine::{chipset, conflict, is_there};
 use super::member::Member;
 use super::text_of;
 use crate::model::settings::{Bus, Chipset, ControllerType};
-use crate::model::{Bytes, DesiredDisk, DesiredDvd, DiskSource, DvdSource, Location};
+use crate::model::{Address, Bytes, DesiredDisk, DesiredDvd, DiskSource, DvdSource, Image, Location};
 
 /// The controller that disks and drives imply where none is written.
 const IMPLIED: &str = "SATA";
@@ -139,6 +139,18 @@ fn disk_rules(member: &Member<'_>, disk: &Entry, sink: &mut Sink) {
             )
             .at(disk.key_span, "this disk")
             .help("write `size: 20GiB`, or `disk: NAME` for one that has a document of its own"),
+        );
+    }
+    if let Some(checksum) = value.get("sha256")
+        && value.get("image").is_none()
+    {
+        sink.push(
+            Diagnostic::error(
+                "conflict",
+                format!("disks.{}: there is no image that it could be of", disk.key),
+            )
+            .at_all(checksum.places("a checksum"))
+            .help("write `image`, or leave `sha256` out"),
         );
     }
     if let Some(linked) = value.get("linked")
@@ -413,23 +425,24 @@ fn room(spec: &Checked, attached: &[Attached<'_>], controllers: &[Controller<'_>
     }
 }
 
-/// Disks by key, without those that this version cannot attach.
+/// Disks by key.
 pub(super) fn disks(spec: &Checked) -> Result<Option<BTreeMap<String, DesiredDisk>>, String> {
     let Some(map) = spec.get("disks") else { return Ok(None) };
     let mut result = BTreeMap::new();
     for entry in map.members() {
         let value = &entry.value;
         let text = |key: &str| text_of(value, key).map(|(text, _)| text.to_owned());
-        if value.get("disk").is_some() {
-            continue;
-        }
         let size =
             value.get("size").and_then(Checked::int).and_then(|size| u64::try_from(size).ok()).map(Bytes);
-        let disk = DiskSource::Inline {
-            size,
-            format: text("format"),
-            variant: text("variant"),
-            location: text("location").map(PathBuf::from),
+        let disk = match text("disk") {
+            Some(name) => DiskSource::Reference { disk: Address::Disk(name), file: PathBuf::new() },
+            None => DiskSource::Inline {
+                size,
+                format: text("format"),
+                variant: text("variant"),
+                location: text("location").map(PathBuf::from),
+                image: text("image").map(|file| Image { file: PathBuf::from(file), sha256: text("sha256") }),
+            },
         };
         let at = text("at").map(|at| at.parse::<Location>()).transpose()?;
         let flag = |key: &str| value.get(key).and_then(Checked::flag);

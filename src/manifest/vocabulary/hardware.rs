@@ -333,7 +333,7 @@ static NIC: Object = Object {
     fields: &[
         field("slot", Shape::Int(1, 36), "The slot, where the adapter must stay in one."),
         field("nat", Shape::Object(&NAT), "VirtualBox's own NAT for this adapter alone."),
-        field("network", Shape::Text(&text::NETWORK_REFERENCE), "A Network document.").later(),
+        field("network", Shape::Text(&text::NETWORK_REFERENCE), "A Network document."),
         field("bridged", Shape::Object(&BRIDGED), "A network of the host."),
         field("generic", Shape::Object(&GENERIC), "A driver such as UDPTunnel."),
         field("unattached", Shape::Object(&UNATTACHED), "An adapter without a network."),

@@ -77,7 +77,8 @@ static NAT_NETWORK: Object = Object {
 
 static FORWARDS: MapRule =
     MapRule { key: &text::INNER_NAME, value: Shape::Text(&text::FORWARD), nullable: false, max: 1000 };
-static LOOPBACK: MapRule = MapRule { key: &text::IPV4, value: Shape::Int(1, 254), nullable: false, max: 254 };
+static LOOPBACK: MapRule =
+    MapRule { key: &text::LOOPBACK_ADDRESS, value: Shape::Int(1, 254), nullable: false, max: 254 };
 
 static IPV6: Object = Object {
     name: "Ipv6",
@@ -119,7 +120,7 @@ static DHCP: Object = Object {
 };
 
 static OPTIONS: MapRule =
-    MapRule { key: &text::INNER_NAME, value: Shape::Text(&text::LINE), nullable: false, max: 255 };
+    MapRule { key: &text::DHCP_OPTION, value: Shape::Text(&text::LINE), nullable: false, max: 255 };
 
 /// `spec` of a snapshot.
 pub(in super::super) static SNAPSHOT: Object = Object {

@@ -57,11 +57,10 @@ static MACHINE_DISK: Object = Object {
             Shape::PathInFolder,
             "The file. A bare name is in the machine's own folder. Default: KEY.FORMAT there.",
         ),
-        field("image", Shape::Path, "The image that the disk is made from. A change makes the disk anew.")
-            .later(),
-        field("sha256", Shape::Text(&text::WORD), "Checksum of the image.").later(),
+        field("image", Shape::Path, "The image that the disk is made from. A change makes the disk anew."),
+        field("sha256", Shape::Text(&text::SHA256), "SHA-256 of the image, checked before it is used."),
         field("linked", Shape::Bool, "Whether only differences to the image are kept.").later(),
-        field("disk", Shape::Text(&text::DISK_REFERENCE), "The Disk document that is attached.").later(),
+        field("disk", Shape::Text(&text::DISK_REFERENCE), "The Disk document that is attached."),
         field(
             "at",
             Shape::Text(&text::PLACE),

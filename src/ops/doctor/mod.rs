@@ -1,5 +1,6 @@
 //! `doctor`: whether everything that an apply needs is there and well. Changes nothing; asks VirtualBox's server, which may start for it.
 
+mod media;
 mod place;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::config::HostChoice;
 use crate::failure::{Failure, Kind};
 use crate::host::HostError;
 use crate::host::checkup::{Installation, Sample};
-use crate::inventory::{Inventory, Machine, MarkState, MediumHealth, Ownership, Status};
+use crate::inventory::{Inventory, Machine, MarkState, Ownership, Status};
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,7 +114,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
                 reader(&mut report, context, request);
             }
             machines(&mut report, &inventory);
-            disks(&mut report, &inventory);
+            media::check(&mut report, &inventory);
             stacks(&mut report, &inventory);
         }
         Err(failure) => report.failure("reading", &failure),
@@ -280,16 +281,6 @@ fn named(machine: &Machine) -> String {
     match &machine.name {
         Some(name) => format!("{name:?} {{{}}}", machine.uuid),
         None => format!("{{{}}}", machine.uuid),
-    }
-}
-
-fn disks(report: &mut DoctorReport, inventory: &Inventory) {
-    for medium in inventory.media.values() {
-        if let MediumHealth::Inaccessible(reason) = &medium.health {
-            let text = format!("{}: {reason}", medium.location.display());
-            report.add("disks", Verdict::Warning, text).hint =
-                Some(format!("`VBoxManage closemedium {}` forgets it", medium.uuid));
-        }
     }
 }
 

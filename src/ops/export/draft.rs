@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::judge::Judge;
+use super::networks::Named;
 use super::{defaults, network, owner, settings, storage, unsaid};
 use crate::inventory::{Access, Entry as Member, Inventory, Machine, Register};
 use crate::manifest::emit::{self, Entry, Map, Yaml};
@@ -19,6 +20,8 @@ pub struct Scene<'a> {
     pub known_as: (StackName, Address),
     /// What a new machine of its operating system gets.
     pub defaults: Option<serde_json::Value>,
+    /// Networks that have documents.
+    pub networks: &'a Named,
 }
 
 impl Scene<'_> {
@@ -109,6 +112,7 @@ pub fn of<'a>(
     machine: &'a Machine,
     stack: Option<&StackName>,
     inventory: &'a Inventory,
+    networks: &'a Named,
 ) -> Result<Draft<'a>, String> {
     let (Access::Settings | Access::ShowVmInfo { .. }, Some(name)) = (&machine.access, &machine.name) else {
         return Err(machine.access.reason().unwrap_or("its name could not be read").to_owned());
@@ -119,6 +123,7 @@ pub fn of<'a>(
         inventory,
         known_as: known_as.clone(),
         defaults: defaults::of(machine.settings.os_type.as_deref()),
+        networks,
     };
     let mut parts = settings::hardware(&scene);
     parts.extend(storage::parts(&scene));

@@ -10,14 +10,20 @@ use crate::model::{Address, Desired, StackName};
 /// Knows the language and the host.
 pub struct Judge<'a> {
     inventory: &'a Inventory,
+    /// Documents of networks, which stand before all others.
+    networks: String,
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(inventory: &'a Inventory) -> Self {
-        Self { inventory }
+    pub fn new(inventory: &'a Inventory, networks: &str) -> Self {
+        Self { inventory, networks: networks.to_owned() }
     }
 
     fn lower(&self, text: &str, stack: Option<&StackName>) -> Result<Desired, String> {
+        let text = match self.networks.as_str() {
+            "" => text.to_owned(),
+            networks => format!("{networks}---\n{text}"),
+        };
         let loaded = manifest::load(&LoadRequest {
             paths: vec![PathBuf::from("-")],
             stdin: Some(text.as_bytes().to_vec()),
@@ -35,7 +41,7 @@ impl<'a> Judge<'a> {
         })?;
         match desired.unsupported.first() {
             Some(word) => Err(format!("this version cannot apply {}", word.what)),
-            None => Ok(desired),
+            None => Ok(diff::resolve(desired, self.inventory)),
         }
     }
 

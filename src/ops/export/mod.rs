@@ -8,13 +8,14 @@ mod defaults;
 mod draft;
 mod judge;
 mod network;
+mod networks;
 mod settings;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod unsaid;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ use crate::failure::{Failure, Kind};
 use crate::inventory::{Inventory, Machine, Ownership};
 use crate::manifest::emit::{self, Map};
 use crate::manifest::suggest::nearest;
-use crate::model::{Address, StackName};
+use crate::model::{Address, NetworkKind, StackName};
 use draft::Draft;
 use judge::Judge;
 
@@ -51,7 +52,10 @@ pub struct Exported {
 
 /// Writes down machines.
 pub fn export(context: &Context, request: &ExportRequest) -> Result<Exported, Failure> {
-    let inventory = read(context)?;
+    let mut inventory = read(context)?;
+    if inventory.machines.values().any(has_host_only) {
+        inventory.networks.host_only = Some(context.host.host_only()?);
+    }
     let chosen = select(&request.select, &inventory)?;
     let exported = write(&chosen, request.stack.as_ref(), &inventory);
     if exported.machines.is_empty() && !request.select.is_empty() {
@@ -59,6 +63,12 @@ pub fn export(context: &Context, request: &ExportRequest) -> Result<Exported, Fa
         return Err(Failure::new(Kind::Other, reasons.join("; ")));
     }
     Ok(exported)
+}
+
+fn has_host_only(machine: &Machine) -> bool {
+    let mode = NetworkKind::HostOnly.mode();
+    let nics = machine.settings.nics.iter().flat_map(BTreeMap::values);
+    nics.into_iter().any(|nic| nic.mode.as_ref() == Some(&mode))
 }
 
 /// The machines that are meant, in the order of their names.
@@ -114,12 +124,13 @@ fn find(word: &str, inventory: &Inventory) -> Result<Uuid, Failure> {
 
 /// The documents of machines.
 pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &Inventory) -> Exported {
-    let judge = Judge::new(inventory);
+    let (named, networks) = networks::of(chosen, stack, inventory);
+    let judge = Judge::new(inventory, &join(networks.iter().map(|network| &network.text)));
     let mut notes = Vec::new();
     let mut drafts: Vec<Draft<'_>> = Vec::new();
     let mut refused = Vec::new();
     for machine in chosen {
-        let draft = match draft::of(machine, stack, inventory) {
+        let draft = match draft::of(machine, stack, inventory, &named) {
             Ok(draft) => draft,
             Err(reason) => {
                 refused.push((*machine, reason));
@@ -134,8 +145,7 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
         }
         drafts.push(draft);
     }
-    let stack_document = stack.map(stack_document);
-    let mut documents: Vec<String> = stack_document.iter().cloned().collect();
+    let mut documents: Vec<String> = Vec::new();
     let mut machines = Vec::new();
     drafts.retain_mut(|draft| match draft.settle("", &judge) {
         Ok(()) => true,
@@ -158,6 +168,16 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
             draft.notes().into_iter().map(|text| Finding { address: Some(draft.address.clone()), text }),
         );
     }
+    let used = networks.iter().filter(|network| {
+        let Address::Network(name) = &network.address else { return false };
+        let line = format!("network: {name}");
+        documents.iter().any(|document| {
+            document.lines().any(|text| text.contains(&line) && !text.trim_start().starts_with('#'))
+        })
+    });
+    let networks: Vec<String> = used.map(|network| network.text.clone()).collect();
+    let documents: Vec<String> =
+        stack.map(stack_document).into_iter().chain(networks).chain(documents).collect();
     let mut head = head(&machines);
     for (machine, reason) in &refused {
         let text = format!("machine {} is not written: {reason}", called(machine));

@@ -7,7 +7,7 @@ use super::settings::unusual;
 use crate::manifest::emit::{Entry, Item, List, Map};
 use crate::manifest::say;
 use crate::model::nic::NicType;
-use crate::model::{Nat, Nic, NicMode};
+use crate::model::{Nat, NetworkKind, Nic, NicMode};
 
 /// What of an adapter's NAT engine is declared.
 #[derive(Clone, Copy)]
@@ -43,6 +43,7 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
                 Some(NicMode::Nat | NicMode::Unattached | NicMode::Bridged | NicMode::Generic)
             )
         })
+        .filter(|(_, nic)| document_of(nic, scene).is_none())
         .map(|(slot, nic)| match &nic.mode {
             Some(mode) => format!("adapter {slot} is {mode}"),
             None => format!("what adapter {slot} is attached to could not be read"),
@@ -50,7 +51,7 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
         .collect();
     if !foreign.is_empty() {
         let reason = format!(
-            "{}, and this version manages nat, bridged, generic and unattached ones only",
+            "{}, and this version manages nat, bridged, generic and unattached ones, and those of networks that are there",
             foreign.join(", ")
         );
         return Some(Part::left_out("nics", list(Declared::ALL), reason));
@@ -62,6 +63,13 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
     let form =
         |declared| Entry { above: above.clone(), key: "nics".to_owned(), value: list(declared).into() };
     Some(Part::forms(Declared::FORMS.map(form).into()))
+}
+
+/// The `Network` document that an adapter is attached to.
+fn document_of<'s>(nic: &Nic, scene: &'s Scene<'_>) -> Option<&'s str> {
+    let mode = nic.mode.as_ref()?;
+    let kind = NetworkKind::ALL.into_iter().find(|kind| kind.mode() == *mode)?;
+    scene.networks.of(kind, nic.network.as_deref()?)
 }
 
 fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'_>) -> Item {
@@ -85,7 +93,7 @@ fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'
             }
             map.put("generic", generic);
         }
-        _ => map.put("network", nic.network.as_deref().unwrap_or_default()),
+        _ => map.put("network", document_of(nic, scene).or(nic.network.as_deref()).unwrap_or_default()),
     }
     if slot != position {
         map.put("slot", slot);

@@ -5,6 +5,7 @@
 
 mod moved;
 mod now;
+mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use moved::moved;
+pub use objects::needs_interfaces;
 
 use now::{
     chain_now, entry_now, fact, former_now, holders_of_mac, holders_of_port, images, members, named_now,
@@ -42,6 +44,15 @@ pub fn read_set(
         |step: &Step| step.danger.iter().any(|d| matches!(d, Danger::Downtime | Danger::DestroyData));
     if policy.prune || (verb == Verb::Apply && steps.iter().any(is_bounded)) {
         reader.stack(policy.prune);
+    }
+    for (address, network) in &desired.networks {
+        reader.entry(address);
+        reader.add(objects::of_network(address, network, inventory));
+    }
+    for (address, disk) in &desired.disks {
+        reader.entry(address);
+        reader.add(objects::of_disk(address, disk, desired, inventory));
+        reader.path(diff::own_disk::file(disk, &desired.stack, inventory));
     }
     for (address, declared) in &desired.machines {
         match verb {

@@ -11,6 +11,7 @@ use super::now::{
     chain_now, entry_now, fact, former_now, holders_of_mac, holders_of_port, members, named_now, owned_now,
     places, remembered, snapshots, stack_now, uses_now,
 };
+use super::objects;
 use crate::diff::tree;
 use crate::inventory::{Inventory, Membership, Moved, Ownership, PathFact, Read, ReadSet};
 use crate::model::{Address, FieldPath, PowerState, StackName};
@@ -36,6 +37,14 @@ impl Now<'_> {
     fn compare(&self, read: &Read) -> Vec<Moved> {
         let inventory = self.inventory;
         match read {
+            Read::Network { address, kind, name, paths, .. } => {
+                let now = objects::network_now(address, *kind, name, paths.clone(), inventory);
+                objects::compare(read, &now)
+            }
+            Read::Disk { address, uuid, paths, .. } => {
+                let now = objects::disk_now(address, *uuid, paths.clone(), inventory);
+                objects::compare(read, &now)
+            }
             Read::Stack { machines, register } => {
                 let Read::Stack { machines: m, register: r } =
                     stack_now(self.stack, register.is_some(), inventory)
@@ -95,7 +104,11 @@ impl Now<'_> {
         let inventory = self.inventory;
         match read {
             // Several values each, compared above.
-            Read::Stack { .. } | Read::Owned { .. } | Read::Former { .. } => None,
+            Read::Stack { .. }
+            | Read::Owned { .. }
+            | Read::Former { .. }
+            | Read::Network { .. }
+            | Read::Disk { .. } => None,
             Read::Unowned { machine } => {
                 let now = inventory.machines.get(machine);
                 let owner = match now.map(|machine| inventory.owner_of(machine)) {

@@ -9,7 +9,13 @@ const SIZE: Bytes = Bytes(8 << 20);
 
 fn disk(at: Option<u32>) -> DesiredDisk {
     DesiredDisk {
-        disk: DiskSource::Inline { size: Some(SIZE), format: None, variant: None, location: None },
+        disk: DiskSource::Inline {
+            size: Some(SIZE),
+            format: None,
+            variant: None,
+            location: None,
+            image: None,
+        },
         at: at.map(sata),
         ssd: None,
         discard: None,

@@ -58,6 +58,7 @@ fn disk(mebibytes: u64) -> DesiredDisk {
             format: None,
             variant: None,
             location: None,
+            image: None,
         },
         at: None,
         ssd: None,

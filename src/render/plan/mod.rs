@@ -72,11 +72,8 @@ pub fn write_plan_event(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
 }
 
 fn nothing_to_do(plan: &Plan) -> String {
-    let machines =
-        plan.register.members.keys().filter(|address| matches!(address, Address::Machine(_))).count();
     match plan.verb {
-        Verb::Apply if machines == 1 => "No changes. 1 machine is as declared.".to_owned(),
-        Verb::Apply => format!("No changes. {machines} machines are as declared."),
+        Verb::Apply => as_declared(plan),
         Verb::Destroy => "Nothing to destroy.".to_owned(),
         Verb::Adopt => "Nothing to adopt.".to_owned(),
         Verb::Start | Verb::Restart | Verb::Resume => "Nothing to do: it runs.".to_owned(),
@@ -85,6 +82,32 @@ fn nothing_to_do(plan: &Plan) -> String {
         Verb::Save => "Nothing to do: it is saved.".to_owned(),
         Verb::Reset => "Nothing to do.".to_owned(),
     }
+}
+
+/// `No changes. 2 networks and 1 machine are as declared.`
+fn as_declared(plan: &Plan) -> String {
+    let number = |kind: &str| {
+        let of_kind = |address: &&Address| match address {
+            Address::Network(_) => kind == "network",
+            Address::Disk(_) => kind == "disk",
+            Address::Machine(_) => kind == "machine",
+            Address::InlineDisk(..) | Address::Snapshot(..) => false,
+        };
+        plan.register.members.keys().filter(of_kind).count()
+    };
+    let counts = ["network", "disk", "machine"].map(|kind| (number(kind), kind));
+    let all: usize = counts.iter().map(|(number, _)| number).sum();
+    let parts: Vec<String> = counts
+        .into_iter()
+        .filter(|(number, noun)| *number > 0 || (all == 0 && *noun == "machine"))
+        .map(|(number, noun)| count(number, noun))
+        .collect();
+    let is = if all == 1 { "is" } else { "are" };
+    let text = match parts.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        parts => parts.concat(),
+    };
+    format!("No changes. {text} {is} as declared.")
 }
 
 /// `2 to add, 1 to change, 0 to remove`

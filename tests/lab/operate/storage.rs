@@ -49,7 +49,7 @@ fn create_disk(
     Action::CreateDisk {
         address: Address::InlineDisk(MachineName::new("vm"), "disk".into()),
         location: location.into(),
-        machine: Target::Existing(machine),
+        machine: Some(Target::Existing(machine)),
         format: format.into(),
         variant: variant.into(),
         size: Bytes(size),

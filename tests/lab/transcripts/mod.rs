@@ -4,6 +4,7 @@
 //! `VBOXMCP_UPDATE=1` the files are written anew; without, the VirtualBox at hand is compared with them (where it is of
 //! the same version). Ids, folders and ports are replaced by fixed ones.
 
+mod objects;
 mod scenes;
 
 use std::collections::BTreeMap;
@@ -160,6 +161,8 @@ fn virtualbox_says_what_is_recorded(lab: &Lab) {
     scenes::running(&mut recorder);
     scenes::paused(&mut recorder);
     scenes::saved(&mut recorder);
+    objects::networks(&mut recorder);
+    objects::changed_disks(&mut recorder);
     scenes::deaths(&mut recorder);
     assert!(recorder.surprises.is_empty(), "{}", recorder.surprises.join("\n"));
     compare(&home, &recorder.transcripts);

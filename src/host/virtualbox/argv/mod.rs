@@ -7,6 +7,7 @@
 mod flags;
 mod live;
 pub(in crate::host) mod modify;
+mod network;
 
 use std::path::Path;
 
@@ -133,6 +134,26 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
                 .option("variant", variant_word(variant)?)
                 .option("sizebyte", size.0))
         }
+        // `--format` is never left to VirtualBox: it would take the image's own and not the file's.
+        Action::CloneDisk { image, location, format, variant, .. } => {
+            one(CommandLine::of(["clonemedium", "disk", &absolute(image)?, &location.display().to_string()])
+                .option("format", format.to_uppercase())
+                .option("variant", variant_word(variant)?))
+        }
+        Action::SetDisk { medium, disk_type, description } => {
+            let mut commands: Vec<CommandLine> = Vec::new();
+            for (flag, value) in [("type", disk_type), ("description", description)] {
+                if let Some(value) = value {
+                    let command = CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()]);
+                    commands.push(command.option(flag, value));
+                }
+            }
+            Ok(commands)
+        }
+        Action::MoveDisk { medium, location } => {
+            one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
+                .option("move", absolute(location)?))
+        }
         Action::GrowDisk { medium, size } => {
             one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
                 .option("resizebyte", size.0))
@@ -178,6 +199,7 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         Action::DeleteSnapshot { machine, snapshot } => {
             one(of(machine, &["snapshot", "delete", &not_nil(*snapshot)?.to_string()])?)
         }
+        Action::Network { change } => network::command_lines(change),
         Action::Unregister { machine, delete } => {
             one(of(machine, if *delete { &["unregistervm", "--delete"] } else { &["unregistervm"] })?)
         }

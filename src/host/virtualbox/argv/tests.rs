@@ -267,7 +267,7 @@ fn storage() {
     let create = Action::CreateDisk {
         address: Address::Disk("d".into()),
         location: "/srv/d.vmdk".into(),
-        machine: vm(),
+        machine: None,
         format: "vmdk".into(),
         variant: "split2g-fixed".into(),
         size: Bytes(1 << 30),

@@ -91,7 +91,7 @@ fn disk(location: impl Into<std::path::PathBuf>) -> Action {
     Action::CreateDisk {
         address: Address::InlineDisk(crate::model::MachineName::new("vm"), "root".into()),
         location: location.into(),
-        machine: vm(),
+        machine: Some(vm()),
         format: "vdi".into(),
         variant: "dynamic".into(),
         size: Bytes(1 << 20),

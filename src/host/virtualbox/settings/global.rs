@@ -1,14 +1,15 @@
 //! `VirtualBox.xml`: the registry of machines, of media that no machine keeps, of NAT networks, and the stacks' registers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use super::document::{Document, Element};
 use super::media::read_registry;
+use super::networks::read_networks;
 use super::{Distrust, absolute, minor_version};
-use crate::inventory::{Medium, Problem, Register, Registry, Shard};
+use crate::inventory::{Medium, Networks, Problem, Register, Registry, Shard};
 use crate::model::StackName;
 
 /// One registered machine.
@@ -27,8 +28,8 @@ pub struct GlobalFile {
     pub machines: Vec<MachineEntry>,
     /// Media that are registered here.
     pub media: Vec<Medium>,
-    /// Names of NAT networks.
-    pub nat_networks: BTreeSet<String>,
+    /// NAT networks and DHCP servers.
+    pub networks: Networks,
     /// Register of each stack that has one.
     pub registers: BTreeMap<StackName, Register>,
     /// The default machine folder, where it was set.
@@ -65,9 +66,14 @@ pub fn read_global(source: &str, home: &Path) -> Result<GlobalFile, String> {
     if let Some(registry) = global.child("MediaRegistry") {
         file.media = read_registry(registry, home, Registry::Global)?;
     }
-    let networks = global.child("NetserviceRegistry").and_then(|services| services.child("NATNetworks"));
-    for network in networks.into_iter().flat_map(|networks| networks.children("NATNetwork")) {
-        file.nat_networks.insert(network.string("networkName"));
+    if let Some(services) = global.child("NetserviceRegistry") {
+        file.networks = read_networks(services);
+        let unreadable = &file.networks.unreadable;
+        file.problems.extend(
+            unreadable
+                .iter()
+                .map(|(name, reason)| Problem { what: format!("network {name}"), reason: reason.clone() }),
+        );
     }
     let folder = |name| {
         let folder = global.child("SystemProperties").and_then(|properties| properties.get(name));
@@ -152,7 +158,7 @@ mod tests {
         assert_eq!((file.media[0].kind, file.media[0].registry), (MediumKind::Disk, Registry::Global));
         assert_eq!(file.media[0].description, "kept");
         assert_eq!((file.media[1].format.as_str(), file.media[1].kind), ("raw", MediumKind::Dvd));
-        assert!(file.nat_networks.contains("edge"));
+        assert_eq!(file.networks.nat["edge"].cidr.as_deref(), Some("10.10.0.0/24"));
         assert_eq!(file.machine_folder.as_deref(), Some(Path::new("/vms")));
         assert!(file.registers.values().next().unwrap().broken.is_some());
         assert_eq!(file.problems.len(), 1);

@@ -13,6 +13,7 @@ mod hardware;
 mod machine;
 mod media;
 mod network;
+mod networks;
 mod platform;
 mod ports;
 mod storage;

@@ -139,7 +139,7 @@ fn read_nat(nat: Element<'_>) -> Result<Nat, String> {
     })
 }
 
-fn read_rule(rule: Element<'_>) -> Result<PortForward, String> {
+pub(super) fn read_rule(rule: Element<'_>) -> Result<PortForward, String> {
     let address = |name| Some(rule.string(name)).filter(|ip| !ip.is_empty());
     Ok(PortForward {
         protocol: match rule.get("proto") {

@@ -1,11 +1,16 @@
 //! Actions: one per effect of the size of a VBoxManage call. Inert data; the host room performs them.
 
+mod nature;
+mod network;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+pub use network::NetworkChange;
 
 use crate::inventory::{DeviceKind, Mark, Shard};
 use crate::model::settings::{BandwidthGroup, UsbFilter};
@@ -229,14 +234,54 @@ pub enum Action {
         address: Address,
         /// Absolute, or relative to the folder of `machine`.
         location: PathBuf,
-        /// The machine whose folder a relative location is in.
-        machine: Target,
+        /// The machine whose folder a relative location is in; none for a disk of its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        machine: Option<Target>,
         /// `vdi`, `vmdk`, `vhd`.
         format: String,
         /// `dynamic`, `fixed`, ...
         variant: String,
         /// Capacity.
         size: Bytes,
+    },
+    /// Make a disk file with the content of an image, and register it. The image is registered afterwards only where it was before.
+    CloneDisk {
+        /// What it is in this plan.
+        address: Address,
+        /// The image, absolute.
+        image: PathBuf,
+        /// Its SHA-256, which is checked first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+        /// Absolute, or relative to the folder of `machine`.
+        location: PathBuf,
+        /// The machine whose folder a relative location is in.
+        machine: Target,
+        /// `vdi`, `vmdk`, `vhd`.
+        format: String,
+        /// `dynamic`, `fixed`, ...
+        variant: String,
+        /// Capacity that it is to have: an image that is larger is refused. The disk is as large as the image.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<Bytes>,
+    },
+    /// Set what a registered disk is besides its file.
+    SetDisk {
+        /// The medium.
+        medium: Target,
+        /// `normal`, `writethrough`, `immutable`, ...
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disk_type: Option<String>,
+        /// Free text; empty removes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+    },
+    /// Move a disk's file.
+    MoveDisk {
+        /// The medium.
+        medium: Target,
+        /// Its new file, absolute.
+        location: PathBuf,
     },
     /// Grow a disk.
     GrowDisk {
@@ -356,6 +401,11 @@ pub enum Action {
         /// The snapshot.
         snapshot: Uuid,
     },
+    /// Make, change or remove a network.
+    Network {
+        /// What is done.
+        change: NetworkChange,
+    },
     /// Unregister a machine.
     Unregister {
         /// The machine.
@@ -386,7 +436,8 @@ impl Action {
             | Self::AddController { machine, .. }
             | Self::ChangeController { machine, .. }
             | Self::RemoveController { machine, .. }
-            | Self::CreateDisk { machine, .. }
+            | Self::CreateDisk { machine: Some(machine), .. }
+            | Self::CloneDisk { machine, .. }
             | Self::Attach { machine, .. }
             | Self::Detach { machine, .. }
             | Self::AddSharedFolder { machine, .. }
@@ -404,6 +455,10 @@ impl Action {
             | Self::Unregister { machine, .. } => Some(machine),
             Self::CreateMachine { .. }
             | Self::WriteRegister { .. }
+            | Self::Network { .. }
+            | Self::CreateDisk { machine: None, .. }
+            | Self::SetDisk { .. }
+            | Self::MoveDisk { .. }
             | Self::GrowDisk { .. }
             | Self::DeleteDisk { .. }
             | Self::CloseDisk { .. } => None,
@@ -430,7 +485,8 @@ impl Action {
             | Self::AddController { machine, .. }
             | Self::ChangeController { machine, .. }
             | Self::RemoveController { machine, .. }
-            | Self::CreateDisk { machine, .. }
+            | Self::CreateDisk { machine: Some(machine), .. }
+            | Self::CloneDisk { machine, .. }
             | Self::Attach { machine, .. }
             | Self::Detach { machine, .. }
             | Self::AddSharedFolder { machine, .. }
@@ -446,10 +502,17 @@ impl Action {
             | Self::TakeSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
-            Self::GrowDisk { medium, .. } | Self::DeleteDisk { medium, .. } | Self::CloseDisk { medium } => {
+            Self::GrowDisk { medium, .. }
+            | Self::SetDisk { medium, .. }
+            | Self::MoveDisk { medium, .. }
+            | Self::DeleteDisk { medium, .. }
+            | Self::CloseDisk { medium } => {
                 vec![medium]
             }
-            Self::CreateMachine { .. } | Self::WriteRegister { .. } => Vec::new(),
+            Self::CreateMachine { .. }
+            | Self::WriteRegister { .. }
+            | Self::CreateDisk { machine: None, .. }
+            | Self::Network { .. } => Vec::new(),
         }
     }
 
@@ -484,98 +547,6 @@ impl Action {
     fn sign(&mut self) {
         if let Self::WriteMark { machine: Target::Existing(uuid), mark: Some(mark) } = self {
             mark.uuid = *uuid;
-        }
-    }
-
-    /// Whether doing it again after an unknown outcome ends the same.
-    pub fn is_repeatable(&self) -> bool {
-        match self {
-            // A rule that is there already is refused, and so is the removal of one that is not.
-            Self::ModifyMachine { set, .. } | Self::ModifyLive { set, .. } => !set.iter().any(|assignment| {
-                matches!(assignment.path.parts().as_slice(), ["nics", _, "nat", "portForwards", ..])
-            }),
-            Self::SetExtraData { .. }
-            | Self::SetSecureBoot { .. }
-            | Self::SetSecret { .. }
-            | Self::LimitBandwidthGroup { .. }
-            | Self::AssignBandwidthGroup { .. }
-            | Self::SetGuestProperty { .. }
-            | Self::WriteMark { .. }
-            | Self::WriteRegister { .. }
-            | Self::ChangeController { .. }
-            | Self::GrowDisk { .. }
-            | Self::Attach { .. } => true,
-            Self::CreateMachine { .. }
-            | Self::MoveMachine { .. }
-            | Self::AddBandwidthGroup { .. }
-            | Self::RemoveBandwidthGroup { .. }
-            | Self::AddUsbFilter { .. }
-            | Self::RemoveUsbFilter { .. }
-            | Self::AddController { .. }
-            | Self::RemoveController { .. }
-            | Self::CreateDisk { .. }
-            | Self::Detach { .. }
-            | Self::DeleteDisk { .. }
-            | Self::CloseDisk { .. }
-            | Self::AddSharedFolder { .. }
-            | Self::RemoveSharedFolder { .. }
-            | Self::Start { .. }
-            | Self::Shutdown { .. }
-            | Self::PowerCut { .. }
-            | Self::Pause { .. }
-            | Self::Resume { .. }
-            | Self::Reset { .. }
-            | Self::SaveState { .. }
-            | Self::DiscardState { .. }
-            | Self::TakeSnapshot { .. }
-            | Self::DeleteSnapshot { .. }
-            | Self::Unregister { .. } => false,
-        }
-    }
-
-    /// A short label for events and logs (`create machine`).
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::CreateMachine { .. } => "create machine",
-            Self::ModifyMachine { .. } => "change settings",
-            Self::ModifyLive { .. } => "change settings live",
-            Self::SetSecureBoot { .. } => "set secure boot",
-            Self::MoveMachine { .. } => "move machine",
-            Self::SetSecret { .. } => "set secret",
-            Self::AddBandwidthGroup { .. } => "add bandwidth group",
-            Self::LimitBandwidthGroup { .. } => "limit bandwidth group",
-            Self::RemoveBandwidthGroup { .. } => "remove bandwidth group",
-            Self::AssignBandwidthGroup { .. } => "assign bandwidth group",
-            Self::AddUsbFilter { .. } => "add USB filter",
-            Self::RemoveUsbFilter { .. } => "remove USB filter",
-            Self::SetExtraData { .. } => "set extra data",
-            Self::SetGuestProperty { .. } => "set guest property",
-            Self::WriteMark { mark: Some(_), .. } => "write mark",
-            Self::WriteMark { mark: None, .. } => "remove mark",
-            Self::WriteRegister { .. } => "write register",
-            Self::AddController { .. } => "add controller",
-            Self::ChangeController { .. } => "change controller",
-            Self::RemoveController { .. } => "remove controller",
-            Self::CreateDisk { .. } => "create disk",
-            Self::GrowDisk { .. } => "grow disk",
-            Self::Attach { .. } => "attach",
-            Self::Detach { .. } => "detach",
-            Self::DeleteDisk { .. } => "delete disk",
-            Self::CloseDisk { .. } => "close disk",
-            Self::AddSharedFolder { .. } => "add shared folder",
-            Self::RemoveSharedFolder { .. } => "remove shared folder",
-            Self::Start { .. } => "start",
-            Self::Shutdown { .. } => "shut down",
-            Self::PowerCut { .. } => "switch off",
-            Self::Pause { .. } => "pause",
-            Self::Resume { .. } => "resume",
-            Self::Reset { .. } => "reset",
-            Self::SaveState { .. } => "save state",
-            Self::DiscardState { .. } => "discard saved state",
-            Self::TakeSnapshot { .. } => "take snapshot",
-            Self::DeleteSnapshot { .. } => "delete snapshot",
-            Self::Unregister { delete: true, .. } => "delete machine",
-            Self::Unregister { delete: false, .. } => "unregister machine",
         }
     }
 }

@@ -1,0 +1,294 @@
+//! Disks that are not attached yet: made, copied from an image, made anew, or found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use super::{Storage, assign_group, attach, key};
+use crate::diff::{FieldDifference, disk};
+use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Machine, PathFact, Status};
+use crate::model::disk::can_grow;
+use crate::model::{Address, Danger, DesiredDisk, DiskSource, FieldPath, Image};
+use crate::plan::action::{Action, Insert, Target};
+use crate::plan::draft::Draft;
+use crate::plan::machine::Scene;
+use crate::plan::own_disk;
+
+impl Storage<'_> {
+    pub(super) fn add_disk(
+        &mut self,
+        draft: &mut Draft,
+        key: &str,
+        declared: &DesiredDisk,
+        path: &FieldPath,
+    ) {
+        let (size, format, variant, location, image) = match &declared.disk {
+            DiskSource::Inline { size, format, variant, location, image } => {
+                (size, format, variant, location, image)
+            }
+            DiskSource::Reference { disk, .. } => return self.add_own_disk(draft, declared, disk, path),
+        };
+        let Some(at) = declared.at.clone().or_else(|| self.free(false)) else {
+            draft.block(
+                vec![path.clone()],
+                "no controller has a free port for the disk",
+                vec!["declare a controller, or a place with `at:`".to_owned()],
+            );
+            return;
+        };
+        let Some(name) = self.scene.address.machine_name() else { return };
+        let address = Address::InlineDisk(name.clone(), key.to_owned());
+        let folder = self.scene.live().map_or_else(
+            || crate::diff::birth_folder(self.scene.machine, self.scene.inventory),
+            Machine::folder,
+        );
+        let Some(file) = disk::file(key, declared, &folder) else { return };
+        // The disks of a renamed machine are still registered under its old name.
+        let register = self.scene.owner_register();
+        let entry = register.and_then(|register| register.entries.get(&self.scene.disk_known_as(key)?));
+        let insert = match self.scene.existing(entry, &file) {
+            Found::Nothing if image.is_some() => {
+                let Some(image) = image else { return };
+                if !self.copy(draft, (&address, image), declared, &file, path) {
+                    return;
+                }
+                Insert::Medium(Target::Planned(address))
+            }
+            Found::Nothing => {
+                let Some(size) = size else {
+                    draft.block(
+                        vec![path.clone()],
+                        format!("disk {key} does not exist and has no size"),
+                        vec!["write `size:`".to_owned()],
+                    );
+                    return;
+                };
+                let format = format.as_deref().unwrap_or("vdi");
+                let action = Action::CreateDisk {
+                    address: address.clone(),
+                    location: location
+                        .clone()
+                        .unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))),
+                    machine: Some(draft.target.clone()),
+                    format: format.to_owned(),
+                    variant: variant.clone().unwrap_or_else(|| "dynamic".to_owned()),
+                    size: *size,
+                };
+                draft.push(action, [path.clone()], []);
+                Insert::Medium(Target::Planned(address))
+            }
+            Found::Ours(uuid) => {
+                if let Some(size) = size.filter(|_| self.is_growable(uuid)) {
+                    self.grow_chain(draft, uuid, size.0, path);
+                }
+                Insert::Medium(Target::Existing(uuid))
+            }
+            Found::OurFile => Insert::File(file),
+            Found::Foreign(what) => {
+                draft.block(
+                    vec![path.clone()],
+                    format!("{path}: {} {what}", file.display()),
+                    vec!["declare another `location:`".to_owned(), "move the file away".to_owned()],
+                );
+                return;
+            }
+            Found::WouldRevert => {
+                draft.block(
+                    vec![path.clone()],
+                    format!("{path}: {} has snapshots' differences, and which of them is its content is not known", file.display()),
+                    vec!["attach the right one by hand, then apply again".to_owned()],
+                );
+                return;
+            }
+        };
+        attach(draft, at.clone(), DeviceKind::Disk, insert, options_of(declared), path.clone());
+        if let Some(group) = declared.bandwidth_group.as_ref().filter(|group| !group.is_empty()) {
+            assign_group(draft, at, group, path.clone());
+        }
+    }
+
+    /// Attaches a disk that has a document of its own.
+    fn add_own_disk(&mut self, draft: &mut Draft, declared: &DesiredDisk, disk: &Address, path: &FieldPath) {
+        let insert = match own_disk::insert(disk, self.scene.desired, self.scene.inventory) {
+            Ok(insert) => insert,
+            Err(why) => {
+                draft.block(vec![path.clone()], format!("{path}: {disk} {why}"), Vec::new());
+                return;
+            }
+        };
+        let Some(at) = declared.at.clone().or_else(|| self.free(false)) else {
+            draft.block(
+                vec![path.clone()],
+                "no controller has a free port for the disk",
+                vec!["declare a controller, or a place with `at:`".to_owned()],
+            );
+            return;
+        };
+        attach(draft, at, DeviceKind::Disk, insert, options_of(declared), path.clone());
+    }
+
+    /// Makes a disk from an image, and as large as it is declared.
+    fn copy(
+        &self,
+        draft: &mut Draft,
+        (address, image): (&Address, &Image),
+        declared: &DesiredDisk,
+        file: &std::path::Path,
+        path: &FieldPath,
+    ) -> bool {
+        let DiskSource::Inline { size, format, variant, location, .. } = &declared.disk else { return false };
+        let fact = self.scene.inventory.paths.get(&image.file);
+        // What nobody has looked at is looked at when it is used.
+        if let Some(fact) = fact.filter(|fact| **fact != PathFact::File) {
+            let what = if *fact == PathFact::Missing { "does not exist" } else { "is a directory" };
+            draft.block(
+                vec![path.clone()],
+                format!("{path}: the image {} {what}", image.file.display()),
+                Vec::new(),
+            );
+            return false;
+        }
+        let format = format.as_deref().unwrap_or("vdi");
+        let variant = variant.as_deref().unwrap_or("dynamic");
+        draft.push(
+            Action::CloneDisk {
+                address: address.clone(),
+                image: image.file.clone(),
+                sha256: image.sha256.clone(),
+                location: location
+                    .clone()
+                    .unwrap_or_else(|| PathBuf::from(file.file_name().unwrap_or(file.as_os_str()))),
+                machine: draft.target.clone(),
+                format: format.to_owned(),
+                variant: variant.to_owned(),
+                size: *size,
+            },
+            [path.clone()],
+            [],
+        );
+        // A disk that cannot grow must be as large as its image.
+        if let Some(size) = size.filter(|_| can_grow(format, Some(variant))) {
+            let medium = Target::Planned(address.clone());
+            draft.push(Action::GrowDisk { medium, size }, [path.clone()], []);
+        }
+        true
+    }
+
+    /// Makes disks anew whose images are others now: what was on them is lost.
+    pub fn recreate(&mut self, draft: &mut Draft, fields: &[&FieldDifference]) {
+        let mut done = BTreeSet::new();
+        for field in fields {
+            let Some((key, Some("image" | "sha256"))) = key(&field.path, "disks") else { continue };
+            if !done.insert(key.to_owned()) {
+                continue;
+            }
+            let Some(declared) = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key)) else {
+                continue;
+            };
+            let DiskSource::Inline { image: Some(image), .. } = &declared.disk else { continue };
+            let (Some(attachment), Some(name)) =
+                (self.live_disks.get(key), self.scene.address.machine_name())
+            else {
+                continue;
+            };
+            let AttachedMedium::Image(leaf) = &attachment.medium else { continue };
+            let path = FieldPath::of(["disks", key]);
+            let inventory = self.scene.inventory;
+            let Some(base) = inventory.base_of(*leaf) else { continue };
+            if base.uuid != *leaf || inventory.media.values().any(|medium| medium.parent == Some(base.uuid)) {
+                draft.block(
+                    vec![field.path.clone()],
+                    format!("{}: snapshots hold differences to the disk that would be made anew", field.path),
+                    vec!["delete the snapshots first".to_owned()],
+                );
+                continue;
+            }
+            let missing = draft.missing([Danger::DestroyData]);
+            if !missing.is_empty() {
+                let reason = format!("another image makes disk {key} anew: what is on it is lost");
+                draft.block_for(vec![field.path.clone()], missing, reason);
+                continue;
+            }
+            let address = Address::InlineDisk(name.clone(), key.to_owned());
+            let at = declared.at.clone().unwrap_or_else(|| disk::place(attachment));
+            let target = draft.target.clone();
+            let from = disk::place(attachment);
+            let before = draft.steps.len();
+            draft.push(Action::Detach { machine: target, at: from }, [field.path.clone()], []);
+            let medium = Target::Existing(base.uuid);
+            draft.push(
+                Action::DeleteDisk { medium, folder: None },
+                [field.path.clone()],
+                [Danger::DestroyData],
+            );
+            if !self.copy(draft, (&address, image), declared, &base.location, &field.path) {
+                draft.steps.truncate(before);
+                continue;
+            }
+            draft.effects.push(format!("-/+ {address}: made anew from {}", image.file.display()));
+            let insert = Insert::Medium(Target::Planned(address));
+            attach(draft, at, DeviceKind::Disk, insert, options_of(declared), path);
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// What is at the place of a disk that is not attached.
+    pub fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
+        let inventory = self.inventory;
+        if let Some(Entry { identity: Identity::Uuid(base), leaf, .. }) = entry {
+            if let Some(leaf) = leaf.filter(|leaf| inventory.media.contains_key(leaf)) {
+                return Found::Ours(leaf);
+            }
+            if inventory.media.contains_key(base) {
+                let has_children = inventory.has_children(*base);
+                return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
+            }
+        }
+        let own_folder = self.live().map(Machine::folder);
+        let ours = entry.is_some_and(|entry| match &entry.identity {
+            // With its name or groups the machine's folder may have moved since, and the disk was made where it is now.
+            Identity::Path(path) => {
+                let moved = path.file_name() == file.file_name() && file.parent() == own_folder.as_deref();
+                entry.status == Status::Pending && (path == file || moved)
+            }
+            _ => false,
+        });
+        if let Some(medium) = inventory.medium_at(file) {
+            let attached = inventory.machines.values().any(|machine| {
+                machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid))
+            });
+            return match (ours, attached) {
+                (true, false) => Found::Ours(medium.uuid),
+                _ => Found::Foreign("is a registered disk that no stack owns"),
+            };
+        }
+        match inventory.paths.get(file) {
+            Some(PathFact::File) if ours => Found::OurFile,
+            Some(PathFact::File) => Found::Foreign("exists and is not ours"),
+            Some(PathFact::Directory | PathFact::EmptyDirectory) => Found::Foreign("is a directory"),
+            Some(PathFact::Missing) | None => Found::Nothing,
+        }
+    }
+}
+
+fn options_of(declared: &DesiredDisk) -> BTreeMap<String, bool> {
+    let options =
+        [("ssd", declared.ssd), ("discard", declared.discard), ("hotPluggable", declared.hot_pluggable)];
+    options.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// What is at the place of a disk.
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// A registered disk that is ours.
+    Ours(Uuid),
+    /// A file that is ours, and that no registry names.
+    OurFile,
+    /// Something else: what.
+    Foreign(&'static str),
+    /// Ours, and not known which of its differences is its content.
+    WouldRevert,
+}

@@ -1,0 +1,112 @@
+//! The plan of `apply` as a whole: networks and disks, the machines on them, and what is no longer declared.
+
+use super::draft::{self, Draft};
+use super::machine::Scene;
+use super::network::{self, NetworkScene};
+use super::own_disk::{self, DiskScene};
+use super::ports::{self, Ports};
+use super::types::{ObjectPlan, Plan, Verb};
+use super::{PlanOptions, canonical, limits, order, register, remove};
+use crate::diff::{ChangeSet, machine as shape};
+use crate::inventory::Inventory;
+use crate::model::{Desired, Policy};
+
+/// Plans what makes the host match the declaration.
+pub fn plan(
+    changes: &ChangeSet,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+    options: &PlanOptions,
+) -> Plan {
+    let mut ports = Ports::of(desired, inventory);
+    let mut objects = Vec::new();
+    let mut drafts = Vec::new();
+    let mut register = register::RegisterPlan::default();
+    for (address, difference) in &changes.networks {
+        let Some(network) = desired.networks.get(address) else { continue };
+        let scene = NetworkScene { address, network, difference, desired, inventory };
+        let (object, draft) = scene.plan(&mut ports, policy);
+        network::add_member(&mut register, &scene);
+        objects.extend(object);
+        drafts.push(draft);
+    }
+    for (address, difference) in &changes.disks {
+        let Some(disk) = desired.disks.get(address) else { continue };
+        let scene = DiskScene { address, disk, difference, desired, inventory };
+        let (object, draft) = scene.plan(policy);
+        own_disk::add_member(&mut register, &scene);
+        objects.extend(object);
+        drafts.push(draft);
+    }
+    for (address, difference) in &changes.machines {
+        let Some(machine) = desired.machines.get(address) else { continue };
+        let declared = shape::declared(machine, None);
+        let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
+        let (object, mut draft) = scene.plan(&mut ports);
+        draft.after.extend(network::used_by(machine, desired));
+        draft.after.extend(own_disk::used_by(machine));
+        register::add_members(&mut register, &scene, &draft);
+        scene.snapshot_members(&draft, &mut register);
+        objects.extend(object);
+        objects.extend(scene.snapshot_objects(&draft));
+        drafts.push(draft);
+    }
+    let mut refusals = Vec::new();
+    let mut notes = Vec::new();
+    remove::undeclared(
+        changes,
+        desired,
+        inventory,
+        policy,
+        options,
+        &mut Removal {
+            objects: &mut objects,
+            drafts: &mut drafts,
+            register: &mut register,
+            refusals: &mut refusals,
+            notes: &mut notes,
+        },
+    );
+    register.forget.extend(changes.superseded.iter().cloned());
+    register.paths = Some(desired.paths.clone());
+    let mut plan = canonical::assemble(
+        Verb::Apply,
+        desired,
+        inventory,
+        policy,
+        objects,
+        order::along_dependencies(draft::number(&drafts), desired),
+        register,
+    );
+    plan.refusals = refusals;
+    limits::check(&mut plan, desired, inventory);
+    plan.notes.append(&mut notes);
+    plan.notes.extend(changes.findings.iter().cloned());
+    plan.notes.extend(ports::clashes(changes, desired, inventory));
+    let released = changes.machines.iter().map(|(address, d)| (address, &d.released));
+    let released = released.chain(changes.disks.iter().map(|(address, d)| (address, &d.released)));
+    let released = released.chain(changes.networks.iter().map(|(address, d)| (address, &d.released)));
+    plan.notes.extend(released.filter(|(_, fields)| !fields.is_empty()).map(|(address, fields)| {
+        let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+        crate::diff::Finding {
+            address: Some(address.clone()),
+            text: format!("{address}: no longer managed, the live value stays: {}", fields.join(", ")),
+        }
+    }));
+    canonical::seal(plan)
+}
+
+/// Where removals put their parts of the plan.
+pub struct Removal<'a> {
+    /// Objects.
+    pub objects: &'a mut Vec<ObjectPlan>,
+    /// Steps.
+    pub drafts: &'a mut Vec<Draft>,
+    /// Register.
+    pub register: &'a mut register::RegisterPlan,
+    /// Refusals.
+    pub refusals: &'a mut Vec<super::Refusal>,
+    /// Things to know.
+    pub notes: &'a mut Vec<crate::diff::Finding>,
+}
