@@ -11,7 +11,7 @@ use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
 use crate::model::{Address, NetworkKind, NetworkSettings, Secret, StackName};
-use crate::plan::{Action, Member, Plan, Verb};
+use crate::plan::{Action, Insert, Member, Plan, Target, Verb};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
 pub fn before(
@@ -47,7 +47,26 @@ pub fn before(
     }
     // Known before the disk is detached: a run that dies behind that must not lose which of its differences is its content.
     leaves(plan, &mut register);
+    moving_leaves(plan, inventory, &mut register);
     register.writes(&plan.stack)
+}
+
+/// Notes the leaves of the disks that the plan takes away and attaches again: between the two nothing else tells them apart.
+fn moving_leaves(plan: &Plan, inventory: &Inventory, register: &mut Register) {
+    let leaves = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Attach { insert: Insert::Medium(Target::Existing(leaf)), .. } => Some(*leaf),
+        _ => None,
+    });
+    for leaf in leaves {
+        let Some(base) = inventory.base_of(leaf).map(|base| base.uuid).filter(|base| *base != leaf) else {
+            continue;
+        };
+        if let Some(entry) =
+            register.entries.values_mut().find(|entry| entry.identity == Identity::Uuid(base))
+        {
+            entry.leaf = Some(leaf);
+        }
+    }
 }
 
 /// Notes the leaves of the disks that the plan detaches.
@@ -168,9 +187,9 @@ pub fn after(
                 let Some(base) = own_disk::medium_of(&known, inventory) else { continue };
                 entry.identity = Identity::Uuid(base.uuid);
                 entry.applied = confirmed(&member.declared, &own_disk::live(base, inventory), &entry.applied);
-                if entry.leaf.is_some_and(|leaf| !inventory.media.contains_key(&leaf)) {
-                    entry.leaf = None;
-                }
+                entry.leaf = entry
+                    .leaf
+                    .filter(|leaf| inventory.media.contains_key(leaf) && !inventory.is_attached(*leaf));
                 if !unfinished(address) {
                     entry.status = Status::Confirmed;
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -97,7 +97,7 @@ fn perform(
             (_, Action::CreateMachine { uuid, .. }) => *uuid,
             _ => None,
         };
-        let mut looks = if performed.is_ok() { looks(&action) } else { 1 };
+        let until = performed.is_ok().then(|| Instant::now() + host.patience(&action));
         let missing = loop {
             let after = match look(readback::needs_state(&action)) {
                 Ok(after) => after,
@@ -105,8 +105,7 @@ fn perform(
             };
             let missing = readback::missing(&action, made, &after)
                 .or_else(|| readback::left_behind(&action, &before, &after));
-            looks -= 1;
-            if missing.is_none() || looks == 0 {
+            if missing.is_none() || until.is_none_or(|until| Instant::now() >= until) {
                 break missing;
             }
             std::thread::sleep(LOOK_AGAIN);
@@ -149,12 +148,6 @@ fn perform(
         }
     }
     last.map_or_else(|| failed(Vec::new(), None, false), |error| refused(&error))
-}
-
-/// How often an effect is looked for before it is missing. A running machine's guest properties reach its settings file a moment
-/// after the command has ended (measured), and on a busy host so does a saved state; everything else is there at once.
-fn looks(action: &Action) -> u32 {
-    if matches!(action, Action::SetGuestProperty { .. } | Action::SaveState { .. }) { 20 } else { 1 }
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

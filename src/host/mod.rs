@@ -12,6 +12,7 @@ pub mod virtualbox;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -102,6 +103,11 @@ pub trait Operate: Send + Sync {
 
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
     fn width(&self, action: &Action) -> usize;
+
+    /// How long the effect of an action that ended well may take until it can be read back.
+    fn patience(&self, _action: &Action) -> Duration {
+        Duration::ZERO
+    }
 
     /// Ends waiting (a shutdown, a retry) as soon as possible; the action that runs is finished or ended.
     fn cancel(&self);

@@ -167,6 +167,12 @@ impl Inventory {
         self.media.get(uuid?)
     }
 
+    /// Whether a machine has the medium itself, not a difference to it, in one of its places now.
+    pub fn is_attached(&self, medium: Uuid) -> bool {
+        let attachments = self.machines.values().flat_map(|machine| &machine.attachments);
+        attachments.into_iter().any(|attachment| attachment.medium == AttachedMedium::Image(medium))
+    }
+
     /// Whether other media are differences to one.
     pub fn has_children(&self, medium: Uuid) -> bool {
         let has = self.index.tables(self).parents.contains(&medium);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Inventory;
 use crate::model::{Address, DesiredState, OnRemove, StackName};
 
 /// What an object is known by, once it has been born.
@@ -81,6 +82,11 @@ impl Entry {
             owes: None,
             labels: BTreeMap::new(),
         }
+    }
+
+    /// The leaf that was noted when the disk was detached, while nothing else has been written on top of it.
+    pub fn noted_leaf(&self, inventory: &Inventory) -> Option<Uuid> {
+        self.leaf.filter(|leaf| inventory.media.contains_key(leaf) && !inventory.has_children(*leaf))
     }
 }
 

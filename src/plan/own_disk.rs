@@ -333,7 +333,7 @@ pub fn insert(address: &Address, desired: &Desired, inventory: &Inventory) -> Re
 /// The medium that holds what a guest last saw: the leaf that was detached, else the base where nothing is written elsewhere.
 fn content(address: &Address, base: Uuid, desired: &Desired, inventory: &Inventory) -> Option<Uuid> {
     let entry = inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
-    if let Some(leaf) = entry.and_then(|entry| entry.leaf).filter(|leaf| inventory.media.contains_key(leaf)) {
+    if let Some(leaf) = entry.and_then(|entry| entry.noted_leaf(inventory)) {
         return Some(leaf);
     }
     let shared = inventory.media.get(&base).is_some_and(|medium| makes_differences(&medium.medium_type));

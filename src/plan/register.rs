@@ -99,9 +99,6 @@ impl RegisterPlan {
             if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
                 entry.owes = Some(owes.clone());
             }
-            if let (Some(entry), Some(owes)) = (register.entries.get_mut(address), &member.owes) {
-                entry.owes = Some(owes.clone());
-            }
         }
         register
     }

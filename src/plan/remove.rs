@@ -313,22 +313,17 @@ fn detached_disks<'a>(machine: &Machine, inventory: &'a Inventory) -> Vec<(&'a M
     });
     disks
         .filter_map(|(_, entry)| {
-            let base = medium_of(entry, inventory).filter(|base| !is_attached(base.uuid, inventory))?;
+            let base = medium_of(entry, inventory).filter(|base| !inventory.is_attached(base.uuid))?;
             if !inventory.has_children(base.uuid) {
                 return Some((base, None));
             }
-            let leaf = entry.leaf.filter(|leaf| !is_attached(*leaf, inventory))?;
+            let leaf = entry.leaf.filter(|leaf| !inventory.is_attached(*leaf))?;
             let chain = disk::chain(leaf, inventory);
             let mut others = inventory.media.keys().filter(|other| !chain.contains(other));
             let has_another = others.any(|other| inventory.is_in_chain(base.uuid, *other));
             (!has_another && chain.first() == Some(&base.uuid)).then_some((base, Some(leaf)))
         })
         .collect()
-}
-
-fn is_attached(medium: Uuid, inventory: &Inventory) -> bool {
-    let attachments = inventory.machines.values().flat_map(|machine| &machine.attachments);
-    attachments.into_iter().any(|attachment| attachment.medium == AttachedMedium::Image(medium))
 }
 
 /// The address of a base that has a document of its own.

@@ -175,6 +175,33 @@ fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
 }
 
 #[test]
+fn disks_that_change_places_under_a_snapshot_keep_their_content_wherever_the_run_dies() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    let ask = Ask::Apply { prune: false };
+    let lab = |root: u32, data: u32| {
+        let disk = |port| format!("{{size: 8MiB, at: \"SATA:{port}\"}}");
+        let disks = format!("disks: {{root: {}, data: {}}}", disk(root), disk(data));
+        machine("metadata: {name: a}\n", &format!("controllers: {{SATA: {{bus: sata, ports: 4}}}}, {disks}"))
+    };
+    bench.converge(&host, &lab(0, 1), &ask, 1).unwrap();
+    host.by_hand(&ByHand::TakeSnapshot { machine: "a".to_owned(), name: "before".to_owned() }).unwrap();
+    let should = Arc::new(host.copy().unwrap());
+    bench.converge(&should, &lab(2, 0), &ask, 1).unwrap();
+    let asked = should.asked();
+    let should = picture::of(&should, bench.root());
+    for (at, fault) in (0..asked).flat_map(|at| DEATHS.map(|fault| (at, fault))) {
+        let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+        let _ = bench.run(&is, &lab(2, 0), &ask, Press::Never, false);
+        let is = Arc::new(is.with_faults(FaultPlan::none()));
+        let runs = bench.converge(&is, &lab(2, 0), &ask, 1);
+        assert!(runs.is_ok(), "{fault:?} at {at}: {runs:?}");
+        let damage = Damage::between(&should, &picture::of(&is, bench.root()));
+        assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
+    }
+}
+
+#[test]
 fn a_disk_that_somebody_else_attaches_meanwhile_stays_where_it_is() {
     let bench = Bench::new();
     let host = Arc::new(bench.host());

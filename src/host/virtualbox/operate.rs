@@ -68,6 +68,16 @@ impl Operate for VirtualBox {
         }
     }
 
+    /// A running machine's guest properties reach its settings file a moment after the command has ended (measured), and so does a saved
+    /// state, on a busy host after more than two seconds (measured); everything else is there at once.
+    fn patience(&self, action: &Action) -> Duration {
+        match action {
+            Action::SetGuestProperty { .. } => Duration::from_secs(2),
+            Action::SaveState { .. } => Duration::from_secs(10),
+            _ => Duration::ZERO,
+        }
+    }
+
     fn entrust(&self, secrets: BTreeMap<String, Secret>) {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
     }

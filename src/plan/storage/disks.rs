@@ -237,8 +237,8 @@ impl Scene<'_> {
     /// What is at the place of a disk that is not attached.
     pub fn existing(&self, entry: Option<&Entry>, file: &std::path::Path) -> Found {
         let inventory = self.inventory;
-        if let Some(Entry { identity: Identity::Uuid(base), leaf, .. }) = entry {
-            if let Some(leaf) = leaf.filter(|leaf| inventory.media.contains_key(leaf)) {
+        if let Some(known @ Entry { identity: Identity::Uuid(base), .. }) = entry {
+            if let Some(leaf) = known.noted_leaf(inventory) {
                 return Found::Ours(leaf);
             }
             if inventory.media.contains_key(base) {
@@ -256,10 +256,7 @@ impl Scene<'_> {
             _ => false,
         });
         if let Some(medium) = inventory.medium_at(file) {
-            let attached = inventory.machines.values().any(|machine| {
-                machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid))
-            });
-            return match (ours, attached) {
+            return match (ours, inventory.is_attached(medium.uuid)) {
                 (true, false) => Found::Ours(medium.uuid),
                 _ => Found::Foreign("is a registered disk that no stack owns"),
             };
