@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    adopt, apply, approve, command, destroy, doctor, drift, explain, export, get, inventory, mcp, plan, runs,
-    schema, show, validate,
+    adopt, apply, approve, command, completions, destroy, doctor, drift, explain, export, get, graph, init,
+    inventory, mcp, plan, runs, schema, show, validate,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, Limit, StackName};
@@ -21,6 +21,7 @@ done, and what that endangers; `apply` does it. Only what vboxmcp made or adopte
 
 const AFTER_HELP: &str = "\
 Examples:
+  vboxmcp init                                  a first manifest
   vboxmcp validate lab.yaml                     all mistakes at once, with their places
   vboxmcp plan lab.yaml                         what would be done, and what it endangers
   vboxmcp apply lab.yaml                        show the plan, ask, do it
@@ -56,6 +57,7 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    Init(init::Arguments),
     Validate(validate::Arguments),
     Plan(plan::Arguments),
     Show(show::Arguments),
@@ -111,11 +113,14 @@ Examples:
   vboxmcp reset web-1 --allow power-cut")]
     Reset(command::Arguments),
     Explain(explain::Arguments),
+    Graph(graph::Arguments),
     Doctor(doctor::Arguments),
     Runs(runs::Arguments),
     Mcp(mcp::Arguments),
     Approve(approve::Arguments),
     Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(completions::ManArguments),
 }
 
 /// What all verbs share.
@@ -137,7 +142,7 @@ pub struct Global {
     /// The configuration file [default: vboxmcp.toml here or above, within the repository or home]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Form of the output: text, json; of plans also markdown, commands
+    /// Form of the output: text, json; of plans also markdown, commands; of graphs dot, mermaid
     #[arg(short, long, global = true, value_name = "FORM")]
     pub output: Option<Output>,
     /// Show everything: defaults, UUIDs, every member of a group
@@ -240,7 +245,8 @@ impl Prune {
     }
 }
 
-fn stack(text: &str) -> Result<StackName, String> {
+/// The name of a stack.
+pub fn stack(text: &str) -> Result<StackName, String> {
     StackName::new(text).map_err(|error| error.to_string())
 }
 

@@ -25,10 +25,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["-json", "--json"], "`-o json` writes JSON"),
     (&["-detailed-exitcode"], "`--detailed-exitcode` has two dashes"),
     (&["-parallelism", "--parallelism"], "vboxmcp knows what VirtualBox can do side by side"),
-    (
-        &["init", "explain", "graph", "completions", "watch", "mcp", "approve", "serve"],
-        "this verb is planned and not there yet; README.md says what works today",
-    ),
+    (&["watch", "serve"], "this verb is planned and not there yet; README.md says what works today"),
     (&["halt", "poweroff", "shutdown", "kill"], "`vboxmcp stop` shuts machines down"),
     (&["suspend", "hibernate"], "`vboxmcp save` saves a guest's state and stops it"),
     (&["boot", "power-on", "poweron"], "`vboxmcp start` starts machines"),

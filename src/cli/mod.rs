@@ -12,6 +12,7 @@ mod apply;
 mod approve;
 mod arguments;
 mod command;
+mod completions;
 mod destroy;
 mod doctor;
 mod drift;
@@ -19,6 +20,8 @@ mod explain;
 mod export;
 mod foreign;
 mod get;
+mod graph;
+mod init;
 mod inventory;
 mod mcp;
 mod plan;
@@ -81,6 +84,7 @@ fn open(global: Global, verb: &Verb, environment: Environment) -> Result<Session
 fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
     session.warn_of_slips();
     match verb {
+        Verb::Init(arguments) => init::run(session, &arguments),
         Verb::Validate(arguments) => validate::run(session, &arguments),
         Verb::Plan(arguments) => plan::run(session, &arguments),
         Verb::Show(arguments) => show::run(session, &arguments),
@@ -98,12 +102,15 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
         Verb::Explain(arguments) => explain::run(session, &arguments),
+        Verb::Graph(arguments) => graph::run(session, &arguments),
         Verb::Inventory(arguments) => inventory::run(session, &arguments),
         Verb::Doctor(arguments) => doctor::run(session, &arguments),
         Verb::Runs(arguments) => runs::run(session, &arguments),
         Verb::Mcp(arguments) => mcp::run(session, &arguments),
         Verb::Approve(arguments) => approve::run(session, &arguments),
         Verb::Schema(arguments) => schema::run(session, &arguments),
+        Verb::Completions(arguments) => completions::run(session, &arguments),
+        Verb::Man(arguments) => completions::man(session, &arguments),
     }
 }
 

@@ -37,9 +37,13 @@ impl Session {
             Verb::Drift(arguments) => arguments.recorded.add_to(&mut overrides),
             Verb::Get(arguments) => arguments.recorded.add_to(&mut overrides),
             Verb::Export(arguments) => arguments.recorded.add_to(&mut overrides),
-            Verb::Validate(_)
+            Verb::Init(_)
+            | Verb::Validate(_)
             | Verb::Adopt(_)
             | Verb::Explain(_)
+            | Verb::Graph(_)
+            | Verb::Completions(_)
+            | Verb::Man(_)
             | Verb::Show(_)
             | Verb::Inventory(_)
             | Verb::Doctor(_)
@@ -61,6 +65,10 @@ impl Session {
         if is_for_plans && !matches!(verb, Verb::Plan(_) | Verb::Show(_)) {
             let text = "`-o markdown` and `-o commands` are forms of plans";
             return Err(Failure::new(Kind::Usage, text).hint("`vboxmcp plan` and `vboxmcp show` write them"));
+        }
+        if matches!(settings.output, Output::Dot | Output::Mermaid) && !matches!(verb, Verb::Graph(_)) {
+            let text = "`-o dot` and `-o mermaid` are forms of graphs";
+            return Err(Failure::new(Kind::Usage, text).hint("`vboxmcp graph` writes them"));
         }
         let columns = environment.var("COLUMNS").and_then(|columns| columns.parse().ok());
         let view = |is_terminal: bool| View {

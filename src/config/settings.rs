@@ -54,6 +54,10 @@ pub enum Output {
     Markdown,
     /// The `VBoxManage` lines that would do it: plans only.
     Commands,
+    /// For Graphviz: graphs only.
+    Dot,
+    /// A Mermaid flowchart: graphs only.
+    Mermaid,
 }
 
 impl std::str::FromStr for Output {
@@ -65,8 +69,10 @@ impl std::str::FromStr for Output {
             "json" => Ok(Self::Json),
             "markdown" => Ok(Self::Markdown),
             "commands" => Ok(Self::Commands),
+            "dot" => Ok(Self::Dot),
+            "mermaid" => Ok(Self::Mermaid),
             _ => Err(format!(
-                "`{text}` is not an output form: write `text` or `json`, for plans also `markdown` or `commands`"
+                "`{text}` is not an output form: write `text` or `json`, for plans also `markdown` or `commands`, for graphs `dot` or `mermaid`"
             )),
         }
     }

@@ -11,6 +11,7 @@ pub mod drift;
 pub mod explain;
 pub mod export;
 pub mod failure;
+pub mod graph;
 pub mod inventory;
 pub mod json;
 pub mod outcome;
