@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::arguments::{Permissions, Prune};
+use super::arguments::{Permissions, Prune, Select};
 use super::run::{self, Approval, Question};
-use super::session::{Session, manifests};
+use super::session::{Session, chosen};
 use crate::config::Overrides;
 use crate::failure::{Exit, Failure};
 use crate::ops::{self, PlanRequest};
@@ -23,6 +23,7 @@ Examples:
   vboxmcp apply lab.yaml                             show the plan, ask, do it
   vboxmcp apply lab.yaml --yes --allow downtime      in a script; guests may be restarted
   vboxmcp apply lab.yaml --plan-hash 8d0f…           only the plan that was shown
+  vboxmcp apply lab.yaml --target web-1              one machine, and what it needs
   vboxmcp apply --plan lab.plan                      a plan that was kept with `plan --out`
   vboxmcp apply lab.yaml --host sim:demo --yes       on a simulated VirtualBox, kept in ./demo")]
 pub struct Arguments {
@@ -31,11 +32,13 @@ pub struct Arguments {
     pub paths: Vec<PathBuf>,
     /// Run a plan that `plan --out` kept, if nothing that it was made from has moved; does not ask
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "paths", "allow", "all_or_nothing", "max_destroy_data", "max_downtime", "prune", "max_prune",
+        "paths", "target", "exclude", "labels", "allow", "all_or_nothing", "max_destroy_data", "max_downtime", "prune", "max_prune",
     ])]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub approval: Approval,
+    #[command(flatten)]
+    pub select: Select,
     #[command(flatten)]
     pub permissions: Permissions,
     #[command(flatten)]
@@ -56,7 +59,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         let bytes = super::show::read(session, path)?;
         return run::saved(session, &context, &arguments.approval, &ops::saved::from_bytes(&bytes)?);
     }
-    let request = PlanRequest { manifests: manifests(&arguments.paths)? };
+    let request = PlanRequest { manifests: chosen(&arguments.paths, &arguments.select)? };
     let plan = || ops::plan(&context, &request);
     run::consented(session, &context, &arguments.approval, Question::Plan, &plan)
 }

@@ -9,7 +9,7 @@ use super::{
     inventory, mcp, plan, runs, schema, show, validate,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
-use crate::model::{Danger, Limit, StackName};
+use crate::model::{Danger, LabelTerm, Limit, Pattern, Selection, StackName};
 
 const ABOUT: &str = "Infrastructure as code for VirtualBox: declare machines in YAML, see a plan that tells the truth, apply it";
 
@@ -196,6 +196,28 @@ impl Recorded {
     }
 }
 
+/// Which of the declared objects a plan is about.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Choosing objects")]
+pub struct Select {
+    /// Only these, with what they need: vm/NAME, NAME, disk/NAME, net/NAME, or a pattern like `web-*`; may be given more than once
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub target: Vec<Pattern>,
+    /// All but these, whoever needs them
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub exclude: Vec<Pattern>,
+    /// Only those with these labels: KEY=VALUE, KEY!=VALUE, KEY, !KEY
+    #[arg(short = 'l', long = "selector", value_name = "LABELS", value_delimiter = ',')]
+    pub labels: Vec<LabelTerm>,
+}
+
+impl Select {
+    /// As the facade wants it.
+    pub fn selection(&self) -> Selection {
+        Selection { target: self.target.clone(), exclude: self.exclude.clone(), labels: self.labels.clone() }
+    }
+}
+
 /// What a plan may do.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Permissions and limits")]
@@ -230,7 +252,7 @@ impl Permissions {
 #[command(next_help_heading = "Permissions and limits")]
 pub struct Prune {
     /// Remove owned objects that are no longer declared and say `onRemove: delete`
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["target", "exclude", "labels"])]
     pub prune: bool,
     /// Most machines that may be pruned, a number or a share [default: 25%]
     #[arg(long, value_name = "N|N%", value_parser = limit)]

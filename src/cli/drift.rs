@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::arguments::Recorded;
-use super::session::{Session, manifests};
+use super::arguments::{Recorded, Select};
+use super::session::{Session, chosen};
 use crate::failure::{Exit, Failure};
 use crate::ops::{self, PlanRequest};
 use crate::render::drift::{write_drift, write_drift_json};
@@ -25,11 +25,13 @@ pub struct Arguments {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub recorded: Recorded,
+    #[command(flatten)]
+    pub select: Select,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
-    let request = PlanRequest { manifests: manifests(&arguments.paths)? };
+    let request = PlanRequest { manifests: chosen(&arguments.paths, &arguments.select)? };
     let report = ops::drift(&context, &request)?;
     session.findings(&report.response.findings)?;
     session.print(|out, view| {

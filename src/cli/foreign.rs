@@ -16,9 +16,12 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["fmt", "lint"], "`vboxmcp validate` checks manifests"),
     (&["-auto-approve", "--auto-approve", "-y", "--force", "--assume-yes"], "`--yes` goes on without asking"),
     (
-        &["-target", "--target", "--exclude", "-l", "--selector"],
-        "choosing single objects is not supported yet: name the files that declare them",
+        &["--target", "--exclude", "-l", "--selector"],
+        "`plan`, `apply` and `drift` choose objects: a removal takes what leaves the manifests, with `apply --prune`",
     ),
+    (&["-target"], "`--target ADDRESS` has two dashes"),
+    (&["-exclude"], "`--exclude ADDRESS` has two dashes"),
+    (&["--limit", "--only"], "`--target ADDRESS` plans for some of the declared objects"),
     (&["-f", "--file", "--filename"], "paths need no flag: `vboxmcp plan lab.yaml`"),
     (&["-var"], "`--var NAME=VALUE` sets a variable"),
     (&["-out", "--out"], "`plan --out FILE` keeps a plan, `show FILE` shows it, `apply --plan FILE` runs it"),
@@ -59,7 +62,7 @@ mod tests {
         let said = |line: &str| hints(&line.split(' ').map(Into::into).collect::<Vec<_>>()).join("; ");
         assert_eq!(said("vboxmcp up"), "`vboxmcp apply` makes what is declared");
         assert_eq!(said("vboxmcp destroy -auto-approve"), "`--yes` goes on without asking");
-        assert!(said("vboxmcp plan -target=vm/x").contains("not supported yet"));
+        assert_eq!(said("vboxmcp plan -target=vm/x"), "`--target ADDRESS` has two dashes");
         assert_eq!(said("vboxmcp plan --wat"), "");
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::arguments::{Permissions, Prune, Recorded};
-use super::session::{Session, manifests};
+use super::arguments::{Permissions, Prune, Recorded, Select};
+use super::session::{Session, chosen};
 use crate::config::{Output, Overrides};
 use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, Plan, PlanRequest};
@@ -22,6 +22,7 @@ use crate::render::text::printable;
 Examples:
   vboxmcp plan lab.yaml                          what would be done
   vboxmcp plan --allow downtime,power-cut        with more permitted
+  vboxmcp plan --target 'web-*' -l zone=a        some of the declared objects, with what they need
   vboxmcp plan --detailed-exitcode               exit code 2 where there is something to do
   vboxmcp plan -o json | jq .hash                the hash that `apply --plan-hash` takes
   vboxmcp plan --out lab.plan                    keep it; `vboxmcp apply --plan lab.plan` runs it
@@ -40,6 +41,8 @@ pub struct Arguments {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub recorded: Recorded,
+    #[command(flatten)]
+    pub select: Select,
     #[command(flatten)]
     pub permissions: Permissions,
     #[command(flatten)]
@@ -70,7 +73,7 @@ pub fn print(session: &Session, plan: &Plan) -> Result<(), Failure> {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
-    let request = PlanRequest { manifests: manifests(&arguments.paths)? };
+    let request = PlanRequest { manifests: chosen(&arguments.paths, &arguments.select)? };
     let response = ops::plan(&context, &request)?;
     session.findings(&response.findings)?;
     let plan = &response.plan;

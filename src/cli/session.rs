@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use super::arguments::{Global, Verb};
+use super::arguments::{Global, Select, Verb};
 use crate::config::{Environment, HostChoice, Output, Overrides, Settings};
 use crate::failure::{Exit, Failure, Kind};
 use crate::ops::{self, Context, Diagnostics, Manifests};
@@ -165,7 +165,12 @@ impl Session {
 pub fn manifests(paths: &[PathBuf]) -> Result<Manifests, Failure> {
     let is_stdin = paths.iter().any(|path| path == Path::new("-"));
     let stdin = if is_stdin { Some(stdin()?) } else { None };
-    Ok(Manifests { paths: paths.to_vec(), stdin })
+    Ok(Manifests { paths: paths.to_vec(), stdin, ..Manifests::default() })
+}
+
+/// The manifests that the command line names, of which a plan is about some objects.
+pub fn chosen(paths: &[PathBuf], select: &Select) -> Result<Manifests, Failure> {
+    Ok(Manifests { selection: select.selection(), ..manifests(paths)? })
 }
 
 /// Standard input, as far as a manifest may reach.

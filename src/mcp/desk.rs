@@ -110,7 +110,7 @@ impl Desk {
         if text.is_some() {
             paths.push(PathBuf::from(ops::STDIN));
         }
-        Ok(Manifests { paths, stdin: text.map(String::into_bytes) })
+        Ok(Manifests { paths, stdin: text.map(String::into_bytes), ..Manifests::default() })
     }
 
     fn expect_inside(&self, path: &Path) -> Result<(), Failure> {

@@ -37,7 +37,7 @@ pub fn adopt(context: &Context, request: &AdoptRequest) -> Result<PlanResponse, 
         .collect();
     let plan =
         plan::adopt(&request.addresses, &chosen, &declared.desired, &inventory, &context.settings.policy);
-    let Declared { desired, findings, origin } = declared;
+    let Declared { desired, findings, origin, .. } = declared;
     let asked = Request::Adopt { addresses: request.addresses.clone(), uuid: request.uuid };
     let origin = Origin { request: asked, ..origin };
     Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })

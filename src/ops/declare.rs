@@ -10,7 +10,7 @@ use crate::failure::{Failure, Kind};
 use crate::inventory::Inventory;
 use crate::manifest::diagnostic::Diagnostics;
 use crate::manifest::{self, LoadRequest, LowerContext, VariableValue};
-use crate::model::Desired;
+use crate::model::{Desired, Selection};
 
 /// Which manifests are meant.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Manifests {
     pub paths: Vec<PathBuf>,
     /// What standard input holds, where `paths` has `-`.
     pub stdin: Option<Vec<u8>>,
+    /// Which of their objects a plan is about.
+    pub selection: Selection,
 }
 
 /// A declaration and what there is to say about it.
@@ -28,6 +30,8 @@ pub struct Declared {
     pub desired: Desired,
     /// Warnings and notes, with the texts that they point into.
     pub findings: Diagnostics,
+    /// Which of it a plan is about.
+    pub selection: Selection,
     /// What it was made from, for the journal: no secrets.
     pub origin: Origin,
 }
@@ -69,8 +73,10 @@ impl Manifests {
                 *path = if below.as_os_str().is_empty() { root.to_owned() } else { root.join(below) };
             }
         }
+        let selection = self.selection.clone();
         let origin = origin(&paths, settings, environment, &manifest::sensitive_variables(&loaded));
-        Ok(Declared { desired, findings, origin })
+        let origin = Origin { selection: selection.clone(), ..origin };
+        Ok(Declared { desired, findings, selection, origin })
     }
 
     /// As [`Self::declare`], and refuses words that this version cannot apply.

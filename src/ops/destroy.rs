@@ -24,7 +24,7 @@ pub fn destroy(context: &Context, request: &DestroyRequest) -> Result<PlanRespon
     let declared = probe(context, declared, &mut inventory)?;
     let changes = diff::diff(&declared.desired, &inventory);
     let plan = plan::destroy(&declared.desired, &inventory, &context.settings.policy, request.options);
-    let Declared { desired, findings, origin } = declared;
+    let Declared { desired, findings, origin, .. } = declared;
     let asked = Request::Destroy { all: request.options.all };
     let origin = Origin { request: asked, ..origin };
     Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })

@@ -57,7 +57,8 @@ pub fn graph(
     Ok(Graph { stack: desired.stack.to_string(), nodes, edges, findings })
 }
 
-fn machine_edges(desired: &Desired) -> Vec<Edge> {
+/// What each declared machine needs.
+pub fn machine_edges(desired: &Desired) -> Vec<Edge> {
     let mut edges = Vec::new();
     for (address, machine) in &desired.machines {
         let mut edge = |to: &Address, field: String| {

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod apply;
+mod choose;
 mod command;
 mod declare;
 mod destroy;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::declare::Declared;
-use super::{Context, Manifests};
+use super::{Context, Manifests, choose};
 use crate::apply::journal::Origin;
 use crate::apply::{self, Lack};
 use crate::config::HostChoice;
@@ -58,8 +58,14 @@ pub fn replan(
     mut inventory: Inventory,
 ) -> Result<PlanResponse, Failure> {
     let declared = probe(context, declared, &mut inventory)?;
-    let changes = diff::diff(&declared.desired, &inventory);
-    let options = PlanOptions { stack_typed: context.settings.stack_typed };
+    let mut changes = diff::diff(&declared.desired, &inventory);
+    let mut partial = None;
+    if !declared.selection.is_all() {
+        let chosen = choose::choose(&declared.selection, &declared.desired)?;
+        partial = Some(choose::note(&chosen, &declared.desired));
+        choose::narrow(&mut changes, &chosen, &declared.desired)?;
+    }
+    let options = PlanOptions { stack_typed: context.settings.stack_typed, is_partial: partial.is_some() };
     let mut plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
     if is_recorded(context) {
         let unknown = diff::probes(&declared.desired, &inventory);
@@ -72,9 +78,10 @@ pub fn replan(
             ),
         }));
     }
+    plan.notes.extend(partial);
     let lacks = apply::preflight(&plan, &inventory, context.host.as_ref());
     plan.notes.extend(lacks.iter().map(Lack::note));
-    let Declared { desired, findings, origin } = declared;
+    let Declared { desired, findings, origin, .. } = declared;
     Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })
 }
 

@@ -59,4 +59,7 @@ pub fn plan(
 pub struct PlanOptions {
     /// The stack's name was typed: prune even though the manifest paths are others than the last full apply's.
     pub stack_typed: bool,
+    /// The differences are those of some of the declared objects: the register does not take the manifest paths for those of a full
+    /// apply.
+    pub is_partial: bool,
 }

@@ -524,7 +524,7 @@ proptest! {
     fn nothing_unowned_is_ever_planned_on((desired, inventory) in world(), prune: bool, all: bool) {
         let policy = Policy { allow: Danger::ALL.into_iter().collect(), prune, ..Policy::default() };
         let changes = diff::diff(&desired, &inventory);
-        let apply = plan(&changes, &desired, &inventory, &policy, &PlanOptions { stack_typed: true });
+        let apply = plan(&changes, &desired, &inventory, &policy, &PlanOptions { stack_typed: true, is_partial: false });
         let destroy = destroy(&desired, &inventory, &policy, DestroyOptions { all });
         for plan in [&apply, &destroy] {
             for uuid in touched(plan) {
@@ -544,7 +544,7 @@ proptest! {
     fn steps_need_only_earlier_steps_and_every_danger_is_permitted((desired, inventory) in world(), allow in prop::collection::btree_set(0..5_usize, 0..5)) {
         let allow: Dangers = allow.into_iter().map(|index| Danger::ALL[index]).collect();
         let policy = Policy { allow: allow.clone(), prune: true, ..Policy::default() };
-        let plan = plan(&diff::diff(&desired, &inventory), &desired, &inventory, &policy, &PlanOptions { stack_typed: true });
+        let plan = plan(&diff::diff(&desired, &inventory), &desired, &inventory, &policy, &PlanOptions { stack_typed: true, is_partial: false });
         for step in &plan.steps {
             prop_assert!(step.needs.iter().all(|need| need < &step.id));
             prop_assert!(step.danger.is_subset(&allow), "{step:?}");

@@ -69,7 +69,7 @@ pub fn plan(
         },
     );
     register.forget.extend(changes.superseded.iter().cloned());
-    register.paths = Some(desired.paths.clone());
+    register.paths = (!options.is_partial).then(|| desired.paths.clone());
     let mut plan = canonical::assemble(
         Verb::Apply,
         desired,

@@ -28,7 +28,8 @@ fn manifest(machines: usize) -> String {
 }
 
 fn plan(context: &Context, text: &str) -> PlanResponse {
-    let manifests = Manifests { paths: vec!["-".into()], stdin: Some(text.as_bytes().to_vec()) };
+    let manifests =
+        Manifests { paths: vec!["-".into()], stdin: Some(text.as_bytes().to_vec()), ..Manifests::default() };
     ops::plan(context, &PlanRequest { manifests }).unwrap()
 }
 

@@ -108,7 +108,11 @@ impl Bench {
     /// Plans.
     pub fn plan(&self, context: &Context, text: &str, ask: &Ask) -> Result<PlanResponse, Failure> {
         debug_assert_eq!(context.environment.directory, self.root);
-        let manifests = Manifests { paths: vec!["-".into()], stdin: Some(text.as_bytes().to_vec()) };
+        let manifests = Manifests {
+            paths: vec!["-".into()],
+            stdin: Some(text.as_bytes().to_vec()),
+            ..Manifests::default()
+        };
         match ask {
             Ask::Apply { .. } => ops::plan(context, &PlanRequest { manifests }),
             Ask::Destroy { all } => {

@@ -132,7 +132,7 @@ impl Player<'_> {
     }
 
     fn plan(context: &Context, run: &Run) -> Result<PlanResponse, Failure> {
-        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None };
+        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None, ..Manifests::default() };
         match &run.verb {
             Verb::Apply => ops::plan(context, &ops::PlanRequest { manifests }),
             Verb::Adopt(addresses) => {

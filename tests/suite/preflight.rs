@@ -31,7 +31,11 @@ impl Bench {
         let environment = Environment { directory: std::env::temp_dir(), ..Environment::default() };
         let overrides = Overrides { host: Some(HostChoice::Sim(None)), ..Overrides::default() };
         let settings = Settings::resolve(overrides, &environment).unwrap();
-        let manifests = Manifests { paths: vec!["-".into()], stdin: Some(lab(state).into_bytes()) };
+        let manifests = Manifests {
+            paths: vec!["-".into()],
+            stdin: Some(lab(state).into_bytes()),
+            ..Manifests::default()
+        };
         Self { manifests, environment, settings }
     }
 

@@ -9,6 +9,7 @@ use vboxmcp::config::{Environment, HostChoice, Overrides, Settings};
 use vboxmcp::failure::{Failure, Kind};
 use vboxmcp::host::Want;
 use vboxmcp::host::sim::{Fault, FaultPlan, SimHost};
+use vboxmcp::model::Selection;
 use vboxmcp::ops::runs::{self, RunState};
 use vboxmcp::ops::{self, Chain, Consent, Context, Manifests, PlanRequest, PlanResponse};
 
@@ -63,12 +64,12 @@ impl Bench {
     }
 
     fn apply(context: &Context) -> Result<Outcome, Failure> {
-        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None };
+        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None, ..Manifests::default() };
         run(context, &|| ops::plan(context, &PlanRequest { manifests: manifests.clone() }))
     }
 
     fn is_settled(&self) -> bool {
-        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None };
+        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None, ..Manifests::default() };
         ops::plan(&self.plain(), &PlanRequest { manifests }).unwrap().plan.is_empty()
     }
 
@@ -156,10 +157,34 @@ fn a_run_that_died_is_gone_on_with() {
 }
 
 #[test]
+fn a_run_about_some_objects_is_gone_on_with_for_those() {
+    let bench = Bench::new();
+    let dead = bench.context(&[("token", "hunter2")], FaultPlan::at(4, Fault::DiesAfterwards));
+    let selection = Selection { target: vec!["web-2".parse().unwrap()], ..Selection::default() };
+    let manifests = Manifests { paths: vec!["lab.yaml".into()], selection, ..Manifests::default() };
+    let plan = || ops::plan(&dead, &PlanRequest { manifests: manifests.clone() });
+    assert!(run(&dead, &plan).is_err());
+    let context = bench.plain();
+    let id = runs::list(&context, None).unwrap()[0].id.clone();
+    let resume = runs::resume(&context, &id, no_stdin).unwrap();
+    let outcome = run(&resume.context, &|| resume.plan()).unwrap();
+    assert!(outcome.failed.is_empty() && outcome.skipped.is_empty(), "{outcome:?}");
+    let inventory = context.host.inventory(&Want::default()).unwrap();
+    let names: Vec<&str> =
+        inventory.machines.values().filter_map(|machine| machine.name.as_deref()).collect();
+    assert_eq!(names, ["web-2"]);
+    // The paths are those of full applies only: a prune compares with them.
+    let register = inventory.registers.values().next().unwrap();
+    assert!(register.paths.is_empty(), "{:?}", register.paths);
+    Bench::apply(&context).unwrap();
+    assert!(bench.is_settled());
+}
+
+#[test]
 fn what_was_consented_to_is_not_asked_again() {
     let bench = Bench::new();
     let plan = |context: &Context| {
-        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None };
+        let manifests = Manifests { paths: vec!["lab.yaml".into()], stdin: None, ..Manifests::default() };
         ops::plan(context, &PlanRequest { manifests }).unwrap().plan
     };
     let steps = plan(&bench.plain()).steps.len() as u64;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::apply::Outcome;
 use crate::event::StepOutcome;
 use crate::model::digest::sha256;
-use crate::model::{Address, StackName};
+use crate::model::{Address, Selection, StackName};
 use crate::plan::{HostId, Plan, StepId, Verb};
 
 /// One line.
@@ -153,6 +153,9 @@ pub struct Origin {
     /// Whether it was typed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stack_typed: bool,
+    /// Which of the declared objects it is about.
+    #[serde(default, skip_serializing_if = "Selection::is_all")]
+    pub selection: Selection,
     /// What was asked for.
     pub request: Request,
     /// The run that this one goes on from.

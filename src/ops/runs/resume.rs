@@ -72,7 +72,11 @@ pub fn resume(
 impl Resume {
     /// What is left to do, planned from what is there now.
     pub fn plan(&self) -> Result<PlanResponse, Failure> {
-        let manifests = Manifests { paths: self.origin.paths.clone(), stdin: self.stdin.clone() };
+        let manifests = Manifests {
+            paths: self.origin.paths.clone(),
+            stdin: self.stdin.clone(),
+            selection: self.origin.selection.clone(),
+        };
         let mut response = match &self.origin.request {
             Request::Apply | Request::Saved => ops::plan(&self.context, &PlanRequest { manifests }),
             Request::Destroy { all } => {

@@ -312,7 +312,13 @@ impl Change {
 
 fn made(desired: &Desired, inventory: &Inventory, prune: bool) -> Plan {
     let policy = Policy { allow: Danger::ALL.into_iter().collect(), prune, ..Policy::default() };
-    plan(&diff::diff(desired, inventory), desired, inventory, &policy, &PlanOptions { stack_typed: true })
+    plan(
+        &diff::diff(desired, inventory),
+        desired,
+        inventory,
+        &policy,
+        &PlanOptions { stack_typed: true, is_partial: false },
+    )
 }
 
 proptest! {

@@ -75,6 +75,7 @@ scripts!(
     plans,
     replicas,
     runs,
+    select,
     usage,
     validate,
 );
