@@ -142,7 +142,7 @@ pub struct Global {
     /// The configuration file [default: vboxmcp.toml here or above, within the repository or home]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Form of the output: text, json; of plans also markdown, commands; of graphs dot, mermaid
+    /// Form of the output: text, json; of plans also markdown, commands; of graphs dot, mermaid; of get ssh-config, ansible
     #[arg(short, long, global = true, value_name = "FORM")]
     pub output: Option<Output>,
     /// Show everything: defaults, UUIDs, every member of a group

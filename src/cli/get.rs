@@ -4,12 +4,14 @@ use clap::Args;
 
 use super::arguments::Recorded;
 use super::session::Session;
-use crate::failure::{Exit, Failure};
-use crate::ops;
+use crate::config::Output;
+use crate::failure::{Exit, Failure, Kind};
+use crate::ops::{self, GetResponse};
 use crate::render::inventory::{
     write_disks, write_disks_json, write_machine, write_machine_json, write_machines, write_machines_json,
     write_networks, write_networks_json, write_problems,
 };
+use crate::render::reach::{write_ansible, write_ssh_config};
 
 /// List what VirtualBox has.
 ///
@@ -21,6 +23,8 @@ Examples:
   vboxmcp get disks -v            all disks, with their UUIDs
   vboxmcp get networks            NAT, internal and host-only networks, and who is on them
   vboxmcp get vm/web-1            one machine: settings, disks, snapshots
+  vboxmcp get -o ssh-config       for ~/.ssh/config: what port-forwards to port 22 reach
+  vboxmcp get web-1 -o ansible    the same as an inventory for Ansible
   vboxmcp get -o json | jq '.machines[] | select(.stack == null) | .name'")]
 pub struct Arguments {
     /// `machines`, `disks`, `networks`, or a machine: vm/NAME, NAME or UUID
@@ -33,6 +37,9 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     let response = ops::get(&context)?;
+    if matches!(session.settings.output, Output::SshConfig | Output::Ansible) {
+        return reach(session, arguments, &response);
+    }
     match arguments.what.as_str() {
         "machines" | "machine" | "vms" | "vm" => session.print(|out, view| {
             if session.is_json() {
@@ -70,6 +77,26 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     }
     if !session.is_json() {
         write_problems(&mut std::io::stderr().lock(), &response.inventory.problems, &session.err)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// How the guests are reached.
+fn reach(session: &Session, arguments: &Arguments, response: &GetResponse) -> Result<Exit, Failure> {
+    let guests = match arguments.what.as_str() {
+        "machines" | "machine" | "vms" | "vm" => ops::reach(response, &response.machines),
+        "disks" | "disk" | "networks" | "network" | "nets" | "net" => {
+            return Err(Failure::new(Kind::Usage, "only machines can be reached")
+                .hint("`vboxmcp get -o ssh-config` lists them"));
+        }
+        what => ops::reach(response, response.meant(what)?),
+    };
+    session.print(|out, _| match session.settings.output {
+        Output::Ansible => write_ansible(out, &guests),
+        _ => write_ssh_config(out, &guests),
+    })?;
+    if guests.is_empty() {
+        session.status("no adapter forwards a port of the host to port 22 of a guest");
     }
     Ok(Exit::Done)
 }

@@ -64,7 +64,7 @@ pub fn print(session: &Session, plan: &Plan) -> Result<(), Failure> {
         Output::Json => write_plan_json(out, plan),
         Output::Markdown => write_plan_markdown(out, plan),
         Output::Commands => write_commands(out, plan, &ops::script(plan, ops::shell())),
-        Output::Text | Output::Dot | Output::Mermaid => {
+        _ => {
             write_plan(out, plan, view)?;
             write_refusals(out, plan, view)
         }

@@ -61,15 +61,7 @@ impl Session {
             | Verb::Reset(arguments) => arguments.permissions.add_to(&mut overrides),
         }
         let settings = Settings::resolve(overrides.clone(), &environment)?;
-        let is_for_plans = matches!(settings.output, Output::Markdown | Output::Commands);
-        if is_for_plans && !matches!(verb, Verb::Plan(_) | Verb::Show(_)) {
-            let text = "`-o markdown` and `-o commands` are forms of plans";
-            return Err(Failure::new(Kind::Usage, text).hint("`vboxmcp plan` and `vboxmcp show` write them"));
-        }
-        if matches!(settings.output, Output::Dot | Output::Mermaid) && !matches!(verb, Verb::Graph(_)) {
-            let text = "`-o dot` and `-o mermaid` are forms of graphs";
-            return Err(Failure::new(Kind::Usage, text).hint("`vboxmcp graph` writes them"));
-        }
+        fits(settings.output, verb)?;
         let columns = environment.var("COLUMNS").and_then(|columns| columns.parse().ok());
         let view = |is_terminal: bool| View {
             styles: Styles::new(settings.color.applies(is_terminal, &environment)),
@@ -159,6 +151,29 @@ impl Session {
         let _ = write_failure(&mut io::stderr().lock(), failure, &self.err);
         failure.kind.exit()
     }
+}
+
+/// Refuses forms of output that a verb does not have.
+fn fits(output: Output, verb: &Verb) -> Result<(), Failure> {
+    let (fits, forms, hint) = match output {
+        Output::Text | Output::Json => return Ok(()),
+        Output::Markdown | Output::Commands => (
+            matches!(verb, Verb::Plan(_) | Verb::Show(_)),
+            "`-o markdown` and `-o commands` are forms of plans",
+            "`vboxmcp plan` and `vboxmcp show` write them",
+        ),
+        Output::Dot | Output::Mermaid => (
+            matches!(verb, Verb::Graph(_)),
+            "`-o dot` and `-o mermaid` are forms of graphs",
+            "`vboxmcp graph` writes them",
+        ),
+        Output::SshConfig | Output::Ansible => (
+            matches!(verb, Verb::Get(_)),
+            "`-o ssh-config` and `-o ansible` are lists of guests",
+            "`vboxmcp get` writes them",
+        ),
+    };
+    if fits { Ok(()) } else { Err(Failure::new(Kind::Usage, forms).hint(hint)) }
 }
 
 /// The manifests that the command line names; `-` is read here.

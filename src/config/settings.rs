@@ -58,6 +58,10 @@ pub enum Output {
     Dot,
     /// A Mermaid flowchart: graphs only.
     Mermaid,
+    /// Hosts for OpenSSH: of `get` only.
+    SshConfig,
+    /// A dynamic inventory for Ansible: of `get` only.
+    Ansible,
 }
 
 impl std::str::FromStr for Output {
@@ -71,8 +75,11 @@ impl std::str::FromStr for Output {
             "commands" => Ok(Self::Commands),
             "dot" => Ok(Self::Dot),
             "mermaid" => Ok(Self::Mermaid),
+            "ssh-config" => Ok(Self::SshConfig),
+            "ansible" => Ok(Self::Ansible),
             _ => Err(format!(
-                "`{text}` is not an output form: write `text` or `json`, for plans also `markdown` or `commands`, for graphs `dot` or `mermaid`"
+                "`{text}` is not an output form: write `text` or `json`, for plans also `markdown` or `commands`, for graphs `dot` or \
+                 `mermaid`, for `get` `ssh-config` or `ansible`"
             )),
         }
     }

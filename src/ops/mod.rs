@@ -21,6 +21,7 @@ mod inventory;
 pub mod kept;
 mod networks;
 mod plan;
+mod reach;
 pub mod runs;
 pub mod saved;
 mod script;
@@ -46,6 +47,7 @@ pub use host::open;
 pub use inventory::{InventoryRequest, inventory, to_bytes as inventory_bytes};
 pub use networks::NetworkRow;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
+pub use reach::{Reach, reach};
 pub use script::{Line, script, shell};
 pub use validate::{ValidateResponse, validate};
 

@@ -17,6 +17,7 @@ pub mod json;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+pub mod reach;
 pub mod runs;
 pub mod schema;
 pub mod style;

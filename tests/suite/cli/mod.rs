@@ -73,6 +73,7 @@ scripts!(
     json,
     permissions,
     plans,
+    reach,
     replicas,
     runs,
     select,
