@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
     adopt, apply, approve, command, completions, destroy, doctor, drift, explain, export, get, graph, init,
-    inventory, mcp, plan, runs, schema, show, validate,
+    inventory, mcp, plan, runs, schema, show, snapshot, validate,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, LabelTerm, Limit, Pattern, Selection, StackName};
@@ -112,6 +112,7 @@ Examples:
 Examples:
   vboxmcp reset web-1 --allow power-cut")]
     Reset(command::Arguments),
+    Snapshot(snapshot::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Doctor(doctor::Arguments),

@@ -35,8 +35,8 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["reboot", "reload"], "`vboxmcp restart` shuts machines down and starts them again"),
     (&["unpause", "continue", "thaw"], "`vboxmcp resume` lets a held or saved guest go on"),
     (
-        &["snapshot", "revert"],
-        "this verb is planned and not there yet; a `Snapshot` document is taken by `vboxmcp apply`",
+        &["revert", "rollback"],
+        "going back to a snapshot is planned and not there yet: `VBoxManage snapshot VM restore NAME` does it",
     ),
 ];
 

@@ -30,6 +30,7 @@ mod runs;
 mod schema;
 mod session;
 mod show;
+mod snapshot;
 mod validate;
 
 use std::ffi::OsString;
@@ -101,6 +102,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Resume(arguments) => command::run(session, PowerCommand::Resume, &arguments),
         Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
+        Verb::Snapshot(arguments) => snapshot::run(session, &arguments),
         Verb::Explain(arguments) => explain::run(session, &arguments),
         Verb::Graph(arguments) => graph::run(session, &arguments),
         Verb::Inventory(arguments) => inventory::run(session, &arguments),

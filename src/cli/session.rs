@@ -52,6 +52,7 @@ impl Session {
             | Verb::Approve(_)
             | Verb::Schema(_) => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
+            Verb::Snapshot(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Start(arguments)
             | Verb::Stop(arguments)
             | Verb::Restart(arguments)

@@ -32,3 +32,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, Record, Severity};
 pub use load::{LoadRequest, Loaded, load};
 pub use lower::{LowerContext, lower, sensitive_variables};
 pub use variables::VariableValue;
+
+/// Whether a text can be the name of a snapshot; else what is wrong, and what would be right.
+pub fn check_snapshot_name(name: &str) -> Result<(), (String, Option<String>)> {
+    text::snapshot_name(name).map(drop).map_err(|complaint| (complaint.message, complaint.help))
+}

@@ -102,7 +102,7 @@ fn object_name(text: &str) -> Result<String, Complaint> {
     Ok(text.to_owned())
 }
 
-fn snapshot_name(text: &str) -> Result<String, Complaint> {
+pub(super) fn snapshot_name(text: &str) -> Result<String, Complaint> {
     one_line(text)?;
     let fits =
         !text.trim().is_empty() && text.trim() == text && !text.contains(['@', '/']) && text.len() <= 200;

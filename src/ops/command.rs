@@ -55,7 +55,7 @@ pub fn command(context: &Context, request: &CommandRequest) -> Result<PlanRespon
 type Chosen<'a> = (StackName, Vec<(Address, &'a Machine)>);
 
 /// The owned machines that are meant, all of one stack.
-fn chosen<'a>(
+pub(super) fn chosen<'a>(
     patterns: &[Pattern],
     typed: Option<&StackName>,
     inventory: &'a Inventory,

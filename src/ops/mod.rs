@@ -27,6 +27,7 @@ pub mod saved;
 mod script;
 mod self_check;
 mod settle;
+mod snapshot;
 mod validate;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use networks::NetworkRow;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use reach::{Reach, reach};
 pub use script::{Line, script, shell};
+pub use snapshot::{SnapshotRequest, snapshot};
 pub use validate::{ValidateResponse, validate};
 
 pub use crate::apply::clock::timestamp;
@@ -61,7 +63,7 @@ pub use crate::manifest::diagnostic::Diagnostics;
 pub use crate::manifest::load::STDIN;
 pub use crate::manifest::node::MAX_BYTES as MOST_MANIFEST_BYTES;
 pub use crate::manifest::paths::lexical;
-pub use crate::plan::{DestroyOptions, Plan, PowerCommand, Verb};
+pub use crate::plan::{DestroyOptions, NewSnapshot, Plan, PowerCommand, Verb};
 
 use crate::config::{Environment, Settings};
 

@@ -24,6 +24,7 @@ mod register;
 mod remove;
 mod snapshot;
 mod storage;
+mod take;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -34,6 +35,7 @@ pub use adopt::adopt;
 pub use destroy::{DestroyOptions, destroy};
 pub use imperative::{PowerCommand, command};
 pub use register::{Member, RegisterPlan};
+pub use take::{NewSnapshot, take};
 pub use types::{
     Blocked, Expectation, HostId, ObjectPlan, Operation, Plan, PlannedField, Refusal, Step, StepId, Summary,
     Verb,

@@ -40,6 +40,8 @@ pub enum Verb {
     Save,
     /// Press reset buttons.
     Reset,
+    /// Take a snapshot.
+    Snapshot,
 }
 
 impl Verb {
@@ -56,6 +58,7 @@ impl Verb {
             Self::Resume => "resume",
             Self::Save => "save",
             Self::Reset => "reset",
+            Self::Snapshot => "snapshot",
         }
     }
 }

@@ -60,6 +60,7 @@ fn done_word(verb: Verb) -> &'static str {
         Verb::Resume => "Resumed:",
         Verb::Save => "Saved:",
         Verb::Reset => "Reset:",
+        Verb::Snapshot => "Taken:",
     }
 }
 

@@ -41,6 +41,16 @@ fn a_machine_goes_through_all_its_states(lab: &Lab) {
         assert_eq!(home.state("web"), state, "{words:?}");
     }
 
+    // A snapshot of a guest that runs on, and one of the machine when it is off.
+    let pid = home.vm_pid("web");
+    let said = home.vboxmcp(&["snapshot", "live", "web", "--description", "it runs", "--yes"]);
+    assert_eq!((said.code, home.state("web").as_str()), (Some(0), "running"), "{said:?}");
+    assert!(pid.is_some() && home.vm_pid("web") == pid, "the guest is another one");
+    let said = home.vboxmcp(&["snapshot", "live", "web", "--yes"]);
+    assert_eq!(said.code, Some(11), "a second one of the name: {said:?}");
+    let tree = home.vbox(&["snapshot", "web", "list", "--machinereadable"]).ok();
+    assert_eq!(tree.lines().filter(|line| line.starts_with("SnapshotName")).count(), 1, "{tree}");
+
     let said = home.vboxmcp(&["stop", "web", "--allow", "downtime", "--stop-timeout", "1", "--yes"]);
     assert_eq!(said.code, Some(6), "a guest that does not obey is not switched off: {said:?}");
     assert_eq!(home.state("web"), "running");

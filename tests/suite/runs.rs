@@ -11,7 +11,9 @@ use vboxmcp::host::Want;
 use vboxmcp::host::sim::{Fault, FaultPlan, SimHost};
 use vboxmcp::model::Selection;
 use vboxmcp::ops::runs::{self, RunState};
-use vboxmcp::ops::{self, Chain, Consent, Context, Manifests, PlanRequest, PlanResponse};
+use vboxmcp::ops::{
+    self, Chain, Consent, Context, Manifests, NewSnapshot, PlanRequest, PlanResponse, SnapshotRequest,
+};
 
 const LAB: &str = "\
 apiVersion: vboxmcp/v1
@@ -177,6 +179,34 @@ fn a_run_about_some_objects_is_gone_on_with_for_those() {
     let register = inventory.registers.values().next().unwrap();
     assert!(register.paths.is_empty(), "{:?}", register.paths);
     Bench::apply(&context).unwrap();
+    assert!(bench.is_settled());
+}
+
+#[test]
+fn a_snapshot_that_died_is_taken_of_the_rest_only() {
+    let bench = Bench::new();
+    Bench::apply(&bench.plain()).unwrap();
+    let dead = bench.context(&[("token", "hunter2")], FaultPlan::at(1, Fault::DiesAfterwards));
+    let snapshot = NewSnapshot { name: "clean".to_owned(), description: String::new(), goes_on: false };
+    let request = SnapshotRequest { snapshot, machines: vec!["web-*".parse().unwrap()] };
+    assert!(run(&dead, &|| ops::snapshot(&dead, &request)).is_err());
+    let context = bench.plain();
+    let id = runs::list(&context, None).unwrap()[0].id.clone();
+    let resume = runs::resume(&context, &id, no_stdin).unwrap();
+    let left = resume.plan().unwrap().plan;
+    assert!(left.steps.len() < 3 && resume.covers(&left), "{:?}", left.steps);
+    let outcome = run(&resume.context, &|| resume.plan()).unwrap();
+    assert!(outcome.failed.is_empty() && outcome.skipped.is_empty(), "{outcome:?}");
+    let inventory = context.host.inventory(&Want::default()).unwrap();
+    for machine in inventory.machines.values() {
+        let names: Vec<&str> = machine
+            .snapshots
+            .iter()
+            .flat_map(|root| root.leaves_first())
+            .map(|snapshot| snapshot.name.as_str())
+            .collect();
+        assert_eq!(names, ["clean"], "{:?}", machine.name);
+    }
     assert!(bench.is_settled());
 }
 

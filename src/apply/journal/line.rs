@@ -204,6 +204,15 @@ pub enum Request {
         /// Seconds that a shutdown may take.
         stop_timeout: u64,
     },
+    /// Take a snapshot.
+    Snapshot {
+        /// The machines.
+        addresses: Vec<Address>,
+        /// Its name.
+        name: String,
+        /// Free text.
+        description: String,
+    },
     /// Run a plan that was kept in a file.
     Saved,
 }

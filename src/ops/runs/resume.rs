@@ -11,9 +11,9 @@ use crate::failure::{Failure, Kind};
 use crate::model::{Address, Pattern};
 use crate::ops::{
     self, AdoptRequest, CommandRequest, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest,
-    PlanResponse,
+    PlanResponse, SnapshotRequest,
 };
-use crate::plan::{Action, Plan, PowerCommand, Step, Verb};
+use crate::plan::{Action, NewSnapshot, Plan, PowerCommand, Step, Verb};
 
 /// A run that is gone on with.
 pub struct Resume {
@@ -54,7 +54,9 @@ pub fn resume(
         ));
     }
     let Header { origin, verb, .. } = *Box::new(header);
-    if origin.paths.is_empty() && !matches!(origin.request, Request::Command { .. }) {
+    if origin.paths.is_empty()
+        && !matches!(origin.request, Request::Command { .. } | Request::Snapshot { .. })
+    {
         return Err(Failure::new(
             Kind::Usage,
             format!("run {id} does not say which manifests it was made from"),
@@ -86,6 +88,12 @@ impl Resume {
             Request::Adopt { addresses, uuid } => {
                 let request = AdoptRequest { manifests, addresses: addresses.clone(), uuid: *uuid };
                 ops::adopt(&self.context, &request)
+            }
+            Request::Snapshot { addresses, name, description } => {
+                let (name, description) = (name.clone(), description.clone());
+                let machines = addresses.iter().map(Pattern::of).collect();
+                let snapshot = NewSnapshot { name, description, goes_on: true };
+                ops::snapshot(&self.context, &SnapshotRequest { snapshot, machines })
             }
             Request::Command { addresses, stop_timeout } => {
                 let Some(command) = PowerCommand::of(self.verb) else {

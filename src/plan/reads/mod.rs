@@ -80,7 +80,8 @@ pub fn read_set(
             | Verb::Pause
             | Verb::Resume
             | Verb::Save
-            | Verb::Reset => {}
+            | Verb::Reset
+            | Verb::Snapshot => {}
         }
     }
     reader.removals(verb, objects);

@@ -80,7 +80,7 @@ fn nothing_to_do(plan: &Plan) -> String {
         Verb::Stop => "Nothing to do: it is off.".to_owned(),
         Verb::Pause => "Nothing to do: it is paused.".to_owned(),
         Verb::Save => "Nothing to do: it is saved.".to_owned(),
-        Verb::Reset => "Nothing to do.".to_owned(),
+        Verb::Reset | Verb::Snapshot => "Nothing to do.".to_owned(),
     }
 }
 
@@ -121,6 +121,7 @@ fn sums(plan: &Plan, sum: &Summary) -> String {
         }
         Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
         Verb::Adopt => {}
+        Verb::Snapshot => parts.push(format!("{} to take", sum.add)),
         Verb::Start | Verb::Stop | Verb::Restart | Verb::Pause | Verb::Resume | Verb::Save | Verb::Reset => {
             parts.push(format!("{} to {}", sum.change, plan.verb.word()));
         }

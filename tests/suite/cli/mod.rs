@@ -77,6 +77,7 @@ scripts!(
     replicas,
     runs,
     select,
+    snapshot,
     usage,
     validate,
 );
