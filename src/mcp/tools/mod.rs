@@ -14,6 +14,7 @@ mod planned;
 mod power;
 mod runs;
 mod shared;
+mod snapshot;
 mod validate;
 
 use super::apply::Apply;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Entry> {
         Entry::now::<drift::Drift>(),
         Entry::now::<plan::Plan>(),
         Entry::now::<power::Power>(),
+        Entry::now::<snapshot::Snapshot>(),
         Entry::now::<destroy::Destroy>(),
         Entry::now::<adopt::Adopt>(),
         Entry::of::<Apply>(Work::Apply),

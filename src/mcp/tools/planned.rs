@@ -19,36 +19,26 @@ use crate::render::value::spelled;
 /// A plan, without what VirtualBox recommends for new machines.
 #[derive(Serialize, JsonSchema)]
 pub struct Planned {
-    /// Absent where there is nothing to do.
+    // Absent where there is nothing to do. What explains itself has no description: the list of tools is read at every start of an agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
     stack: String,
     steps: usize,
-    /// Objects by operation.
+    // Objects by operation.
     sums: BTreeMap<&'static str, usize>,
-    /// Addresses by danger.
+    // Addresses by danger.
     danger: BTreeMap<&'static str, Vec<String>>,
     /// What `allow` lacks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<&'static str>,
-    objects: Vec<Object>,
+    /// Address to operation, `FIELD: BEFORE -> AFTER`, `blocked: WHY`.
+    objects: BTreeMap<String, Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     more: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refused: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Object {
-    address: String,
-    operation: &'static str,
-    /// `FIELD: BEFORE -> AFTER`
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    changes: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    blocked: Vec<String>,
 }
 
 /// Objects that structured content holds at most.
@@ -104,22 +94,18 @@ fn planned(plan: &Plan) -> Planned {
         .flat_map(|blocked| blocked.missing.iter().map(|danger| danger.word()))
         .collect();
     let objects = plan.objects.iter().take(MOST_OBJECTS).map(|object| {
-        let changes =
-            object.fields.iter().filter(|field| !field.recommended && !field.blocked).map(|field| {
-                let difference = &field.difference;
-                let spell = |value: &Option<serde_json::Value>| {
-                    value
-                        .as_ref()
-                        .map_or_else(|| "(none)".to_owned(), |value| spelled(&difference.path, value))
-                };
-                format!("{}: {} -> {}", difference.path, spell(&difference.live), spell(&difference.declared))
-            });
-        Object {
-            address: object.address.to_string(),
-            operation: object.operation.word(),
-            changes: changes.chain(object.effects.iter().cloned()).collect(),
-            blocked: object.blocked.iter().map(|blocked| blocked.reason.clone()).collect(),
-        }
+        let fields = object.fields.iter().filter(|field| !field.recommended && !field.blocked);
+        let fields = fields.map(|field| {
+            let difference = &field.difference;
+            let spell = |value: &Option<serde_json::Value>| {
+                value.as_ref().map_or_else(|| "(none)".to_owned(), |value| spelled(&difference.path, value))
+            };
+            format!("{}: {} -> {}", difference.path, spell(&difference.live), spell(&difference.declared))
+        });
+        let operation = std::iter::once(object.operation.word().to_owned());
+        let blocked = object.blocked.iter().map(|blocked| format!("blocked: {}", blocked.reason));
+        let lines = operation.chain(fields).chain(object.effects.iter().cloned()).chain(blocked);
+        (object.address.to_string(), lines.collect())
     });
     let danger = sum
         .danger

@@ -18,7 +18,7 @@ fn names(agent: &mut Agent) -> Vec<String> {
 fn a_client_sees_the_tools_that_it_may_use() {
     let bench = Bench::new();
     for (toml, hidden) in [
-        ("[mcp]\ntier = \"observe\"\n", &["plan", "power", "destroy", "adopt", "apply"][..]),
+        ("[mcp]\ntier = \"observe\"\n", &["plan", "power", "snapshot", "destroy", "adopt", "apply"][..]),
         ("", &["apply"]),
         ("[mcp]\ntier = \"apply-safe\"\n", &[]),
         ("[mcp]\ntier = \"observe\"\n[mcp.clients.test-agent]\ntier = \"apply-safe\"\n", &[]),
@@ -28,7 +28,8 @@ fn a_client_sees_the_tools_that_it_may_use() {
         let mut agent = bench.agent(Era::Modern);
         let names = names(&mut agent);
         for tool in [
-            "list", "get", "host", "runs", "validate", "export", "drift", "plan", "destroy", "adopt", "apply",
+            "list", "get", "host", "runs", "validate", "export", "drift", "plan", "power", "snapshot",
+            "destroy", "adopt", "apply",
         ] {
             assert_eq!(names.iter().any(|name| name == tool), !hidden.contains(&tool), "{tool} with {toml}");
         }
@@ -96,6 +97,28 @@ fn dangers_need_their_tier_their_word_and_the_name_of_the_stack() {
 }
 
 #[test]
+fn an_agent_takes_a_snapshot_with_consent() {
+    let bench = Bench::new();
+    bench.terminal(&["apply", "lab.yaml", "--yes"], None);
+    bench.configure("[mcp]\ntier = \"apply-safe\"\n");
+    for (era, name) in Era::ALL.into_iter().zip(["first", "second"]) {
+        let mut agent = bench.person(era);
+        agent.answer = serde_json::from_str(YES).unwrap();
+        let plan = agent.tool("snapshot", json!({"name": name, "machines": ["web-*"]})).1;
+        assert_eq!(plan["sums"], json!({"create": 2}), "{plan}");
+        let result = agent.apply(&plan["hash"]);
+        assert_eq!(result["isError"], json!(false), "{}", text(&result));
+        let there = agent.tool("get", json!({"machine": "web-1"})).1.to_string();
+        assert!(there.contains(name), "{there}");
+        let again = agent.tool("snapshot", json!({"name": name, "machines": ["web-1"]}));
+        assert_eq!(again.1["sums"], json!({"blocked": 1}), "{}", again.1);
+    }
+    let (said, why) =
+        bench.agent(Era::Modern).failing_tool("snapshot", json!({"name": "x", "machines": ["foreign"]}));
+    assert!(!said.is_empty() && why["kind"] != json!("internal"), "{said} {why}");
+}
+
+#[test]
 fn paths_in_a_manifest_are_below_the_root_or_allowed() {
     let bench = Bench::new();
     let manifest = |path: &str| {
@@ -124,8 +147,8 @@ fn paths_in_a_manifest_are_below_the_root_or_allowed() {
 /// One thing that an agent may try: a tool, and arguments that are partly right.
 fn attempt() -> impl Strategy<Value = (String, Value)> {
     let tools = [
-        "list", "get", "host", "runs", "validate", "export", "drift", "plan", "power", "destroy", "adopt",
-        "apply",
+        "list", "get", "host", "runs", "validate", "export", "drift", "plan", "power", "snapshot", "destroy",
+        "adopt", "apply",
     ];
     let machine = prop_oneof![Just("web-1"), Just("vm/web-2"), Just("foreign"), Just("*")];
     let allow = prop::sample::subsequence(
@@ -151,6 +174,7 @@ fn attempt() -> impl Strategy<Value = (String, Value)> {
                 "export" if first => json!({"machines": [machine], "stack": "shop"}),
                 "plan" => with(json!({"allow": allow, "prune": second, "allOrNothing": third})),
                 "power" => json!({"command": command, "machines": [machine], "allow": allow}),
+                "snapshot" => json!({"name": if first { "clean" } else { "a/b" }, "machines": [machine]}),
                 "destroy" => with(json!({"allow": allow, "all": first})),
                 "adopt" => with(json!({"addresses": ["vm/web-1"]})),
                 "apply" => json!({"hash": if first { "the last one" } else { "00000000" }}),
