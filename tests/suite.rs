@@ -34,3 +34,5 @@ mod scenarios;
 mod schemas;
 #[path = "suite/structure.rs"]
 mod structure;
+#[path = "suite/teams.rs"]
+mod teams;
