@@ -29,6 +29,55 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Addresses that begin alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first of them.
+    pub first: IpAddr,
+    /// How many bits they share.
+    pub prefix: u8,
+}
+
+impl Range {
+    /// Whether an address is one of them. An IPv4 address is in no range of IPv6.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        Self { first: address, prefix: self.prefix }.masked() == self.masked()
+    }
+
+    fn masked(&self) -> Option<IpAddr> {
+        let kept = u32::from(self.prefix);
+        match self.first {
+            IpAddr::V4(ip) => {
+                let mask = u32::MAX.checked_shl(32_u32.checked_sub(kept)?).unwrap_or(0);
+                Some(IpAddr::from((u32::from(ip) & mask).to_be_bytes()))
+            }
+            IpAddr::V6(ip) => {
+                let mask = u128::MAX.checked_shl(128_u32.checked_sub(kept)?).unwrap_or(0);
+                Some(IpAddr::from((u128::from(ip) & mask).to_be_bytes()))
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no range of addresses");
+        let (first, prefix) = text.split_once('/').ok_or_else(wrong)?;
+        let range =
+            Self { first: first.parse().map_err(|_| wrong())?, prefix: prefix.parse().map_err(|_| wrong())? };
+        let first = range.masked().ok_or_else(wrong)?;
+        Ok(Self { first, ..range })
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.prefix)
+    }
+}
+
 /// What is asked about a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -36,6 +85,8 @@ pub struct Asked {
     pub folders: BTreeSet<PathBuf>,
     /// Ports that must be free.
     pub ports: BTreeSet<Endpoint>,
+    /// Which addresses host-only interfaces may have.
+    pub host_only: bool,
 }
 
 /// Room for files.
@@ -65,4 +116,22 @@ pub struct Circumstances {
     pub space: BTreeMap<PathBuf, Space>,
     /// Ports that cannot be listened on now.
     pub unavailable: BTreeMap<Endpoint, Unavailable>,
+    /// Addresses that host-only interfaces may have; `None` where all of them.
+    pub host_only: Option<Vec<Range>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Range;
+
+    #[test]
+    fn ranges_hold_what_begins_like_them() {
+        let holds =
+            |range: &str, address: &str| range.parse::<Range>().unwrap().contains(address.parse().unwrap());
+        assert!(holds("192.168.56.0/21", "192.168.63.254") && holds("0.0.0.0/0", "8.8.8.8"));
+        assert!(holds("fd00::/8", "fdaa::1") && holds("10.1.2.3/32", "10.1.2.3"));
+        assert!(!holds("192.168.56.0/21", "192.168.64.1") && !holds("::/0", "10.0.0.1"));
+        assert!("10.0.0.0/33".parse::<Range>().is_err() && "10.0.0.0".parse::<Range>().is_err());
+        assert_eq!("172.20.3.1/16".parse::<Range>().unwrap().to_string(), "172.20.0.0/16");
+    }
 }

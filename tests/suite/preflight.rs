@@ -120,3 +120,27 @@ fn an_apply_that_lacks_something_does_nothing() {
     let there = context.host.inventory(&Want::default()).unwrap();
     assert!(there.machines.is_empty() && there.registers.is_empty(), "{there:?}");
 }
+
+#[test]
+fn an_address_that_virtualbox_would_refuse_is_told_with_the_line_that_allows_it() {
+    let plan = |address: &str, allowed: &[&str]| {
+        let text = format!(
+            "apiVersion: vboxmcp/v1\nkind: Network\nmetadata: {{name: vboxnet0}}\n\
+             spec: {{hostOnly: {{address: {address}}}}}\n"
+        );
+        let mut bench = Bench::new("poweroff");
+        bench.manifests.stdin = Some(text.into_bytes());
+        let allowed = allowed.iter().map(|range| range.parse().unwrap()).collect();
+        bench.plan(Circumstances { host_only: Some(allowed), ..Circumstances::default() })
+    };
+    let refused = plan("10.20.30.1/24", &["192.168.56.0/21"]);
+    assert_eq!(
+        notes(&refused),
+        [
+            "apply will refuse: net/vboxnet0: VirtualBox refuses the address 10.20.30.1/24 of a host-only interface: this host \
+          allows 192.168.56.0/21; take one of those, or let root add the line `* 10.20.30.0/24` to /etc/vbox/networks.conf"
+        ]
+    );
+    assert_eq!(notes(&plan("192.168.57.1/24", &["192.168.56.0/21"])), Vec::<&str>::new());
+    assert_eq!(notes(&plan("10.20.30.1/24", &["192.168.56.0/21", "10.0.0.0/8"])), Vec::<&str>::new());
+}

@@ -4,6 +4,7 @@
 //! stand in a plan as notes, outside its hash, and an apply does not begin where one of them `stops` it.
 
 mod ports;
+mod ranges;
 mod space;
 
 use crate::diff::Finding;
@@ -43,8 +44,10 @@ pub fn preflight(plan: &Plan, inventory: &Inventory, host: &(impl Inspect + ?Siz
     let found = host.circumstances(&Asked {
         folders: needs.keys().cloned().collect(),
         ports: rules.iter().map(|rule| rule.endpoint.clone()).collect(),
+        host_only: ranges::asks(plan),
     });
     let mut lacks = space::judge(plan, &needs, &found.space);
     lacks.extend(ports::judge(&rules, &found.unavailable));
+    lacks.extend(ranges::judge(plan, found.host_only.as_deref()));
     lacks
 }

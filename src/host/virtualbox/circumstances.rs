@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use crate::host::checkup::free_space;
-use crate::host::{Asked, Circumstances, Endpoint, Space, Unavailable};
+use crate::host::{Asked, Circumstances, Endpoint, Range, Space, Unavailable};
 use crate::model::Protocol;
 
 /// Looks at all that is asked about.
@@ -13,7 +13,35 @@ pub fn look(asked: &Asked) -> Circumstances {
     let space = asked.folders.iter().filter_map(|folder| Some((folder.clone(), space(folder)?)));
     let unavailable =
         asked.ports.iter().filter_map(|endpoint| Some((endpoint.clone(), unavailable(endpoint)?)));
-    Circumstances { space: space.collect(), unavailable: unavailable.collect() }
+    Circumstances {
+        space: space.collect(),
+        unavailable: unavailable.collect(),
+        host_only: if asked.host_only { host_only() } else { None },
+    }
+}
+
+/// The addresses that VirtualBox lets host-only interfaces have, as its helper program reads them.
+#[cfg(not(windows))]
+fn host_only() -> Option<Vec<Range>> {
+    match std::fs::read_to_string("/etc/vbox/networks.conf") {
+        Ok(text) => Some(ranges(&text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(ranges("* 192.168.56.0/21 fe80::/10")),
+        // Whoever cannot read it does not know.
+        Err(_) => None,
+    }
+}
+
+/// Windows has no such bounds.
+#[cfg(windows)]
+fn host_only() -> Option<Vec<Range>> {
+    None
+}
+
+/// The ranges of lines that begin with `*`.
+#[cfg_attr(windows, expect(dead_code, reason = "Windows has no such file"))]
+fn ranges(text: &str) -> Vec<Range> {
+    let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix('*'));
+    lines.flat_map(str::split_whitespace).filter_map(|range| range.parse().ok()).collect()
 }
 
 fn space(folder: &Path) -> Option<Space> {
@@ -183,6 +211,13 @@ mod tests {
         }
         drop(listener);
         assert!(look(&asked).unavailable.is_empty());
+    }
+
+    #[test]
+    fn ranges_of_host_only_interfaces_are_read() {
+        let text = "# a comment\n* 10.0.0.0/8 192.168.0.0/16\nnothing 1.0.0.0/8\n* 2001::/64 what\n";
+        let read: Vec<String> = super::ranges(text).iter().map(ToString::to_string).collect();
+        assert_eq!(read, ["10.0.0.0/8", "192.168.0.0/16", "2001::/64"]);
     }
 
     #[cfg(unix)]
