@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::model::network::network_of;
 use crate::model::{Bytes, Protocol};
 
 /// A port that a rule would listen on.
@@ -47,10 +48,7 @@ impl Range {
     fn masked(&self) -> Option<IpAddr> {
         let kept = u32::from(self.prefix);
         match self.first {
-            IpAddr::V4(ip) => {
-                let mask = u32::MAX.checked_shl(32_u32.checked_sub(kept)?).unwrap_or(0);
-                Some(IpAddr::from((u32::from(ip) & mask).to_be_bytes()))
-            }
+            IpAddr::V4(ip) => (kept <= 32).then(|| IpAddr::from(network_of(ip, kept).0.to_be_bytes())),
             IpAddr::V6(ip) => {
                 let mask = u128::MAX.checked_shl(128_u32.checked_sub(kept)?).unwrap_or(0);
                 Some(IpAddr::from((u128::from(ip) & mask).to_be_bytes()))

@@ -50,6 +50,25 @@ impl Desired {
             paths: Vec::new(),
         }
     }
+
+    /// The declared networks and disks of their own that a machine uses, each with the field that says so (`nics.1`, `disks.data`).
+    pub fn used_by(&self, machine: &DesiredMachine) -> Vec<(Address, FieldPath)> {
+        let mut used = Vec::new();
+        for (slot, nic) in machine.settings.nics.iter().flatten() {
+            let (Some(mode), Some(name)) = (&nic.mode, &nic.network) else { continue };
+            let mut networks = self.networks.iter();
+            let found = networks.find(|(_, network)| network.kind.mode() == *mode && network.name == *name);
+            used.extend(
+                found.map(|(address, _)| (address.clone(), FieldPath::of(["nics", &slot.to_string()]))),
+            );
+        }
+        for (key, disk) in machine.disks.iter().flatten() {
+            if let DiskSource::Reference { disk, .. } = &disk.disk {
+                used.push((disk.clone(), FieldPath::of(["disks", key])));
+            }
+        }
+        used
+    }
 }
 
 /// A word of the language that this version validates and cannot apply.

@@ -11,7 +11,7 @@ use crate::inventory::{Inventory, Machine, Ownership};
 use crate::manifest::diagnostic::Diagnostics;
 use crate::manifest::suggest::nearest;
 use crate::model::{Address, Desired, Pattern, StackName};
-use crate::plan::{self, PowerCommand};
+use crate::plan::{self, Plan, PowerCommand};
 
 /// What to do, and with which machines.
 #[derive(Clone, Debug)]
@@ -38,18 +38,30 @@ pub fn command(context: &Context, request: &CommandRequest) -> Result<PlanRespon
         &context.settings.policy,
         request.stop_timeout,
     );
+    let asked = Request::Command {
+        addresses: machines.iter().map(|(address, _)| address.clone()).collect(),
+        stop_timeout: request.stop_timeout,
+    };
+    Ok(response(context, plan, desired, inventory, asked))
+}
+
+/// A plan that was made without a manifest, with what it was made from.
+pub(super) fn response(
+    context: &Context,
+    plan: Plan,
+    desired: Desired,
+    inventory: Inventory,
+    request: Request,
+) -> PlanResponse {
     let origin = Origin {
         directory: context.environment.directory.clone(),
         stack: Some(desired.stack.clone()),
         stack_typed: true,
-        request: Request::Command {
-            addresses: machines.iter().map(|(address, _)| address.clone()).collect(),
-            stop_timeout: request.stop_timeout,
-        },
+        request,
         ..Origin::default()
     };
     let (changes, findings) = (ChangeSet::default(), Diagnostics::default());
-    Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })
+    PlanResponse { plan, changes, desired, inventory, findings, origin }
 }
 
 type Chosen<'a> = (StackName, Vec<(Address, &'a Machine)>);

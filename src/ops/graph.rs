@@ -1,14 +1,12 @@
 //! `graph`: what is declared, and what of it needs what. Reads no host.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::Manifests;
 use crate::config::{Environment, Settings};
 use crate::failure::Failure;
 use crate::manifest::diagnostic::Diagnostics;
-use crate::model::{Address, Desired, DiskSource};
+use crate::model::{Address, Desired};
 
 /// What is declared, as a graph.
 #[derive(Debug, Serialize)]
@@ -67,19 +65,8 @@ pub fn machine_edges(desired: &Desired) -> Vec<Edge> {
         for dependency in &machine.depends_on {
             edge(dependency, "dependsOn".to_owned());
         }
-        for (slot, nic) in machine.settings.nics.iter().flat_map(BTreeMap::iter) {
-            let on = desired.networks.iter().find(|(_, network)| {
-                nic.mode.as_ref() == Some(&network.kind.mode())
-                    && nic.network.as_deref() == Some(network.name.as_str())
-            });
-            if let Some((network, _)) = on {
-                edge(network, format!("nics.{slot}"));
-            }
-        }
-        for (key, disk) in machine.disks.iter().flatten() {
-            if let DiskSource::Reference { disk, .. } = &disk.disk {
-                edge(disk, format!("disks.{key}"));
-            }
+        for (object, field) in desired.used_by(machine) {
+            edge(&object, field.to_string());
         }
     }
     edges

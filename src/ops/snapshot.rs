@@ -1,13 +1,11 @@
 //! `snapshot`: a plan that takes a snapshot of machines that are named.
 
 use super::Context;
-use super::command::chosen;
+use super::command::{chosen, response};
 use super::plan::{PlanResponse, read};
-use crate::apply::journal::{Origin, Request};
-use crate::diff::ChangeSet;
+use crate::apply::journal::Request;
 use crate::failure::{Failure, Kind};
 use crate::manifest;
-use crate::manifest::diagnostic::Diagnostics;
 use crate::model::{Desired, Pattern};
 use crate::plan::{self, NewSnapshot};
 
@@ -35,17 +33,10 @@ pub fn snapshot(context: &Context, request: &SnapshotRequest) -> Result<PlanResp
     let (stack, machines) = chosen(&request.machines, typed, &inventory)?;
     let desired = Desired::nothing(stack);
     let plan = plan::take(&request.snapshot, &machines, &desired, &inventory, &context.settings.policy);
-    let origin = Origin {
-        directory: context.environment.directory.clone(),
-        stack: Some(desired.stack.clone()),
-        stack_typed: true,
-        request: Request::Snapshot {
-            addresses: machines.iter().map(|(address, _)| address.clone()).collect(),
-            name: name.clone(),
-            description: request.snapshot.description.clone(),
-        },
-        ..Origin::default()
+    let asked = Request::Snapshot {
+        addresses: machines.iter().map(|(address, _)| address.clone()).collect(),
+        name: name.clone(),
+        description: request.snapshot.description.clone(),
     };
-    let (changes, findings) = (ChangeSet::default(), Diagnostics::default());
-    Ok(PlanResponse { plan, changes, desired, inventory, findings, origin })
+    Ok(response(context, plan, desired, inventory, asked))
 }

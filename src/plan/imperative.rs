@@ -9,7 +9,7 @@ use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
 use super::{canonical, limits};
 use crate::diff::{DifferenceKind, FieldDifference};
-use crate::inventory::{Inventory, Machine};
+use crate::inventory::{Inventory, Machine, Read};
 use crate::model::state::StateClass;
 use crate::model::{Address, Danger, Dangers, Desired, DesiredState, Policy};
 
@@ -89,15 +89,21 @@ pub fn command(
         objects.extend(object(command, address, machine, &draft));
         drafts.push(draft);
     }
-    let mut plan = canonical::assemble(
-        command.verb(),
-        desired,
-        inventory,
-        policy,
-        objects,
-        draft::number(&drafts),
-        RegisterPlan::default(),
-    );
+    sealed(command.verb(), objects, &drafts, reads, desired, inventory, policy)
+}
+
+/// A plan that was made without a manifest: it registers nothing, and says itself what it has read.
+pub fn sealed(
+    verb: Verb,
+    objects: Vec<ObjectPlan>,
+    drafts: &[Draft],
+    reads: Vec<Read>,
+    desired: &Desired,
+    inventory: &Inventory,
+    policy: &Policy,
+) -> Plan {
+    let (steps, register) = (draft::number(drafts), RegisterPlan::default());
+    let mut plan = canonical::assemble(verb, desired, inventory, policy, objects, steps, register);
     plan.reads.reads = reads;
     limits::check(&mut plan, desired, inventory);
     canonical::seal(plan)

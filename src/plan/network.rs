@@ -32,20 +32,6 @@ pub struct NetworkScene<'a> {
     pub inventory: &'a Inventory,
 }
 
-/// Addresses of the networks that a machine's declared adapters are attached to.
-pub fn used_by(machine: &crate::model::DesiredMachine, desired: &Desired) -> BTreeSet<Address> {
-    let nics = machine.settings.nics.iter().flat_map(std::collections::BTreeMap::values);
-    nics.filter_map(|nic| {
-        let (mode, name) = (nic.mode.as_ref()?, nic.network.as_ref()?);
-        let found = desired
-            .networks
-            .iter()
-            .find(|(_, network)| network.kind.mode() == *mode && network.name == *name);
-        found.map(|(address, _)| address.clone())
-    })
-    .collect()
-}
-
 /// A draft without a machine.
 pub fn draft(address: &Address, allow: Dangers) -> Draft {
     Draft::new(address.clone(), Target::Planned(address.clone()), allow)

@@ -13,9 +13,7 @@ use crate::inventory::{Identity, Inventory, Machine, Medium, Snapshot};
 use crate::model::capability;
 use crate::model::disk::{can_grow, makes_differences};
 use crate::model::state::StateClass;
-use crate::model::{
-    Address, Bytes, Danger, Dangers, Desired, DesiredMachine, DiskDocument, DiskSource, Policy, PowerState,
-};
+use crate::model::{Address, Bytes, Danger, Dangers, Desired, DiskDocument, Policy, PowerState};
 
 /// One declared disk with all that its plan depends on.
 pub struct DiskScene<'a> {
@@ -29,14 +27,6 @@ pub struct DiskScene<'a> {
     pub desired: &'a Desired,
     /// All that is there.
     pub inventory: &'a Inventory,
-}
-
-/// Addresses of the disks of their own that a machine's declaration names.
-pub fn used_by(machine: &DesiredMachine) -> impl Iterator<Item = Address> + '_ {
-    machine.disks.iter().flatten().filter_map(|(_, disk)| match &disk.disk {
-        DiskSource::Reference { disk, .. } => Some(disk.clone()),
-        DiskSource::Inline { .. } => None,
-    })
 }
 
 impl DiskScene<'_> {

@@ -1,11 +1,10 @@
 //! `snapshot`: a point in time of machines that are named, without a manifest.
 
 use super::action::{Action, Target};
-use super::draft::{self, Draft, DraftStep};
+use super::draft::{Draft, DraftStep};
+use super::imperative;
 use super::power::class_word;
-use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, Verb};
-use super::{canonical, limits};
 use crate::diff::snapshot as shape;
 use crate::inventory::{Inventory, Machine};
 use crate::model::state::StateClass;
@@ -78,16 +77,5 @@ pub fn take(
         reads.extend(super::reads::of_state(&desired.stack, address, machine, inventory));
         drafts.push(draft);
     }
-    let mut plan = canonical::assemble(
-        Verb::Snapshot,
-        desired,
-        inventory,
-        policy,
-        objects,
-        draft::number(&drafts),
-        RegisterPlan::default(),
-    );
-    plan.reads.reads = reads;
-    limits::check(&mut plan, desired, inventory);
-    canonical::seal(plan)
+    imperative::sealed(Verb::Snapshot, objects, &drafts, reads, desired, inventory, policy)
 }

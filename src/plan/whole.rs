@@ -44,8 +44,7 @@ pub fn plan(
         let declared = shape::declared(machine, None);
         let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
         let (object, mut draft) = scene.plan(&mut ports);
-        draft.after.extend(network::used_by(machine, desired));
-        draft.after.extend(own_disk::used_by(machine));
+        draft.after.extend(desired.used_by(machine).into_iter().map(|(object, _)| object));
         register::add_members(&mut register, &scene, &draft);
         scene.snapshot_members(&draft, &mut register);
         objects.extend(object);

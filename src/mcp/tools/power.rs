@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::super::answer::Answer;
 use super::super::tool::{Call, Run, Tool};
 use super::planned::{Permission, Planned, answer};
+use super::shared::patterns;
 use crate::config::Tier;
-use crate::failure::{Failure, Kind};
-use crate::model::Pattern;
+use crate::failure::Failure;
 use crate::ops::{self, CommandRequest, PowerCommand};
 
 /// The tool.
@@ -56,8 +56,6 @@ impl Tool for Power {
 impl Run for Power {
     fn run(call: &Call<'_>, input: Input) -> Result<Answer<Planned>, Failure> {
         let context = call.desk.context(|overrides| Permission::add_to(&input.allow, overrides))?;
-        let pattern =
-            |text: &String| text.parse::<Pattern>().map_err(|error| Failure::new(Kind::Usage, error));
         let request = CommandRequest {
             command: match input.command {
                 Button::Start => PowerCommand::Start,
@@ -68,7 +66,7 @@ impl Run for Power {
                 Button::Save => PowerCommand::Save,
                 Button::Reset => PowerCommand::Reset,
             },
-            machines: input.machines.iter().map(pattern).collect::<Result<_, _>>()?,
+            machines: patterns(&input.machines)?,
             stop_timeout: input.stop_timeout.unwrap_or(60),
         };
         answer(call, &context, &ops::command(&context, &request)?)

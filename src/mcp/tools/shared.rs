@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::super::answer::text;
 use super::super::desk::Desk;
 use crate::config::{Environment, Settings, Variable};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
+use crate::model::Pattern;
 use crate::ops::{Context, Diagnostics, Manifests};
 use crate::render::diagnostics::write_findings;
 
@@ -48,6 +49,11 @@ impl Declaration {
     pub fn add_to_context(&self, context: &mut Context) {
         self.add_to(&mut context.settings, &context.environment);
     }
+}
+
+/// The machines that a call names.
+pub fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
+    texts.iter().map(|text| text.parse().map_err(|error: String| Failure::new(Kind::Usage, error))).collect()
 }
 
 /// Warnings and notes of manifests, each in one line.

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::super::answer::Answer;
 use super::super::tool::{Call, Run, Tool};
 use super::planned::{Planned, answer};
+use super::shared::patterns;
 use crate::config::Tier;
-use crate::failure::{Failure, Kind};
-use crate::model::Pattern;
+use crate::failure::Failure;
 use crate::ops::{self, NewSnapshot, SnapshotRequest};
 
 /// The tool.
@@ -39,9 +39,7 @@ impl Tool for Snapshot {
 impl Run for Snapshot {
     fn run(call: &Call<'_>, input: Input) -> Result<Answer<Planned>, Failure> {
         let context = call.desk.context(|_| {})?;
-        let pattern =
-            |text: &String| text.parse::<Pattern>().map_err(|error| Failure::new(Kind::Usage, error));
-        let machines = input.machines.iter().map(pattern).collect::<Result<_, _>>()?;
+        let machines = patterns(&input.machines)?;
         let snapshot = NewSnapshot { name: input.name, description: input.description, goes_on: false };
         answer(call, &context, &ops::snapshot(&context, &SnapshotRequest { snapshot, machines })?)
     }
