@@ -539,17 +539,13 @@ impl Maker<'_, '_> {
             if !self.random.percent(10) {
                 continue;
             }
-            // Names of their own, beside the controllers that `--default` made; one of each chip at most.
-            let name = format!("X {bus}");
-            let mut words = command(&["storagectl", &id, "--name", &name]);
-            if matches!(bus, "ide" | "sata" | "floppy" | "virtio") {
-                words = command(&["storagectl", &id, "--name", &name, "--add", bus]);
-                if self.commands[0].iter().any(|word| word == "--default") {
-                    continue;
-                }
-            } else {
-                words.extend(command(&["--add", bus]));
+            // VirtualBox has one of each bus at most, and `--default` may have made any that an OS type recommends.
+            let recommended = !matches!(bus, "pcie" | "usb");
+            if recommended && self.commands[0].iter().any(|word| word == "--default") {
+                continue;
             }
+            let name = format!("X {bus}");
+            let mut words = command(&["storagectl", &id, "--name", &name, "--add", bus]);
             words.extend(command(&["--controller", self.random.pick(chips)]));
             let can_have_ports = !matches!(bus, "ide" | "scsi" | "floppy" | "usb");
             let count = if can_have_ports { self.random.range(1, ports) } else { 1 };
