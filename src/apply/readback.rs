@@ -196,6 +196,11 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let there = crate::diff::snapshot::named(machine, name);
             there.is_none().then(|| format!("there is no snapshot {name:?}"))
         }),
+        // Whether its disks went back no file tells: VirtualBox makes the snapshot the current one behind all that.
+        Action::RestoreSnapshot { snapshot, .. } => on_machine(&|machine| {
+            let there = machine.current_snapshot == Some(*snapshot);
+            (!there).then(|| "another snapshot is the current one".to_owned())
+        }),
         Action::DeleteSnapshot { snapshot, .. } => on_machine(&|machine| {
             let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
             let there = all.into_iter().any(|one| one.uuid == *snapshot);
@@ -206,11 +211,36 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
     }
 }
 
+/// What the machine as it was before tells of an action that did only a part.
+pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Option<String> {
+    match action {
+        Action::Unregister { machine: Target::Existing(uuid), delete: true } => {
+            left_of_machine(before.machines.get(uuid)?, after)
+        }
+        Action::RestoreSnapshot { machine: Target::Existing(uuid), .. } => {
+            still_written_to(before.machines.get(uuid)?, before, after)
+        }
+        _ => None,
+    }
+}
+
+/// A restored machine has new differences on its disks, also where the snapshot was the current one all the while (measured).
+fn still_written_to(machine: &Machine, before: &Inventory, after: &Inventory) -> Option<String> {
+    let now = after.machines.get(&machine.uuid)?;
+    let kept = machine.attachments.iter().find_map(|attachment| match attachment.medium {
+        AttachedMedium::Image(leaf) => {
+            let medium = before.media.get(&leaf).filter(|medium| medium.parent.is_some())?;
+            let is_attached = now.attachments.iter().any(|there| there.medium == attachment.medium);
+            is_attached.then(|| medium.location.display().to_string())
+        }
+        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+    })?;
+    Some(format!("it is attached as before: {kept}"))
+}
+
 /// What is left of a machine that was deleted with its disks: VirtualBox unregisters it first, and may stop in the middle of its
 /// disks (measured). A disk that another machine has attached is in that machine's registry, and stays by right.
-pub fn left_behind(action: &Action, before: &Inventory, after: &Inventory) -> Option<String> {
-    let Action::Unregister { machine: Target::Existing(uuid), delete: true } = action else { return None };
-    let machine = before.machines.get(uuid)?;
+fn left_of_machine(machine: &Machine, after: &Inventory) -> Option<String> {
     let snapshots = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
     let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
         AttachedMedium::Image(medium) => Some(medium),

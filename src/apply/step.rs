@@ -163,6 +163,8 @@ fn can_be_seen_done(action: &Action) -> bool {
             // A guest that was reset runs as it did before.
             | Action::Reset { .. }
             | Action::SetSecret { .. }
+            // The snapshot may be the current one all the while.
+            | Action::RestoreSnapshot { .. }
             | Action::AddUsbFilter { .. }
             | Action::RemoveUsbFilter { .. }
     )
@@ -178,7 +180,7 @@ fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<String> {
         Expectation::State(class) => {
             let machine = before.machines.get(&machine)?;
             let state = machine.state.as_ref()?;
-            (word(state) != class).then(|| format!("its state was {class} and is {state} now"))
+            (state.class().word() != class).then(|| format!("its state was {class} and is {state} now"))
         }
         Expectation::Attached(at, then) => {
             let machine = before.machines.get(&machine)?;
@@ -217,18 +219,6 @@ pub(super) fn live_tree(machine: &Machine) -> Value {
         map.insert("name".to_owned(), name.as_str().into());
     }
     live
-}
-
-fn word(state: &crate::model::PowerState) -> &'static str {
-    use crate::model::state::StateClass;
-    match state.class() {
-        StateClass::Off => "off",
-        StateClass::Saved => "saved",
-        StateClass::Running => "running",
-        StateClass::Paused => "paused",
-        StateClass::Stuck => "stuck",
-        StateClass::Moving => "moving",
-    }
 }
 
 fn failed(errors: Vec<String>, hint: Option<String>, moved: bool) -> StepEnd {

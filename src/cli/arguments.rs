@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
     adopt, apply, approve, command, completions, destroy, doctor, drift, explain, export, get, graph, init,
-    inventory, mcp, plan, runs, schema, show, snapshot, validate,
+    inventory, mcp, plan, revert, runs, schema, show, snapshot, validate,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, LabelTerm, Limit, Pattern, Selection, StackName};
@@ -113,6 +113,7 @@ Examples:
   vboxmcp reset web-1 --allow power-cut")]
     Reset(command::Arguments),
     Snapshot(snapshot::Arguments),
+    Revert(revert::Arguments),
     Explain(explain::Arguments),
     Graph(graph::Arguments),
     Doctor(doctor::Arguments),

@@ -25,6 +25,7 @@ mod init;
 mod inventory;
 mod mcp;
 mod plan;
+mod revert;
 mod run;
 mod runs;
 mod schema;
@@ -103,6 +104,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Save(arguments) => command::run(session, PowerCommand::Save, &arguments),
         Verb::Reset(arguments) => command::run(session, PowerCommand::Reset, &arguments),
         Verb::Snapshot(arguments) => snapshot::run(session, &arguments),
+        Verb::Revert(arguments) => revert::run(session, &arguments),
         Verb::Explain(arguments) => explain::run(session, &arguments),
         Verb::Graph(arguments) => graph::run(session, &arguments),
         Verb::Inventory(arguments) => inventory::run(session, &arguments),

@@ -53,6 +53,7 @@ impl Session {
             | Verb::Schema(_) => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Snapshot(arguments) => arguments.permissions.add_to(&mut overrides),
+            Verb::Revert(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Start(arguments)
             | Verb::Stop(arguments)
             | Verb::Restart(arguments)

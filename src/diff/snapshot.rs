@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::inventory::{Inventory, Machine, PathFact, Snapshot};
-use crate::model::{Address, Desired};
+use crate::model::{Address, Desired, FieldPath};
 
 /// The snapshot that a name means on a machine: the first in the order of the tree, as VirtualBox itself takes it.
 pub fn named<'a>(machine: &'a Machine, name: &str) -> Option<&'a Snapshot> {
@@ -14,6 +14,25 @@ pub fn named<'a>(machine: &'a Machine, name: &str) -> Option<&'a Snapshot> {
         snapshot.children.iter().find_map(|child| first(child, name))
     }
     first(machine.snapshots.as_ref()?, name)
+}
+
+/// Whether a field keeps its value when its machine goes back to a snapshot: it belongs to the machine and not to its hardware
+/// (measured).
+pub fn outlives_restore(path: &FieldPath) -> bool {
+    let of_the_machine = [
+        "name",
+        "groups",
+        "description",
+        "extraData",
+        "osType",
+        "location",
+        "snapshotFolder",
+        "processPriority",
+        "executionEngine",
+        "icon",
+        "teleporter",
+    ];
+    path.keys().first().is_some_and(|head| of_the_machine.contains(&head.as_str()))
 }
 
 /// The file that VirtualBox begins when a machine starts for the first time.

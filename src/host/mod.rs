@@ -20,7 +20,7 @@ pub use circumstances::{Asked, Circumstances, Endpoint, Range, Space, Unavailabl
 pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, Sample};
-use crate::inventory::{Inventory, PathFact};
+use crate::inventory::{Inventory, Machine, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
 use crate::plan::Action;
@@ -60,6 +60,10 @@ pub trait Inspect: Send + Sync {
     /// One machine, all media and all networks but host-only ones, for comparing right before and right after an action: the machine is missing from
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError>;
+
+    /// A machine as it would be after going back to one of its snapshots, and off or saved; `None` where it has no such snapshot. Its disks are
+    /// those of the snapshot, on which new differences will be put.
+    fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError>;
 
     /// What is installed. Asks VirtualBox's server.
     fn installation(&self) -> Result<Installation, HostError>;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::checkup::{Comparison, Installation, Sample};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
-use crate::inventory::{Inventory, InventoryDocument, PathFact};
+use crate::inventory::{Inventory, InventoryDocument, Machine, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
 use crate::plan::Action;
@@ -63,6 +63,13 @@ impl Inspect for Recorded {
 
     fn reread(&self, _machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
         Ok(self.document.inventory.clone())
+    }
+
+    /// The document holds no more of snapshots than their names and disks.
+    fn as_of(&self, _machine: Uuid, _snapshot: Uuid) -> Result<Option<Machine>, HostError> {
+        Err(HostError::Unsupported {
+            what: "going back to a snapshot of a host that was read from a file".to_owned(),
+        })
     }
 
     fn installation(&self) -> Result<Installation, HostError> {

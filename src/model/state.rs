@@ -48,6 +48,27 @@ pub enum StateClass {
     Moving,
 }
 
+impl StateClass {
+    const ALL: [Self; 6] = [Self::Off, Self::Saved, Self::Running, Self::Paused, Self::Stuck, Self::Moving];
+
+    /// Its word in what a step expects.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Saved => "saved",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stuck => "stuck",
+            Self::Moving => "moving",
+        }
+    }
+
+    /// The class of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.word() == word)
+    }
+}
+
 impl PowerState {
     /// The row of the state tables.
     pub fn class(&self) -> StateClass {

@@ -79,6 +79,20 @@ impl Manifests {
         Ok(Declared { desired, findings, selection, origin })
     }
 
+    /// Whether there are any: where no paths are given, the place that is looked at may hold none, or be no place for them.
+    pub fn found(&self, context: &Context) -> bool {
+        if !self.paths.is_empty() {
+            return true;
+        }
+        let loaded = manifest::load(&LoadRequest {
+            paths: context.settings.manifests.clone(),
+            stdin: None,
+            cwd: context.environment.directory.clone(),
+        });
+        let is_none = |code: &str| matches!(code, "no-documents" | "file-not-found");
+        !loaded.documents.is_empty() || !loaded.diagnostics.iter().all(|one| is_none(one.code))
+    }
+
     /// As [`Self::declare`], and refuses words that this version cannot apply.
     pub fn declare_for(&self, context: &Context, inventory: &Inventory) -> Result<Declared, Failure> {
         let home = Some(inventory.host.owner_home.clone()).filter(|home| !home.as_os_str().is_empty());

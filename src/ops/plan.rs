@@ -118,7 +118,11 @@ pub fn read(context: &Context) -> Result<Inventory, Failure> {
 }
 
 /// Waits for declared machines that are on their way from one state to another.
-fn settled(context: &Context, mut inventory: Inventory, desired: &Desired) -> Result<Inventory, Failure> {
+pub(super) fn settled(
+    context: &Context,
+    mut inventory: Inventory,
+    desired: &Desired,
+) -> Result<Inventory, Failure> {
     let deadline = Instant::now() + SETTLING;
     while !is_recorded(context) && moving(&inventory, desired) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(500));

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::action::{Action, Target};
 use super::draft::{self, Draft};
-use super::power::{Power, class_word, state_path};
+use super::power::{Power, state_path};
 use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
 use super::{canonical, limits};
@@ -56,7 +56,7 @@ impl PowerCommand {
             Verb::Resume => Some(Self::Resume),
             Verb::Save => Some(Self::Save),
             Verb::Reset => Some(Self::Reset),
-            Verb::Apply | Verb::Destroy | Verb::Adopt | Verb::Snapshot => None,
+            Verb::Apply | Verb::Destroy | Verb::Adopt | Verb::Snapshot | Verb::Revert => None,
         }
     }
 }
@@ -80,7 +80,7 @@ pub fn command(
         let class = machine.state.as_ref().map_or(StateClass::Moving, crate::model::PowerState::class);
         one(command, class, &mut draft, stop_timeout);
         if let Some(first) = draft.steps.first_mut() {
-            let expected = Expectation::State(class_word(class).to_owned());
+            let expected = Expectation::State(class.word().to_owned());
             if !first.expects.contains(&expected) {
                 first.expects.push(expected);
             }

@@ -10,7 +10,7 @@ use super::fields::{
     Before, apart, edit, effects, keyed_data, list, settings, shared_folders, undoable, unprepared,
 };
 use super::ports::Ports;
-use super::power::{Power, class_word, state_path};
+use super::power::{Power, state_path};
 use super::storage::Storage;
 use super::types::{Blocked, Expectation, ObjectPlan, Operation, PlannedField};
 use crate::diff::{
@@ -381,21 +381,7 @@ impl Scene<'_> {
             }
         } else {
             self.while_up(draft, ports, &now, class);
-            let cause: Vec<FieldPath> = off.iter().map(|field| field.path.clone()).collect();
-            if off.is_empty() {
-                self.snapshots(draft, class);
-                if state_differs {
-                    power.settle(draft);
-                }
-            } else if power.stop(
-                draft,
-                &cause,
-                &format!("{} can be changed only while it is off", list(&cause)),
-            ) {
-                self.offline(draft, ports, &off);
-                self.snapshots(draft, StateClass::Off);
-                power.start_again(draft, &cause);
-            } else {
+            if off.is_empty() || !self.while_off(draft, ports, &off, power) {
                 self.snapshots(draft, class);
                 if state_differs {
                     power.settle(draft);
@@ -431,6 +417,32 @@ impl Scene<'_> {
             draft.effects.push(format!("was {from}{stack}"));
         }
         Some(self.object(operation, Some(uuid), fields, draft))
+    }
+
+    /// Stops the machine for what can be changed only then, and starts it again; `false` where it is not stopped: because that is not
+    /// permitted, or because nothing could be done of what it would be stopped for.
+    fn while_off(
+        &self,
+        draft: &mut Draft,
+        ports: &mut Ports,
+        fields: &[&FieldDifference],
+        power: Power<'_>,
+    ) -> bool {
+        let cause: Vec<FieldPath> = fields.iter().map(|field| field.path.clone()).collect();
+        let why = format!("{} can be changed only while it is off", list(&cause));
+        let before = draft.steps.len();
+        if !power.stop(draft, &cause, &why) {
+            return false;
+        }
+        let stopped = draft.steps.len();
+        self.offline(draft, ports, fields);
+        if draft.steps.len() == stopped {
+            draft.steps.truncate(before);
+            return false;
+        }
+        self.snapshots(draft, StateClass::Off);
+        power.start_again(draft, &cause);
+        true
     }
 
     fn before(&self) -> Before<'_> {
@@ -500,7 +512,7 @@ impl Scene<'_> {
         if !set.is_empty() {
             draft.effects.extend(effects(&set, &cause, &self.machine.bridges));
             if matches!(draft.target, Target::Existing(_)) {
-                expects.push(Expectation::State(class_word(StateClass::Off).to_owned()));
+                expects.push(Expectation::State(StateClass::Off.word().to_owned()));
             } else {
                 expects.clear();
             }

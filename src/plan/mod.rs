@@ -1,6 +1,6 @@
 //! The plan: an inert DAG of steps. Pure: no clock, no I/O, no randomness; the same input gives the same bytes.
 //!
-//! `types` is what a plan is; `machine`, `storage`, `power`, `remove` and `adopt` turn differences into steps, `imperative` commands; `draft`
+//! `types` is what a plan is; `machine`, `storage`, `power`, `remove` and `adopt` turn differences into steps, `imperative` commands, `revert` the way back; `draft`
 //! collects them in order, `order` adds that of `dependsOn`; `limits` holds them against the policy; `canonical` makes bytes and hash.
 
 pub mod action;
@@ -22,6 +22,7 @@ mod power;
 pub mod reads;
 mod register;
 mod remove;
+mod revert;
 mod snapshot;
 mod storage;
 mod take;
@@ -35,6 +36,7 @@ pub use adopt::adopt;
 pub use destroy::{DestroyOptions, destroy};
 pub use imperative::{PowerCommand, command};
 pub use register::{Member, RegisterPlan};
+pub use revert::{Revert, Reverted, after, revert};
 pub use take::{NewSnapshot, take};
 pub use types::{
     Blocked, Expectation, HostId, ObjectPlan, Operation, Plan, PlannedField, Refusal, Step, StepId, Summary,

@@ -94,7 +94,8 @@ pub fn clashes(changes: &ChangeSet, desired: &Desired, inventory: &Inventory) ->
     let others: Vec<_> =
         inventory.machines.values().filter(|machine| !ours.contains(&machine.uuid)).collect();
     let mut found = Vec::new();
-    for (address, machine) in desired.machines.iter().filter(|(_, machine)| !machine.lifecycle.external) {
+    let looked_at = desired.machines.iter().filter(|(address, _)| changes.machines.contains_key(*address));
+    for (address, machine) in looked_at.filter(|(_, machine)| !machine.lifecycle.external) {
         for other in &others {
             let name = format!("machine {:?} {{{}}}", other.name.as_deref().unwrap_or("?"), other.uuid);
             let mut say = |text: String| found.push(Finding { address: Some(address.clone()), text });

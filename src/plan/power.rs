@@ -11,18 +11,6 @@ pub fn state_path() -> FieldPath {
     FieldPath::of(["state"])
 }
 
-/// The word of a class in `expects`.
-pub fn class_word(class: StateClass) -> &'static str {
-    match class {
-        StateClass::Off => "off",
-        StateClass::Saved => "saved",
-        StateClass::Running => "running",
-        StateClass::Paused => "paused",
-        StateClass::Stuck => "stuck",
-        StateClass::Moving => "moving",
-    }
-}
-
 /// What a machine's power has to do in one plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Power<'a> {
@@ -111,7 +99,7 @@ impl Power<'_> {
         let dangers = stop_dangers(draft);
         let shutdown = self.shutdown(draft);
         draft.push(shutdown, cause.to_vec(), dangers);
-        let word = class_word(self.live).to_owned();
+        let word = self.live.word().to_owned();
         let first = draft.steps.len() - 1 - usize::from(self.live == StateClass::Paused);
         draft.steps[first].expects.push(Expectation::State(word));
         true

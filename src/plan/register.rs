@@ -209,6 +209,11 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
         );
     }
     detached_members(plan, scene, name, attached.unwrap_or_default());
+    if let (Presence::Ours { .. } | Presence::Unfinished { .. }, Some(register)) =
+        (&scene.difference.presence, register)
+    {
+        found_members(plan, scene, name, register);
+    }
     if let Presence::Renamed { from, from_stack, .. } = &scene.difference.presence {
         carried_members(plan, scene, name, from, from_stack);
     }
@@ -235,6 +240,20 @@ fn carried_members(
             plan.members.insert(address, as_registered(entry, scene.inventory));
         } else if *from_stack == scene.desired.stack {
             plan.forget.insert(former.clone());
+        }
+    }
+}
+
+/// Disks that an earlier run was about to make and had made when it died, and that nothing else speaks of: they are known by their
+/// UUIDs from now on, or they would be lost when the machine's folder moves.
+fn found_members(plan: &mut RegisterPlan, scene: &Scene<'_>, name: &MachineName, register: &Register) {
+    for (address, entry) in &register.entries {
+        let is_its = matches!(address, Address::InlineDisk(of, _) if of == name);
+        if let (true, Identity::Path(path)) = (is_its, &entry.identity)
+            && !plan.members.contains_key(address)
+            && scene.inventory.medium_at(path).is_some()
+        {
+            plan.members.insert(address.clone(), as_registered(entry, scene.inventory));
         }
     }
 }

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::action::{Action, Target};
 use super::draft::{Draft, DraftStep};
 use super::machine::Scene;
-use super::power::class_word;
 use super::register::{Member, RegisterPlan};
 use super::types::{Blocked, Expectation, ObjectPlan, Operation};
 use super::whole::Removal;
@@ -40,7 +39,7 @@ impl Scene<'_> {
                 live: class == StateClass::Running,
             };
             let expects = match draft.target {
-                Target::Existing(_) => vec![Expectation::State(class_word(class).to_owned())],
+                Target::Existing(_) => vec![Expectation::State(class.word().to_owned())],
                 Target::Planned(_) => Vec::new(),
             };
             draft.steps.push(DraftStep {

@@ -5,6 +5,7 @@ mod drives;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::action::{Action, Insert, Target};
 use super::draft::Draft;
 use super::machine::Scene;
-use crate::diff::{FieldDifference, Presence, disk};
+use crate::diff::{FieldDifference, Presence, disk, machine as shape};
 use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Identity};
 use crate::model::disk::can_grow;
 use crate::model::settings::{Bus, ControllerType};
@@ -256,9 +257,9 @@ impl<'a> Storage<'a> {
                 continue;
             };
             match part {
-                None => self.add_disk(draft, key, declared, &field.path),
+                None => self.add_disk(draft, key, declared, (&field.path, fields)),
                 Some("size") => self.grow(draft, key, field),
-                Some("location") => self.relocate(draft, key, declared, field),
+                Some("location") => self.relocate(draft, key, declared, field, fields),
                 Some("at") => {
                     let (Some(at), Some(attachment)) = (&declared.at, self.live_disks.get(key)) else {
                         continue;
@@ -380,17 +381,42 @@ impl<'a> Storage<'a> {
         }
     }
 
-    fn relocate(&self, draft: &mut Draft, key: &str, declared: &DesiredDisk, field: &FieldDifference) {
+    fn relocate(
+        &self,
+        draft: &mut Draft,
+        key: &str,
+        declared: &DesiredDisk,
+        field: &FieldDifference,
+        fields: &[&FieldDifference],
+    ) {
         let Some(AttachedMedium::Image(leaf)) = self.live_disks.get(key).map(|attachment| &attachment.medium)
         else {
             return;
         };
-        let (Some(base), Some(live)) = (self.scene.inventory.base_of(*leaf), self.scene.live()) else {
+        let (Some(base), Some(folder)) = (self.scene.inventory.base_of(*leaf), self.folder_then(fields))
+        else {
             return;
         };
-        let Some(location) = disk::file(key, declared, &live.folder()) else { return };
+        let Some(location) = disk::file(key, declared, &folder) else { return };
         let medium = Target::Existing(base.uuid);
         draft.push(Action::MoveDisk { medium, location }, [field.path.clone()], []);
+    }
+
+    /// The machine's folder when these fields are as declared: its name, its first group and its location move it.
+    pub(super) fn folder_then(&self, fields: &[&FieldDifference]) -> Option<PathBuf> {
+        let live = self.scene.live()?;
+        let moves = |part: &str| fields.iter().any(|field| field.path.parts().first() == Some(&part));
+        let is_moved = ["name", "groups", "location"].iter().any(|part| moves(part));
+        // VirtualBox moves no folder that has another name than its machine.
+        let there = shape::location(live).filter(|_| is_moved);
+        let Some(there) = there else { return Some(live.folder()) };
+        let declared = self.scene.machine;
+        let name = if moves("name") { Some(declared.name.as_str()) } else { live.name.as_deref() };
+        let groups = if moves("groups") { &declared.settings.groups } else { &live.settings.groups };
+        let base = declared.location.clone().filter(|_| moves("location")).unwrap_or(there);
+        let group = groups.iter().flatten().next().map(String::as_str).unwrap_or_default();
+        let parts = group.split('/').filter(|part| !part.is_empty());
+        Some(parts.chain(name).fold(base, |folder, part| folder.join(part)))
     }
 
     fn grow(&self, draft: &mut Draft, key: &str, field: &FieldDifference) {

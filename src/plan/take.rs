@@ -3,7 +3,6 @@
 use super::action::{Action, Target};
 use super::draft::{Draft, DraftStep};
 use super::imperative;
-use super::power::class_word;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, Verb};
 use crate::diff::snapshot as shape;
 use crate::inventory::{Inventory, Machine};
@@ -61,7 +60,7 @@ pub fn take(
                 },
                 cause: Vec::new(),
                 danger: Dangers::new(),
-                expects: vec![Expectation::State(class_word(class).to_owned())],
+                expects: vec![Expectation::State(class.word().to_owned())],
                 object: Some(point.clone()),
             });
         }

@@ -42,6 +42,8 @@ pub enum Verb {
     Reset,
     /// Take a snapshot.
     Snapshot,
+    /// Go back to a snapshot.
+    Revert,
 }
 
 impl Verb {
@@ -59,6 +61,7 @@ impl Verb {
             Self::Save => "save",
             Self::Reset => "reset",
             Self::Snapshot => "snapshot",
+            Self::Revert => "revert",
         }
     }
 }

@@ -7,7 +7,7 @@ use super::own_disk::{self, DiskScene};
 use super::ports::{self, Ports};
 use super::types::{ObjectPlan, Plan, Verb};
 use super::{PlanOptions, canonical, limits, order, register, remove};
-use crate::diff::{ChangeSet, machine as shape};
+use crate::diff::{ChangeSet, Finding, machine as shape};
 use crate::inventory::Inventory;
 use crate::model::{Desired, Policy};
 
@@ -19,40 +19,9 @@ pub fn plan(
     policy: &Policy,
     options: &PlanOptions,
 ) -> Plan {
-    let mut ports = Ports::of(desired, inventory);
-    let mut objects = Vec::new();
-    let mut drafts = Vec::new();
-    let mut register = register::RegisterPlan::default();
-    for (address, difference) in &changes.networks {
-        let Some(network) = desired.networks.get(address) else { continue };
-        let scene = NetworkScene { address, network, difference, desired, inventory };
-        let (object, draft) = scene.plan(&mut ports, policy);
-        network::add_member(&mut register, &scene);
-        objects.extend(object);
-        drafts.push(draft);
-    }
-    for (address, difference) in &changes.disks {
-        let Some(disk) = desired.disks.get(address) else { continue };
-        let scene = DiskScene { address, disk, difference, desired, inventory };
-        let (object, draft) = scene.plan(policy);
-        own_disk::add_member(&mut register, &scene);
-        objects.extend(object);
-        drafts.push(draft);
-    }
-    for (address, difference) in &changes.machines {
-        let Some(machine) = desired.machines.get(address) else { continue };
-        let declared = shape::declared(machine, None);
-        let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
-        let (object, mut draft) = scene.plan(&mut ports);
-        draft.after.extend(desired.used_by(machine).into_iter().map(|(object, _)| object));
-        register::add_members(&mut register, &scene, &draft);
-        scene.snapshot_members(&draft, &mut register);
-        objects.extend(object);
-        objects.extend(scene.snapshot_objects(&draft));
-        drafts.push(draft);
-    }
-    let mut refusals = Vec::new();
-    let mut notes = Vec::new();
+    let Parts { mut objects, mut drafts, mut register, mut refusals, mut notes } =
+        Parts::of(changes, desired, inventory, policy);
+    let behind = std::mem::take(&mut notes);
     remove::undeclared(
         changes,
         desired,
@@ -69,31 +38,83 @@ pub fn plan(
     );
     register.forget.extend(changes.superseded.iter().cloned());
     register.paths = (!options.is_partial).then(|| desired.paths.clone());
-    let mut plan = canonical::assemble(
-        Verb::Apply,
-        desired,
-        inventory,
-        policy,
-        objects,
-        order::along_dependencies(draft::number(&drafts), desired),
-        register,
-    );
+    let steps = order::along_dependencies(draft::number(&drafts), desired);
+    let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, objects, steps, register);
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);
     plan.notes.append(&mut notes);
-    plan.notes.extend(changes.findings.iter().cloned());
-    plan.notes.extend(ports::clashes(changes, desired, inventory));
-    let released = changes.machines.iter().map(|(address, d)| (address, &d.released));
-    let released = released.chain(changes.disks.iter().map(|(address, d)| (address, &d.released)));
-    let released = released.chain(changes.networks.iter().map(|(address, d)| (address, &d.released)));
-    plan.notes.extend(released.filter(|(_, fields)| !fields.is_empty()).map(|(address, fields)| {
+    plan.notes.extend(behind);
+    canonical::seal(plan)
+}
+
+/// What becomes of the declared objects.
+#[derive(Default)]
+pub struct Parts {
+    /// Objects.
+    pub objects: Vec<ObjectPlan>,
+    /// Steps.
+    pub drafts: Vec<Draft>,
+    /// Register.
+    pub register: register::RegisterPlan,
+    /// Refusals.
+    pub refusals: Vec<super::Refusal>,
+    /// Things to know.
+    pub notes: Vec<Finding>,
+}
+
+impl Parts {
+    /// Plans what makes the declared objects as declared.
+    pub fn of(changes: &ChangeSet, desired: &Desired, inventory: &Inventory, policy: &Policy) -> Self {
+        let mut given = Ports::of(desired, inventory);
+        let mut parts = Self::default();
+        for (address, difference) in &changes.networks {
+            let Some(network) = desired.networks.get(address) else { continue };
+            let scene = NetworkScene { address, network, difference, desired, inventory };
+            let (object, draft) = scene.plan(&mut given, policy);
+            network::add_member(&mut parts.register, &scene);
+            parts.objects.extend(object);
+            parts.drafts.push(draft);
+        }
+        for (address, difference) in &changes.disks {
+            let Some(disk) = desired.disks.get(address) else { continue };
+            let scene = DiskScene { address, disk, difference, desired, inventory };
+            let (object, draft) = scene.plan(policy);
+            own_disk::add_member(&mut parts.register, &scene);
+            parts.objects.extend(object);
+            parts.drafts.push(draft);
+        }
+        for (address, difference) in &changes.machines {
+            let Some(machine) = desired.machines.get(address) else { continue };
+            let declared = shape::declared(machine, None);
+            let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
+            let (object, mut draft) = scene.plan(&mut given);
+            draft.after.extend(desired.used_by(machine).into_iter().map(|(object, _)| object));
+            register::add_members(&mut parts.register, &scene, &draft);
+            scene.snapshot_members(&draft, &mut parts.register);
+            parts.objects.extend(object);
+            parts.objects.extend(scene.snapshot_objects(&draft));
+            parts.drafts.push(draft);
+        }
+        parts.notes.extend(changes.findings.iter().cloned());
+        parts.notes.extend(ports::clashes(changes, desired, inventory));
+        parts.notes.extend(released(changes));
+        parts
+    }
+}
+
+/// What is no longer managed of objects that are.
+fn released(changes: &ChangeSet) -> impl Iterator<Item = Finding> {
+    let machines = changes.machines.iter().map(|(address, d)| (address, &d.released));
+    let disks = changes.disks.iter().map(|(address, d)| (address, &d.released));
+    let networks = changes.networks.iter().map(|(address, d)| (address, &d.released));
+    let all = machines.chain(disks).chain(networks);
+    all.filter(|(_, fields)| !fields.is_empty()).map(|(address, fields)| {
         let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
-        crate::diff::Finding {
+        Finding {
             address: Some(address.clone()),
             text: format!("{address}: no longer managed, the live value stays: {}", fields.join(", ")),
         }
-    }));
-    canonical::seal(plan)
+    })
 }
 
 /// Where removals put their parts of the plan.
@@ -107,5 +128,5 @@ pub struct Removal<'a> {
     /// Refusals.
     pub refusals: &'a mut Vec<super::Refusal>,
     /// Things to know.
-    pub notes: &'a mut Vec<crate::diff::Finding>,
+    pub notes: &'a mut Vec<Finding>,
 }

@@ -61,6 +61,7 @@ fn done_word(verb: Verb) -> &'static str {
         Verb::Save => "Saved:",
         Verb::Reset => "Reset:",
         Verb::Snapshot => "Taken:",
+        Verb::Revert => "Brought back:",
     }
 }
 

@@ -14,7 +14,7 @@ use vboxmcp::model::{Danger, Limit};
 use vboxmcp::ops::runs;
 use vboxmcp::ops::{
     self, AdoptRequest, Consent, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest,
-    PlanResponse,
+    PlanResponse, RevertRequest,
 };
 use vboxmcp::plan::Plan;
 
@@ -29,6 +29,8 @@ pub enum Ask {
     Destroy { all: bool },
     /// `adopt`
     Adopt(String),
+    /// `revert` of all machines that have the snapshot.
+    Revert(String),
 }
 
 /// How one run is cut short by Ctrl-C.
@@ -117,6 +119,11 @@ impl Bench {
             Ask::Apply { .. } => ops::plan(context, &PlanRequest { manifests }),
             Ask::Destroy { all } => {
                 ops::destroy(context, &DestroyRequest { manifests, options: DestroyOptions { all: *all } })
+            }
+            Ask::Revert(snapshot) => {
+                let request =
+                    RevertRequest { manifests, snapshot: snapshot.clone(), ..RevertRequest::default() };
+                ops::revert(context, &request)
             }
             Ask::Adopt(name) => {
                 let addresses = vec![vboxmcp::model::Address::machine(name.clone())];

@@ -59,6 +59,9 @@ fn three_tiers_that_are_off(lab: &Lab) {
     let data = home.machines().join("shop.disks/db-data.vdi");
     assert!(data.is_file(), "{}", data.display());
 
+    put_right(&home, &run);
+    and_back(&home, &shop, &run);
+
     // The data is protected: nothing is removed at all.
     let all = ["destroy", "--all", "--confirm", "shop", "--allow", "destroy-data", "--yes"];
     let refused = expect(run(&all), 5);
@@ -74,6 +77,78 @@ fn three_tiers_that_are_off(lab: &Lab) {
     assert!(home.vbox(&["natnetwork", "list"]).ok().contains("0 networks found"));
     assert!(!home.vbox(&["list", "dhcpservers"]).ok().contains("core"));
     assert!(!data.exists());
+}
+
+/// Ten and more things are changed by hand: the report names them, the next apply puts them right.
+fn put_right(home: &Home, run: &dyn Fn(&[&'static str]) -> Output) {
+    let by_hand: &[&[&str]] = &[
+        &["modifyvm", "db", "--memory=512"],
+        &["modifyvm", "app", "--cpus=1"],
+        &["modifyvm", "web-1", "--nic1=nat"],
+        &["modifyvm", "web-2", "--intnet2=other"],
+        &["modifyvm", "web-3", "--ostype=Other"],
+        &["modifyvm", "app", "--name=renamed"],
+        &["storageattach", "web-1", "--storagectl=SATA", "--port=0", "--medium=none"],
+        &["storageattach", "db", "--storagectl=SATA", "--port=1", "--medium=none"],
+        &["sharedfolder", "remove", "web-2", "--name=site"],
+        &["sharedfolder", "add", "web-3", "--name=more", "--hostpath=/tmp"],
+        &["natnetwork", "modify", "--netname=edge", "--port-forward-4=delete", "web"],
+        &["dhcpserver", "modify", "--network=core", "--upper-ip=10.20.0.150"],
+    ];
+    for words in by_hand {
+        home.vbox(words).ok();
+    }
+    let drift = expect(run(&["drift"]), 3);
+    for told in [
+        "vm/db",
+        "memory",
+        "vm/app",
+        "cpus",
+        "name",
+        "vm/web-1",
+        "nics.1",
+        "vm/web-2",
+        "nics.2",
+        "vm/web-3",
+        "osType",
+        "disks.root",
+        "disks.data",
+        "sharedFolders.site",
+        "sharedFolders.more",
+        "net/edge",
+        "net/core",
+    ] {
+        assert!(drift.stdout.contains(told), "{told}: {}", drift.stdout);
+    }
+    expect(run(&["apply", "--yes"]), 0);
+    expect(run(&["plan", "--detailed-exitcode"]), 0);
+    expect(run(&["drift"]), 0);
+    assert_eq!(home.info("app", "memory").as_deref(), Some("2048"), "it has its name again");
+    assert!(home.vbox(&["natnetwork", "list"]).ok().contains("web:tcp:[127.0.0.1]:8080:[10.10.0.11]:80"));
+}
+
+/// A snapshot of the whole lab, changes by hand and in the manifest, and back: what is declared by then is applied again.
+fn and_back(home: &Home, shop: &Path, run: &dyn Fn(&[&'static str]) -> Output) {
+    let lab = ["db", "app", "web-*"];
+    expect(home.vboxmcp(&[&["snapshot", "before"], &lab[..], &["--yes"]].concat()), 0);
+    let text = fs::read_to_string(shop).expect("the manifest");
+    fs::write(shop, text.replace("memory: 2GiB", "memory: 3GiB")).expect("the manifest");
+    expect(run(&["apply", "--yes"]), 0);
+    home.vbox(&["modifyvm", "web-1", "--cpus=4", "--nic2=none"]).ok();
+    home.vbox(&["storageattach", "web-2", "--storagectl=SATA", "--port=0", "--medium=none"]).ok();
+    let file = path(shop);
+    let revert = ["revert", "before", "-f", file, "--var", "state=poweroff", "--yes"];
+    let blocked = expect(home.vboxmcp(&revert), 11);
+    assert!(blocked.stdout.contains("--allow revert"), "{blocked:?}");
+    expect(home.vboxmcp(&[&revert[..], &["--allow", "revert"]].concat()), 0);
+    assert_eq!(home.info("web-1", "cpus").as_deref(), Some("1"));
+    assert_eq!(home.info("web-1", "intnet2").as_deref(), Some("core"));
+    assert_eq!(
+        home.info("app", "memory").as_deref(),
+        Some("3072"),
+        "the snapshot has 2048, the manifest 3072"
+    );
+    expect(run(&["plan", "--detailed-exitcode"]), 0);
 }
 
 /// A disk that is a copy of a QCOW image, larger than it, and a machine that starts from it.

@@ -45,6 +45,7 @@ mod plans;
 mod probe;
 mod random;
 mod reader;
+mod revert;
 mod runs;
 #[path = "../scenario/mod.rs"]
 mod scenario;
@@ -84,6 +85,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("os_types", os_types::TESTS),
     ("plans", plans::TESTS),
     ("reader", reader::TESTS),
+    ("revert", revert::TESTS),
     ("runs", runs::TESTS),
     ("smoke", smoke::TESTS),
     ("transcripts", transcripts::TESTS),

@@ -49,6 +49,8 @@ pub enum Verb {
     Apply,
     /// `adopt` of addresses.
     Adopt(Vec<String>),
+    /// `revert` to a snapshot, of all machines that have it.
+    Revert(String),
     /// `destroy`
     Destroy {
         /// With `--all`.
@@ -136,6 +138,11 @@ impl Run {
             Verb::Adopt(addresses) => {
                 words.push("adopt".to_owned());
                 words.extend(addresses.iter().cloned());
+            }
+            Verb::Revert(snapshot) => {
+                words.push("revert".to_owned());
+                words.push(snapshot.clone());
+                words.push("-f".to_owned());
             }
             Verb::Destroy { all } => {
                 words.push("destroy".to_owned());

@@ -139,6 +139,11 @@ impl Player<'_> {
                 let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
                 ops::adopt(context, &ops::AdoptRequest { manifests, addresses, uuid: None })
             }
+            Verb::Revert(snapshot) => {
+                let request =
+                    ops::RevertRequest { manifests, snapshot: snapshot.clone(), ..Default::default() };
+                ops::revert(context, &request)
+            }
             Verb::Destroy { all } => ops::destroy(
                 context,
                 &ops::DestroyRequest { manifests, options: DestroyOptions { all: *all } },

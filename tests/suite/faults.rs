@@ -1,9 +1,11 @@
 //! Single cases that the scenarios of `cargo bench --bench faults` taught.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
 use vboxmcp::host::sim::{ByHand, Fault, FaultPlan};
+use vboxmcp::inventory::Identity;
 use vboxmcp::model::{Location, PowerState};
 use vboxmcp::plan::{Plan, StepId};
 
@@ -229,6 +231,81 @@ fn a_disk_that_somebody_else_attaches_meanwhile_stays_where_it_is() {
     assert!(machine.attachments.iter().any(|attachment| attachment.port == 1), "{machine:?}");
 }
 
+#[test]
+fn a_disk_that_was_made_and_never_attached_is_found_when_its_folder_moves() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    let ask = Ask::Apply { prune: false };
+    let two = machine("metadata: {name: a}\n", "disks: {data: {size: 8MiB}, root: {size: 8MiB}}");
+    let whole = Arc::new(host.copy().unwrap());
+    bench.run(&whole, &two, &ask, Press::Never, false).unwrap();
+    for at in 0..whole.asked() {
+        let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, Fault::DiesAfterwards)));
+        let _ = bench.run(&is, &two, &ask, Press::Never, false);
+        let is = Arc::new(is.with_faults(FaultPlan::none()));
+        let one = machine("metadata: {name: a}\n", "groups: [/lab], disks: {root: {size: 8MiB}}");
+        let runs = bench.converge(&is, &one, &ask, 1);
+        assert!(runs.is_ok(), "{at}: {runs:?}");
+        let inventory = picture::inventory(&is);
+        let register = inventory.registers.values().next().unwrap();
+        let known: BTreeSet<Uuid> = register
+            .entries
+            .values()
+            .filter_map(|entry| match entry.identity {
+                Identity::Uuid(uuid) => Some(uuid),
+                _ => None,
+            })
+            .collect();
+        for disk in inventory.media.keys() {
+            assert!(known.contains(disk), "{at}: nobody knows of {disk}");
+        }
+    }
+}
+
+#[test]
+fn a_revert_that_dies_at_any_action_is_gone_on_with() {
+    let bench = Bench::new();
+    let host = Arc::new(bench.host());
+    let apply = Ask::Apply { prune: false };
+    let spec = |memory, more: &str| {
+        let data = if more.is_empty() { "" } else { ", data: {size: 8MiB}" };
+        machine(
+            "metadata: {name: a}\n",
+            &format!("memory: {memory}, disks: {{root: {{size: 8MiB}}{data}}}{more}"),
+        )
+    };
+    bench.converge(&host, &spec("32MiB", ""), &apply, 1).unwrap();
+    host.by_hand(&ByHand::Start("a".to_owned())).unwrap();
+    host.by_hand(&ByHand::TakeSnapshot { machine: "a".to_owned(), name: "clean".to_owned() }).unwrap();
+    let now = spec("64MiB", ", guestProperties: {/x/one: \"1\"}");
+    bench.converge(&host, &now, &apply, 1).unwrap();
+    let ask = Ask::Revert("clean".to_owned());
+    let should = Arc::new(host.copy().unwrap());
+    let ran = bench.run(&should, &now, &ask, Press::Never, false).unwrap();
+    assert!(ran.outcome.unwrap().unwrap().failed.is_empty());
+    assert_eq!(bench.left(&should, &now, &apply), Vec::<String>::new());
+    let asked = should.asked();
+    let machine = picture::inventory(&should).machines.values().next().unwrap().clone();
+    assert_eq!(machine.state, Some(PowerState::Running), "it ran before");
+    let should = picture::of(&should, bench.root());
+    for (at, fault) in (0..asked).flat_map(|at| DEATHS.map(|fault| (at, fault))) {
+        bench.forget_journals();
+        let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+        let _ = bench.run(&is, &now, &ask, Press::Never, true);
+        let is = Arc::new(is.with_faults(FaultPlan::none()));
+        let resumed =
+            bench.resume(&is, &now).unwrap_or_else(|failure| panic!("{fault:?} at {at}: {failure:?}"));
+        let failed = resumed.outcome.map(|outcome| outcome.map(|outcome| outcome.failed));
+        assert!(
+            failed.is_none_or(|failed| failed.is_ok_and(|failed| failed.is_empty())),
+            "{fault:?} at {at}"
+        );
+        assert_eq!(bench.left(&is, &now, &apply), Vec::<String>::new(), "{fault:?} at {at}");
+        let damage = Damage::between(&should, &picture::of(&is, bench.root()));
+        assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
+    }
+}
+
 /// Scenarios of this test, always the same ones. `cargo bench --bench faults` plays as many others as one likes.
 const SCENARIOS: u64 = 1000;
 
@@ -327,7 +404,7 @@ fn a_run_that_does_everything_twice_ends_the_same() {
 fn any_order_that_the_plan_allows_ends_the_same() {
     let bench = Bench::new();
     let (host, should) = before_and_after(&bench);
-    let mut orders = std::collections::BTreeSet::new();
+    let mut orders = BTreeSet::new();
     for seed in 0..20 {
         let is = Arc::new(host.copy().unwrap());
         let order = |plan: &mut Plan| any_order(plan, &mut Dice::new(seed));

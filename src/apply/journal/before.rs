@@ -72,8 +72,10 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
             let there = all.into_iter().find(|one| one.uuid == *snapshot);
             of("snapshot".to_owned(), json!(there))
         }
-        // All that there is to know of it: it will not be there to be asked.
-        Action::Unregister { .. } => of("machine".to_owned(), json!(machine)),
+        // All that there is to know of it: it will not be there to be asked, or be as it was.
+        Action::Unregister { .. } | Action::RestoreSnapshot { .. } => {
+            of("machine".to_owned(), json!(machine))
+        }
         Action::Network { change } => network::values(change, now),
         Action::CreateMachine { .. }
         | Action::WriteRegister { .. }

@@ -204,6 +204,13 @@ pub enum Request {
         /// Seconds that a shutdown may take.
         stop_timeout: u64,
     },
+    /// Go back to a snapshot.
+    Revert {
+        /// The machines.
+        addresses: Vec<Address>,
+        /// Its name.
+        snapshot: String,
+    },
     /// Take a snapshot.
     Snapshot {
         /// The machines.

@@ -48,7 +48,7 @@ use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
-use crate::inventory::{Inventory, PathFact};
+use crate::inventory::{Inventory, Machine, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
 use crate::plan::{Action, Target};
@@ -268,6 +268,11 @@ impl Inspect for SimHost {
         self.store.look(|world| world.inventory(Some(machine)))
     }
 
+    fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError> {
+        self.alive()?;
+        self.store.look(|world| world.as_of(machine, snapshot).map(|machine| World::view(&machine)))
+    }
+
     fn installation(&self) -> Result<Installation, HostError> {
         self.alive().map(|()| Installation::default())
     }
@@ -440,6 +445,9 @@ impl World {
             Action::DiscardState { machine } => self.discard_state(bound(machine)?)?,
             Action::TakeSnapshot { machine, name, description, live } => {
                 done.made = Some(self.take_declared(bound(machine)?, name, description, *live)?);
+            }
+            Action::RestoreSnapshot { machine, snapshot } => {
+                self.restore_snapshot(bound(machine)?, *snapshot)?;
             }
             Action::DeleteSnapshot { machine, snapshot } => {
                 self.delete_snapshot(bound(machine)?, *snapshot)?;

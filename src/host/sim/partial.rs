@@ -68,6 +68,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::MoveDisk { .. }
         | Action::Network { .. }
         | Action::TakeSnapshot { .. }
+        | Action::RestoreSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::SetSecureBoot { .. }
         | Action::SetSecret { .. }

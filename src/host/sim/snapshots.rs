@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::refusal::{self, No, no};
 use super::tree::Content;
-use super::world::{SimSnapshot, World};
+use super::world::{SimMachine, SimSnapshot, World};
 use crate::inventory::AttachedMedium;
 use crate::model::PowerState;
 
@@ -74,15 +74,35 @@ impl World {
         Ok(taken)
     }
 
+    /// The machine as it will be after going back; its disks are those of the snapshot.
+    pub fn as_of(&self, uuid: Uuid, snapshot: Uuid) -> Option<SimMachine> {
+        let machine = self.machines.get(&uuid)?;
+        let found = machine.all_snapshots().into_iter().find(|there| there.uuid == snapshot)?;
+        let (mut there, now) = (found.hardware.clone(), &machine.hardware.settings);
+        // What stands on the machine itself does not go back (measured).
+        there.settings.groups.clone_from(&now.groups);
+        there.settings.description.clone_from(&now.description);
+        there.settings.os_type.clone_from(&now.os_type);
+        there.settings.snapshot_folder.clone_from(&now.snapshot_folder);
+        there.settings.process_priority.clone_from(&now.process_priority);
+        there.settings.execution_engine.clone_from(&now.execution_engine);
+        there.settings.icon.clone_from(&now.icon);
+        there.settings.teleporter.clone_from(&now.teleporter);
+        Some(SimMachine {
+            hardware: there,
+            current_snapshot: Some(snapshot),
+            state: if found.online { PowerState::Saved } else { PowerState::PowerOff },
+            unsaved: std::collections::BTreeMap::new(),
+            ..machine.clone()
+        })
+    }
+
     /// `snapshot restore`: the differences since the current one are thrown away.
     pub fn restore_snapshot(&mut self, uuid: Uuid, snapshot: Uuid) -> Result<(), No> {
         let machine = self.machine(uuid)?;
         machine.must_not_be_live()?;
-        let found = machine.all_snapshots().into_iter().find(|there| there.uuid == snapshot);
-        let found = found.ok_or_else(|| no(&refusal::NO_SNAPSHOT, &[&snapshot]))?;
-        let (mut hardware, online) = (found.hardware.clone(), found.online);
-        hardware.settings.groups.clone_from(&machine.hardware.settings.groups);
-        hardware.settings.description.clone_from(&machine.hardware.settings.description);
+        let restored = self.as_of(uuid, snapshot).ok_or_else(|| no(&refusal::NO_SNAPSHOT, &[&snapshot]))?;
+        let mut hardware = restored.hardware;
         let dropped: Vec<Uuid> = machine.hardware.images().collect();
         let machine = self.machine_mut(uuid)?;
         machine.hardware.attachments.clear();
@@ -101,8 +121,8 @@ impl World {
         }
         let machine = self.machine_mut(uuid)?;
         machine.hardware = hardware;
-        machine.current_snapshot = Some(snapshot);
-        machine.state = if online { PowerState::Saved } else { PowerState::PowerOff };
+        machine.current_snapshot = restored.current_snapshot;
+        machine.state = restored.state;
         Ok(())
     }
 

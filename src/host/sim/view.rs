@@ -67,7 +67,8 @@ impl World {
         Some(medium)
     }
 
-    fn view(machine: &SimMachine) -> Machine {
+    /// One machine as an inventory shows it.
+    pub fn view(machine: &SimMachine) -> Machine {
         if let Some(reason) = &machine.broken {
             return Machine {
                 uuid: machine.uuid,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::registry::{Reading, Row};
-use super::settings::{Distrust, MachineFile};
+use super::settings::{Distrust, MachineFile, read_machine_as_of};
 use super::{VirtualBox, circumstances, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
@@ -79,6 +79,16 @@ impl Inspect for VirtualBox {
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
         self.read(&Want { states, ask_server: false }, Some(machine))
+    }
+
+    fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError> {
+        let rows = Reading::new(self.home(), &self.cache)?.rows;
+        let Some(row) = rows.into_iter().find(|row| row.entry.uuid == machine) else { return Ok(None) };
+        let file = row.entry.file;
+        let source = std::fs::read_to_string(&file)
+            .map_err(|source| HostError::Read { path: file.clone(), source })?;
+        read_machine_as_of(&source, machine, &file, snapshot)
+            .map_err(|distrust| HostError::Malformed { path: file, detail: distrust.reason().to_owned() })
     }
 
     fn installation(&self) -> Result<Installation, HostError> {

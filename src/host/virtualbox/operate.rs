@@ -97,6 +97,7 @@ fn is_long(action: &Action) -> bool {
         | Action::SaveState { .. }
         | Action::GrowDisk { .. }
         | Action::TakeSnapshot { .. }
+        | Action::RestoreSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::MoveMachine { .. }
         | Action::CloneDisk { .. }

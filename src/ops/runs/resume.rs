@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::{current, is_running};
-use crate::apply::journal::{Chain, Header, Origin, Record, Request};
+use crate::apply::journal::{Chain, Header, Origin, Record, Request, StepTrail};
 use crate::config::Variable;
+use crate::event::StepOutcome;
 use crate::failure::{Failure, Kind};
+use crate::model::state::StateClass;
 use crate::model::{Address, Pattern};
 use crate::ops::{
     self, AdoptRequest, CommandRequest, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest,
-    PlanResponse, SnapshotRequest,
+    PlanResponse, RevertRequest, SnapshotRequest,
 };
-use crate::plan::{Action, NewSnapshot, Plan, PowerCommand, Step, Verb};
+use crate::plan::{Action, Expectation, NewSnapshot, Plan, PowerCommand, Step, StepId, Verb};
 
 /// A run that is gone on with.
 pub struct Resume {
@@ -26,6 +28,8 @@ pub struct Resume {
     origin: Origin,
     stdin: Option<Vec<u8>>,
     approved: BTreeSet<String>,
+    /// Machines that it has brought back to a snapshot, with the state that they had before.
+    went_back: BTreeMap<Address, StateClass>,
 }
 
 /// Prepares to go on with a run. `stdin` is asked for where the run's manifests came from standard input.
@@ -43,7 +47,7 @@ pub fn resume(
         .hint("plan again from the manifests: `vboxmcp plan`"));
     }
     let running = is_running(&record, &holding);
-    let Record { header: Some(header), plan: Some(plan), made, .. } = record else {
+    let Record { header: Some(header), plan: Some(plan), made, steps, .. } = record else {
         return Err(Failure::new(Kind::Other, format!("run {id} died before it had written down its plan"))
             .hint("nothing was done: plan again from the manifests, `vboxmcp plan`"));
     };
@@ -55,7 +59,10 @@ pub fn resume(
     }
     let Header { origin, verb, .. } = *Box::new(header);
     if origin.paths.is_empty()
-        && !matches!(origin.request, Request::Command { .. } | Request::Snapshot { .. })
+        && !matches!(
+            origin.request,
+            Request::Command { .. } | Request::Snapshot { .. } | Request::Revert { .. }
+        )
     {
         return Err(Failure::new(
             Kind::Usage,
@@ -68,7 +75,27 @@ pub fn resume(
     let context = as_then(context, &origin, &plan);
     let bindings = bindings(&plan, made);
     let approved = plan.steps.iter().map(|step| text(step, &bindings)).collect();
-    Ok(Resume { id, verb, context, origin, stdin, approved })
+    let went_back = went_back(&plan, &steps);
+    Ok(Resume { id, verb, context, origin, stdin, approved, went_back })
+}
+
+/// Machines that a run has brought back to a snapshot. What they were before stands in front of the first step of each.
+fn went_back(plan: &Plan, trails: &BTreeMap<StepId, StepTrail>) -> BTreeMap<Address, StateClass> {
+    let is_done = |step: &Step| {
+        let outcome = trails.get(&step.id).and_then(|trail| trail.outcome.as_ref());
+        matches!(outcome, Some(StepOutcome::Done { .. } | StepOutcome::Unchanged))
+    };
+    let back = plan.steps.iter().filter(|step| matches!(step.action, Action::RestoreSnapshot { .. }));
+    back.filter(|step| is_done(step))
+        .filter_map(|step| {
+            let first = plan.steps.iter().find(|one| one.address == step.address)?;
+            let class = first.expects.iter().find_map(|expected| match expected {
+                Expectation::State(word) => StateClass::of_word(word),
+                _ => None,
+            });
+            Some((step.address.clone(), class.unwrap_or(StateClass::Off)))
+        })
+        .collect()
 }
 
 impl Resume {
@@ -94,6 +121,11 @@ impl Resume {
                 let machines = addresses.iter().map(Pattern::of).collect();
                 let snapshot = NewSnapshot { name, description, goes_on: true };
                 ops::snapshot(&self.context, &SnapshotRequest { snapshot, machines })
+            }
+            Request::Revert { addresses, snapshot } => {
+                let machines = addresses.iter().map(Pattern::of).collect();
+                let (snapshot, went_back) = (snapshot.clone(), self.went_back.clone());
+                ops::revert(&self.context, &RevertRequest { manifests, snapshot, machines, went_back })
             }
             Request::Command { addresses, stop_timeout } => {
                 let Some(command) = PowerCommand::of(self.verb) else {

@@ -394,6 +394,13 @@ pub enum Action {
         /// The guest runs on meanwhile.
         live: bool,
     },
+    /// Bring a machine that is not live back to a snapshot: hardware, disks and the guest's state are as they were then.
+    RestoreSnapshot {
+        /// The machine.
+        machine: Target,
+        /// The snapshot.
+        snapshot: Uuid,
+    },
     /// Delete one snapshot.
     DeleteSnapshot {
         /// The machine.
@@ -451,6 +458,7 @@ impl Action {
             | Self::SaveState { machine }
             | Self::DiscardState { machine }
             | Self::TakeSnapshot { machine, .. }
+            | Self::RestoreSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => Some(machine),
             Self::CreateMachine { .. }
@@ -500,6 +508,7 @@ impl Action {
             | Self::SaveState { machine }
             | Self::DiscardState { machine }
             | Self::TakeSnapshot { machine, .. }
+            | Self::RestoreSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
             Self::GrowDisk { medium, .. }

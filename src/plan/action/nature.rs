@@ -22,7 +22,8 @@ impl Action {
             | Self::ChangeController { .. }
             | Self::GrowDisk { .. }
             | Self::SetDisk { .. }
-            | Self::Attach { .. } => true,
+            | Self::Attach { .. }
+            | Self::RestoreSnapshot { .. } => true,
             Self::CreateMachine { .. }
             | Self::MoveMachine { .. }
             | Self::AddBandwidthGroup { .. }
@@ -96,6 +97,7 @@ impl Action {
             Self::SaveState { .. } => "save state",
             Self::DiscardState { .. } => "discard saved state",
             Self::TakeSnapshot { .. } => "take snapshot",
+            Self::RestoreSnapshot { .. } => "restore snapshot",
             Self::DeleteSnapshot { .. } => "delete snapshot",
             Self::Network { change } => change.label(),
             Self::Unregister { delete: true, .. } => "delete machine",

@@ -81,7 +81,8 @@ pub fn read_set(
             | Verb::Resume
             | Verb::Save
             | Verb::Reset
-            | Verb::Snapshot => {}
+            | Verb::Snapshot
+            | Verb::Revert => {}
         }
     }
     reader.removals(verb, objects);
@@ -494,6 +495,12 @@ pub fn of_state(stack: &StackName, address: &Address, machine: &Machine, invento
     let value = machine.state.as_ref().map(|state| Value::from(state.as_str()));
     let state = Read::Field { address: address.clone(), path: FieldPath::of(["state"]), value };
     [owned_now(stack, address, inventory), state]
+}
+
+/// What hangs on a machine's controllers, and its snapshots.
+pub fn of_hardware(address: &Address, machine: &Machine) -> [Read; 2] {
+    let attachments = Read::Attachments { address: address.clone(), places: places(machine) };
+    [attachments, Read::Snapshots { address: address.clone(), uuids: snapshots(machine) }]
 }
 
 /// The paths whose facts [`moved`] needs.

@@ -21,7 +21,7 @@ impl Storage<'_> {
         draft: &mut Draft,
         key: &str,
         declared: &DesiredDisk,
-        path: &FieldPath,
+        (path, fields): (&FieldPath, &[&FieldDifference]),
     ) {
         let (size, format, variant, location, image) = match &declared.disk {
             DiskSource::Inline { size, format, variant, location, image } => {
@@ -82,6 +82,7 @@ impl Storage<'_> {
                 if let Some(size) = size.filter(|_| self.is_growable(uuid)) {
                     self.grow_chain(draft, uuid, size.0, path);
                 }
+                self.bring_home(draft, uuid, key, declared, (path, fields));
                 Insert::Medium(Target::Existing(uuid))
             }
             Found::OurFile => Insert::File(file),
@@ -105,6 +106,31 @@ impl Storage<'_> {
         attach(draft, at.clone(), DeviceKind::Disk, insert, options_of(declared), path.clone());
         if let Some(group) = declared.bandwidth_group.as_ref().filter(|group| !group.is_empty()) {
             assign_group(draft, at, group, path.clone());
+        }
+    }
+
+    /// Moves a disk that comes back to where it is declared to be now.
+    fn bring_home(
+        &self,
+        draft: &mut Draft,
+        leaf: Uuid,
+        key: &str,
+        declared: &DesiredDisk,
+        (path, fields): (&FieldPath, &[&FieldDifference]),
+    ) {
+        let DiskSource::Inline { location: Some(_), .. } = &declared.disk else { return };
+        let (Some(base), Some(live)) = (self.scene.inventory.base_of(leaf), self.scene.live()) else {
+            return;
+        };
+        let Some(folder) = self.folder_then(fields) else { return };
+        // What is in the machine's folder comes along with it.
+        let there = match base.location.strip_prefix(live.folder()) {
+            Ok(inside) => folder.join(inside),
+            Err(_) => base.location.clone(),
+        };
+        if let Some(location) = disk::file(key, declared, &folder).filter(|location| *location != there) {
+            let medium = Target::Existing(base.uuid);
+            draft.push(Action::MoveDisk { medium, location }, [path.clone()], []);
         }
     }
 

@@ -16,7 +16,7 @@ pub use markdown::write_plan_markdown;
 use super::View;
 use super::text::{count, list, printable};
 use crate::model::{Address, Danger, Dangers};
-use crate::plan::{Plan, Summary, Verb};
+use crate::plan::{Action, Plan, Summary, Verb};
 
 /// Writes a plan for a person: objects, notes, then the sums, the dangers and the hash. Refusals are [`write_refusals`]'.
 pub fn write_plan(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
@@ -80,7 +80,7 @@ fn nothing_to_do(plan: &Plan) -> String {
         Verb::Stop => "Nothing to do: it is off.".to_owned(),
         Verb::Pause => "Nothing to do: it is paused.".to_owned(),
         Verb::Save => "Nothing to do: it is saved.".to_owned(),
-        Verb::Reset | Verb::Snapshot => "Nothing to do.".to_owned(),
+        Verb::Reset | Verb::Snapshot | Verb::Revert => "Nothing to do.".to_owned(),
     }
 }
 
@@ -122,6 +122,13 @@ fn sums(plan: &Plan, sum: &Summary) -> String {
         Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
         Verb::Adopt => {}
         Verb::Snapshot => parts.push(format!("{} to take", sum.add)),
+        Verb::Revert => {
+            let back = plan.steps.iter().filter(|step| matches!(step.action, Action::RestoreSnapshot { .. }));
+            parts.push(format!("{} to bring back", back.count()));
+            if sum.add > 0 {
+                parts.push(format!("{} to add", sum.add));
+            }
+        }
         Verb::Start | Verb::Stop | Verb::Restart | Verb::Pause | Verb::Resume | Verb::Save | Verb::Reset => {
             parts.push(format!("{} to {}", sum.change, plan.verb.word()));
         }
@@ -152,7 +159,13 @@ fn write_sums(out: &mut dyn Write, plan: &Plan, view: &View) -> io::Result<()> {
         })
         .collect();
     let dangers = if dangers.is_empty() { "none".to_owned() } else { dangers.join(", ") };
-    let data = if sum.danger.contains_key(&Danger::DestroyData) { "Data is lost." } else { "No data loss." };
+    let data = if sum.danger.contains_key(&Danger::DestroyData) {
+        "Data is lost."
+    } else if sum.danger.contains_key(&Danger::Revert) {
+        "What was written since is lost."
+    } else {
+        "No data loss."
+    };
     writeln!(out, "{}Danger:{:#} {dangers}. {data}", s.strong, s.strong)?;
 
     if sum.blocked > 0 {

@@ -85,6 +85,7 @@ scripts!(
     plans,
     reach,
     replicas,
+    revert,
     runs,
     select,
     snapshot,

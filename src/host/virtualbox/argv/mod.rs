@@ -196,6 +196,9 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             }
             one(if *live { command.arg("--live") } else { command })
         }
+        Action::RestoreSnapshot { machine, snapshot } => {
+            one(of(machine, &["snapshot", "restore", &not_nil(*snapshot)?.to_string()])?)
+        }
         Action::DeleteSnapshot { machine, snapshot } => {
             one(of(machine, &["snapshot", "delete", &not_nil(*snapshot)?.to_string()])?)
         }

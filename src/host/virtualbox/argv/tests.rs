@@ -367,6 +367,10 @@ fn states() {
             Action::DeleteSnapshot { machine: vm(), snapshot: DISK.parse().unwrap() },
             "snapshot VM delete DISK",
         ),
+        (
+            Action::RestoreSnapshot { machine: vm(), snapshot: DISK.parse().unwrap() },
+            "snapshot VM restore DISK",
+        ),
         (Action::Unregister { machine: vm(), delete: false }, "unregistervm VM"),
         (Action::Unregister { machine: vm(), delete: true }, "unregistervm VM --delete"),
     ];
@@ -379,6 +383,7 @@ fn states() {
 fn an_empty_uuid_names_nothing() {
     for action in [
         Action::DeleteSnapshot { machine: vm(), snapshot: Uuid::nil() },
+        Action::RestoreSnapshot { machine: vm(), snapshot: Uuid::nil() },
         Action::PowerCut { machine: Target::Existing(Uuid::nil()) },
     ] {
         assert!(matches!(command_lines(&action, &Spellings::default()), Err(HostError::Unsupported { .. })));

@@ -47,7 +47,8 @@ pub struct Layout<'d> {
 }
 
 impl<'d> Layout<'d> {
-    fn of(machine: Element<'d>, minor: u32) -> Result<Self, String> {
+    /// That of a `Machine` or a `Snapshot`.
+    pub fn of(machine: Element<'d>, minor: u32) -> Result<Self, String> {
         let hardware = machine.child("Hardware").ok_or("it has no <Hardware>")?;
         if minor < 20 {
             let cpu = hardware.child("CPU");
@@ -188,12 +189,7 @@ fn read_identity(
     beyond.note(machine, "nameSync", "true");
     beyond.note(machine, "directoryIncludesUUID", "false");
 
-    let autostart = machine.child("Autostart");
-    settings.autostart = Some(Autostart {
-        enabled: Some(autostart.map_or(Ok(false), |e| e.flag("enabled", false))?),
-        delay: Some(autostart.map_or(Ok(0), |e| e.number("delay", 0))?),
-        stop: Some(autostart.map_or_else(|| "disabled".to_owned(), |e| e.word("autostop", "disabled"))),
-    });
+    settings.autostart = Some(autostart(machine.child("Autostart"))?);
     let teleporter = machine.child("Teleporter");
     settings.teleporter = Some(Teleporter {
         enabled: Some(teleporter.map_or(Ok(false), |e| e.flag("enabled", false))?),
@@ -219,8 +215,17 @@ fn read_identity(
     Ok(())
 }
 
+/// `Autostart`
+pub fn autostart(element: Option<Element<'_>>) -> Result<Autostart, String> {
+    Ok(Autostart {
+        enabled: Some(element.map_or(Ok(false), |e| e.flag("enabled", false))?),
+        delay: Some(element.map_or(Ok(0), |e| e.number("delay", 0))?),
+        stop: Some(element.map_or_else(|| "disabled".to_owned(), |e| e.word("autostop", "disabled"))),
+    })
+}
+
 /// The state that the file tells of a machine that is not live (`vbox-settings` 4.3).
-fn state_when_off(machine: Element<'_>) -> Result<PowerState, String> {
+pub fn state_when_off(machine: Element<'_>) -> Result<PowerState, String> {
     let saved = machine.get("stateFile").is_some_and(|file| !file.is_empty());
     let aborted = machine.flag("aborted", false)?;
     Ok(match (aborted, saved) {
@@ -255,7 +260,7 @@ fn read_snapshot(element: Element<'_>) -> Result<Snapshot, String> {
 }
 
 /// Recording: the first screen stands for all, what is different on another one goes beyond the language.
-fn recording(element: Option<Element<'_>>, beyond: &mut Beyond) -> Result<Recording, String> {
+pub fn recording(element: Option<Element<'_>>, beyond: &mut Beyond) -> Result<Recording, String> {
     let mut recording = Recording {
         enabled: Some(element.map_or(Ok(false), |e| e.flag("enabled", false))?),
         screens: Some(vec![0]),

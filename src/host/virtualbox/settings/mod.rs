@@ -5,6 +5,7 @@
 //! moved processor and platform out of `Hardware`, and firmware settings into one element). A file that holds anything
 //! that is not read here, or left on purpose, is not trusted: VirtualBox must be asked about that machine.
 
+mod as_of;
 mod base64;
 mod devices;
 mod document;
@@ -23,6 +24,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use as_of::read_machine_as_of;
 pub use global::{GlobalFile, MachineEntry, read_global};
 pub use machine::{MachineFile, read_machine, without_screen_suffix};
 
