@@ -113,6 +113,7 @@ fn what_comes_back_is_foreseen(lab: &Lab) {
     let folder = home.scratch().join("share");
     std::fs::create_dir_all(&folder).unwrap();
     let folder = path(&folder).to_owned();
+    home.vbox(&["setproperty", "autostartdbpath", &folder]).ok();
     let created = home.vbox(&["createvm", "--name=web", "--ostype=Debian_64", "--register"]).ok();
     let uuid: Uuid = created.lines().find_map(|line| line.strip_prefix("UUID: ")).unwrap().parse().unwrap();
     home.vbox(&["storagectl", "web", "--name=SATA", "--add=sata", "--portcount=4"]).ok();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use vboxmcp::inventory::{Inventory, Machine};
 
-/// A text in which paths below `root` begin with `$ROOT`, and UUIDs are numbered in their order.
+/// A text in which paths below `root` begin with `$ROOT`, UUIDs are numbered in their order, and times are all the same.
 pub fn text(text: &str, root: &Path) -> String {
     let text = without_reasons(&text.replace(&root.display().to_string(), "$ROOT"));
     let mut seen: Vec<String> = Vec::new();
@@ -22,6 +22,9 @@ pub fn text(text: &str, root: &Path) -> String {
             plain.push_str("UUID-");
             plain.push_str(&(number + 1).to_string());
             rest = &rest[36..];
+        } else if rest.get(..20).is_some_and(is_time) {
+            plain.push_str("TIME");
+            rest = &rest[20..];
         } else if rest.get(..12).is_some_and(is_mac) {
             plain.push_str("MAC");
             rest = &rest[12..];
@@ -44,6 +47,12 @@ fn without_reasons(text: &str) -> String {
         None => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// When a snapshot was taken, `2026-01-31T12:00:00Z`.
+fn is_time(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00T00:00:00Z"
 }
 
 /// A MAC address that VirtualBox has made up.
