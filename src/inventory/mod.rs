@@ -173,6 +173,23 @@ impl Inventory {
         attachments.into_iter().any(|attachment| attachment.medium == AttachedMedium::Image(medium))
     }
 
+    /// The difference that holds what a guest last wrote to a disk which nobody has attached: the one leaf above the base that no
+    /// snapshot holds. `None` where there are several, or where a difference is attached.
+    pub fn free_leaf(&self, base: Uuid) -> Option<Uuid> {
+        let above = |medium: &&Medium| {
+            medium.uuid != base && self.base_of(medium.uuid).is_some_and(|own| own.uuid == base)
+        };
+        let above: Vec<Uuid> = self.media.values().filter(above).map(|medium| medium.uuid).collect();
+        if above.iter().any(|medium| self.is_attached(*medium)) {
+            return None;
+        }
+        let snapshots = self.machines.values().flat_map(|machine| &machine.snapshots);
+        let snapshots = snapshots.flat_map(Snapshot::leaves_first);
+        let held: BTreeSet<Uuid> = snapshots.flat_map(|snapshot| snapshot.media.iter().copied()).collect();
+        let mut free = above.into_iter().filter(|leaf| !held.contains(leaf) && !self.has_children(*leaf));
+        free.next().filter(|_| free.next().is_none())
+    }
+
     /// Whether other media are differences to one.
     pub fn has_children(&self, medium: Uuid) -> bool {
         let has = self.index.tables(self).parents.contains(&medium);

@@ -327,7 +327,9 @@ fn content(address: &Address, base: Uuid, desired: &Desired, inventory: &Invento
         return Some(leaf);
     }
     let shared = inventory.media.get(&base).is_some_and(|medium| makes_differences(&medium.medium_type));
-    (shared || shape::differences(base, inventory).is_empty()).then_some(base)
+    let whole = shared || shape::differences(base, inventory).is_empty();
+    // Somebody took it away by hand.
+    if whole { Some(base) } else { inventory.free_leaf(base) }
 }
 
 /// Differences to a base that no machine has, now or in a snapshot; those on top of others first.

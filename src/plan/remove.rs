@@ -279,6 +279,11 @@ pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventor
     }
     let detached = detached_disks(machine, inventory);
     let delete = |medium: Uuid| Action::DeleteDisk { medium: Target::Existing(medium), folder: None };
+    // What was once detached from it first: VirtualBox does not delete a snapshot whose disk has several differences (measured).
+    for leftover in stray(machine, inventory) {
+        draft.effects.push(format!("deletes {}, which nothing uses", leftover.location.display()));
+        draft.push(delete(leftover.uuid), [], [Danger::DestroyData]);
+    }
     // Its content first: VirtualBox would merge it into what the snapshots have of it.
     for leaf in detached.iter().filter_map(|(_, leaf)| *leaf) {
         draft.push(delete(leaf), [], [Danger::DestroyData]);
@@ -300,6 +305,18 @@ pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventor
     }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
     draft.expect_what_is_there(machine, &machine_shape::settings_tree(&machine.settings));
+}
+
+/// Differences to disks that the machine has attached and that are ours, which no machine and no snapshot uses: what was written before
+/// they were detached by hand and the machine went back to a snapshot. Those on top of others first.
+pub fn stray<'a>(machine: &Machine, inventory: &'a Inventory) -> Vec<&'a Medium> {
+    let owned = owned_bases(machine, inventory);
+    let images = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
+        AttachedMedium::Image(leaf) => inventory.base_of(leaf),
+        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+    });
+    let ours = images.filter(|base| owned.contains(&base.uuid) || own(base, inventory).is_some());
+    ours.flat_map(|base| own_disk::leftovers(base.uuid, inventory)).collect()
 }
 
 /// Inline disks of the machine, which live and die with it, that no machine has: VirtualBox would leave their files behind, unregistered. With each goes the

@@ -13,7 +13,7 @@ use super::types::{Expectation, ObjectPlan, Operation, Plan, Verb};
 use super::whole::Parts;
 use super::{canonical, limits, reads};
 use crate::diff::{ChangeSet, DifferenceKind, snapshot as shape};
-use crate::inventory::{AttachedMedium, Inventory, Machine, Read, ReadSet};
+use crate::inventory::{AttachedMedium, Inventory, Machine, Medium, Read, ReadSet};
 use crate::model::state::StateClass;
 use crate::model::{Address, Danger, Dangers, Desired, DesiredState, FieldPath, Policy, PowerState};
 
@@ -89,7 +89,10 @@ pub fn after(inventory: &Inventory, machines: &[(Address, Reverted<'_>)]) -> Inv
     let mut after = inventory.clone();
     for (_, reverted) in machines {
         let Some(as_of) = &reverted.as_of else { continue };
-        for leaf in dropped(reverted.machine, inventory) {
+        let now = reverted.machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
+        let to = now.filter(|snapshot| as_of.current_snapshot == Some(snapshot.uuid));
+        let free = to.flat_map(|snapshot| detached(&snapshot.media, inventory)).map(|medium| medium.uuid);
+        for leaf in dropped(reverted.machine, inventory).into_iter().chain(free) {
             after.media.remove(&leaf);
         }
         after.machines.insert(as_of.uuid, as_of.clone());
@@ -265,7 +268,22 @@ fn way(revert: &Revert<'_>, reverted: &Reverted<'_>, inventory: &Inventory, draf
     let guest = if snapshot.online { ", with its guest running" } else { "" };
     way.effects.push(format!("goes back to snapshot {:?} of {}{guest}", snapshot.name, snapshot.taken));
     way.effects.extend(disks(reverted, snapshot.media.as_slice(), inventory));
+    for leaf in detached(&snapshot.media, inventory) {
+        let delete = Action::DeleteDisk { medium: Target::Existing(leaf.uuid), folder: None };
+        way.steps.push(step(delete, Dangers::from([Danger::Revert]), Vec::new()));
+        let of = inventory.base_of(leaf.uuid).unwrap_or(leaf).location.display().to_string();
+        way.effects.push(format!("deletes what was written to {of} before it was detached"));
+    }
     way
+}
+
+/// What was written since to disks of the snapshot that nobody has attached now. VirtualBox forgets the difference of an attached disk, and
+/// keeps that of a detached one, which would be in the way of deleting the snapshot.
+fn detached<'a>(held: &[Uuid], inventory: &'a Inventory) -> Vec<&'a Medium> {
+    let bases: BTreeSet<Uuid> =
+        held.iter().filter_map(|medium| inventory.base_of(*medium)).map(|base| base.uuid).collect();
+    let leaves = bases.into_iter().filter_map(|base| inventory.free_leaf(base));
+    leaves.filter_map(|leaf| inventory.media.get(&leaf)).collect()
 }
 
 /// What becomes of disks that the snapshot does not simply bring back.

@@ -168,6 +168,12 @@ pub fn prune(
             ),
             vec!["delete all of those but one first".to_owned()],
         );
+    } else if let Some(stray) = super::remove::stray(machine, inventory).first() {
+        draft.block(
+            Vec::new(),
+            format!("its disks have a difference that nothing uses: {}", stray.location.display()),
+            vec!["attach it where its content is wanted, or delete it (`VBoxManage closemedium disk FILE --delete`)".to_owned()],
+        );
     } else if !missing.is_empty() {
         draft.block_for(Vec::new(), missing, "deleting a snapshot gives up the way back to it".to_owned());
     } else {

@@ -237,7 +237,8 @@ impl Reader<'_> {
             Some(Identity::Uuid(uuid)) => Some(*uuid),
             _ => None,
         };
-        let leaf = entry.and_then(|entry| entry.leaf);
+        let noted = entry.and_then(|entry| entry.leaf);
+        let leaf = noted.or_else(|| self.inventory.free_leaf(known?));
         for medium in known.into_iter().chain(leaf).chain(at_its_path) {
             self.uses(medium);
         }

@@ -268,8 +268,11 @@ impl Scene<'_> {
                 return Found::Ours(leaf);
             }
             if inventory.media.contains_key(base) {
-                let has_children = inventory.has_children(*base);
-                return if has_children { Found::WouldRevert } else { Found::Ours(*base) };
+                if !inventory.has_children(*base) {
+                    return Found::Ours(*base);
+                }
+                // Somebody took it away by hand.
+                return inventory.free_leaf(*base).map_or(Found::WouldRevert, Found::Ours);
             }
         }
         let own_folder = self.live().map(Machine::folder);
