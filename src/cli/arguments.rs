@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
     adopt, apply, approve, command, completions, destroy, doctor, drift, explain, export, get, graph, init,
-    inventory, mcp, plan, revert, runs, schema, show, snapshot, validate,
+    inventory, mcp, plan, revert, runs, schema, show, snapshot, validate, watch,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
 use crate::model::{Danger, LabelTerm, Limit, Pattern, Selection, StackName};
@@ -60,6 +60,7 @@ pub enum Verb {
     Init(init::Arguments),
     Validate(validate::Arguments),
     Plan(plan::Arguments),
+    Watch(watch::Arguments),
     Show(show::Arguments),
     Apply(apply::Arguments),
     Drift(drift::Arguments),

@@ -33,6 +33,7 @@ mod session;
 mod show;
 mod snapshot;
 mod validate;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -89,6 +90,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Init(arguments) => init::run(session, &arguments),
         Verb::Validate(arguments) => validate::run(session, &arguments),
         Verb::Plan(arguments) => plan::run(session, &arguments),
+        Verb::Watch(arguments) => watch::run(session, &arguments),
         Verb::Show(arguments) => show::run(session, &arguments),
         Verb::Apply(arguments) => apply::run(session, &arguments),
         Verb::Drift(arguments) => drift::run(session, &arguments),

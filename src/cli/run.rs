@@ -219,7 +219,7 @@ fn progress(session: &Session, plan: &Plan) -> Box<dyn Progress> {
 }
 
 /// Ctrl-C asks to stop, twice to stop now; so does a request to end (SIGTERM), which is how CI cancels a job.
-fn listen(cancel: &Cancel) -> Result<(), Failure> {
+pub fn listen(cancel: &Cancel) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let cancel = cancel.clone();
     // Signals are caught from here on, not from whenever the thread begins.

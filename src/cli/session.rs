@@ -33,6 +33,7 @@ impl Session {
         let mut overrides = global.overrides();
         match verb {
             Verb::Plan(arguments) => arguments.add_to(&mut overrides),
+            Verb::Watch(arguments) => arguments.add_to(&mut overrides),
             Verb::Apply(arguments) => arguments.add_to(&mut overrides),
             Verb::Drift(arguments) => arguments.recorded.add_to(&mut overrides),
             Verb::Get(arguments) => arguments.recorded.add_to(&mut overrides),

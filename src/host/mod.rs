@@ -65,6 +65,10 @@ pub trait Inspect: Send + Sync {
     /// those of the snapshot, on which new differences will be put.
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError>;
 
+    /// Folders in which a file that is written may mean that the host is another: that of the registry, and those of the machines and
+    /// their logs. Some of them may not exist.
+    fn watched(&self) -> Result<Vec<PathBuf>, HostError>;
+
     /// What is installed. Asks VirtualBox's server.
     fn installation(&self) -> Result<Installation, HostError>;
 

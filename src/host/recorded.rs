@@ -72,6 +72,10 @@ impl Inspect for Recorded {
         })
     }
 
+    fn watched(&self) -> Result<Vec<PathBuf>, HostError> {
+        Ok(Vec::new())
+    }
+
     fn installation(&self) -> Result<Installation, HostError> {
         Ok(Installation::default())
     }

@@ -30,6 +30,7 @@ mod self_check;
 mod settle;
 mod snapshot;
 mod validate;
+mod watch;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub use revert::{RevertRequest, revert};
 pub use script::{Line, script, shell};
 pub use snapshot::{SnapshotRequest, snapshot};
 pub use validate::{ValidateResponse, validate};
+pub use watch::{Changed, Watch};
 
 pub use crate::apply::clock::timestamp;
 pub use crate::apply::journal::{Agent, Chain};

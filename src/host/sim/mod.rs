@@ -273,6 +273,10 @@ impl Inspect for SimHost {
         self.store.look(|world| world.as_of(machine, snapshot).map(|machine| World::view(&machine)))
     }
 
+    fn watched(&self) -> Result<Vec<PathBuf>, HostError> {
+        Ok(self.store.kept_in().map(Path::to_owned).into_iter().collect())
+    }
+
     fn installation(&self) -> Result<Installation, HostError> {
         self.alive().map(|()| Installation::default())
     }

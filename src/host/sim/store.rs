@@ -52,6 +52,14 @@ impl Store {
         Self::Memory(Arc::new(Mutex::new(world)))
     }
 
+    /// The folder that it is kept in; `None` for one in memory.
+    pub fn kept_in(&self) -> Option<&Path> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Folder(folder, _) => Some(folder),
+        }
+    }
+
     /// A state in a folder, which is made where it is missing.
     pub fn folder(folder: &Path) -> Result<Self, HostError> {
         let folder = std::path::absolute(folder).map_err(|source| read_error(folder, source))?;

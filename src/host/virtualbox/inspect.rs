@@ -91,6 +91,13 @@ impl Inspect for VirtualBox {
             .map_err(|distrust| HostError::Malformed { path: file, detail: distrust.reason().to_owned() })
     }
 
+    fn watched(&self) -> Result<Vec<PathBuf>, HostError> {
+        let rows = Reading::new(self.home(), &self.cache)?.rows;
+        let machines = rows.iter().filter_map(|row| row.entry.file.parent());
+        let all = machines.flat_map(|folder| [folder.to_owned(), folder.join("Logs")]);
+        Ok(std::iter::once(self.home().folder.clone()).chain(all).collect())
+    }
+
     fn installation(&self) -> Result<Installation, HostError> {
         self.find_installation()
     }

@@ -9,6 +9,7 @@ mod behind;
 mod cancel;
 mod redact;
 mod script;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
