@@ -262,6 +262,37 @@ fn a_disk_that_was_made_and_never_attached_is_found_when_its_folder_moves() {
     }
 }
 
+/// "Packer leaves a machine that nobody tracks, and the next run says that it already exists."
+#[test]
+fn complaint_a_failed_create_is_tracked_by_nobody() {
+    let bench = Bench::new();
+    let (empty, apply) = (Arc::new(bench.host()), Ask::Apply { prune: false });
+    let nothing = picture::of(&empty, bench.root());
+    let whole = Arc::new(empty.copy().unwrap());
+    bench.run(&whole, TWO_DISKS, &apply, Press::Never, false).unwrap();
+    let asked = whole.asked();
+    let should = picture::of(&whole, bench.root());
+    let failures = [Fault::RefusedValue, Fault::FailedHalfway, Fault::ReplyLost];
+    for (at, fault) in (0..asked).flat_map(|at| failures.map(|fault| (at, fault))) {
+        let is = Arc::new(empty.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+        let _ = bench.run(&is, TWO_DISKS, &apply, Press::Never, false);
+        let is = Arc::new(is.with_faults(FaultPlan::none()));
+        // Either the next run finishes it, or `destroy` leaves nothing of it.
+        let other = Arc::new(is.copy().unwrap());
+        let runs = bench.converge(&is, TWO_DISKS, &apply, 1);
+        assert!(runs.is_ok(), "{fault:?} at {at}: {runs:?}");
+        let damage = Damage::between(&should, &picture::of(&is, bench.root()));
+        assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
+        let runs = bench.converge(&other, TWO_DISKS, &Ask::Destroy { all: false }, 2);
+        assert!(runs.is_ok(), "{fault:?} at {at}: {runs:?}");
+        let left = picture::of(&other, bench.root());
+        // The machine's folder, empty, is what VirtualBox leaves of it.
+        let is_new = |key: &&String| !nothing.contains_key(*key) && !key.starts_with("folder ");
+        let files: Vec<&String> = left.keys().filter(is_new).collect();
+        assert!(files.is_empty(), "{fault:?} at {at}: {files:?}");
+    }
+}
+
 #[test]
 fn a_revert_that_dies_at_any_action_is_gone_on_with() {
     let bench = Bench::new();

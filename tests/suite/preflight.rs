@@ -122,7 +122,7 @@ fn an_apply_that_lacks_something_does_nothing() {
 }
 
 #[test]
-fn an_address_that_virtualbox_would_refuse_is_told_with_the_line_that_allows_it() {
+fn complaint_a_host_only_range_is_refused() {
     let plan = |address: &str, allowed: &[&str]| {
         let text = format!(
             "apiVersion: vboxmcp/v1\nkind: Network\nmetadata: {{name: vboxnet0}}\n\

@@ -1,11 +1,12 @@
 //! What somebody else does to the simulated host, behind the program's back.
 //!
-//! `create NAME`, `set NAME FIELD VALUE`, `unset NAME FIELD`, `start NAME`, `off NAME`, `delete NAME`, `mark NAME KEY [VALUE]` (extradata).
+//! `create NAME`, `set NAME FIELD VALUE`, `unset NAME FIELD`, `start NAME`, `off NAME`, `delete NAME`, `mark NAME KEY [VALUE]` (extradata),
+//! `hand YAML` for all else that somebody may do with VBoxManage.
 
 use std::path::Path;
 
 use uuid::Uuid;
-use vboxmcp::host::sim::SimHost;
+use vboxmcp::host::sim::{ByHand, SimHost};
 use vboxmcp::host::{Inspect as _, Operate as _, Want};
 use vboxmcp::model::PowerState;
 use vboxmcp::plan::{Action, Assignment, Target};
@@ -13,6 +14,10 @@ use vboxmcp::plan::{Action, Assignment, Target};
 /// Does one thing to the host that is kept in a folder.
 pub fn behind(folder: &Path, words: &[&str]) {
     let host = SimHost::open(folder).unwrap();
+    if let ["hand", text @ ..] = words {
+        let hand: ByHand = serde_saphyr::from_str(&text.join(" ")).unwrap();
+        return host.by_hand(&hand).unwrap();
+    }
     let inventory = host.inventory(&Want::default()).unwrap();
     let named = |name: &str| {
         let machine = inventory.machines_named(name).next().unwrap_or_else(|| panic!("no machine {name}"));
