@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use crate::model::network::network_of;
@@ -78,6 +78,7 @@ impl fmt::Display for Range {
 
 /// What is asked about a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Asked {
     /// Folders, which need not be there yet: how much room is where they are or would be.
     pub folders: BTreeSet<PathBuf>,
@@ -85,6 +86,25 @@ pub struct Asked {
     pub ports: BTreeSet<Endpoint>,
     /// Which addresses host-only interfaces may have.
     pub host_only: bool,
+    /// Which IPv4 networks it reaches.
+    pub routes: bool,
+    /// How much memory is free.
+    pub memory: bool,
+    /// Whether VirtualBox's kernel driver is loaded.
+    pub driver: bool,
+    /// Which extension packs there are. Costs a process.
+    pub extension_packs: bool,
+}
+
+/// A network that the host reaches without its default route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The first of its addresses.
+    pub to: Ipv4Addr,
+    /// How many bits they share.
+    pub prefix: u8,
+    /// The interface that leads there.
+    pub interface: String,
 }
 
 /// Room for files.
@@ -116,6 +136,14 @@ pub struct Circumstances {
     pub unavailable: BTreeMap<Endpoint, Unavailable>,
     /// Addresses that host-only interfaces may have; `None` where all of them.
     pub host_only: Option<Vec<Range>>,
+    /// Networks that the host reaches, interfaces of VirtualBox left out.
+    pub routes: Vec<Route>,
+    /// Memory that programs may still take without others being swapped out; `None` where the platform does not tell.
+    pub memory: Option<Bytes>,
+    /// Whether VirtualBox's kernel driver is loaded; `None` where the platform does not tell.
+    pub driver: Option<bool>,
+    /// Extension packs that VirtualBox can use; `None` where it was not asked.
+    pub extension_packs: Option<Vec<String>>,
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub use circumstances::{Asked, Circumstances, Endpoint, Range, Space, Unavailable};
+pub use circumstances::{Asked, Circumstances, Endpoint, Range, Route, Space, Unavailable};
 pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, Sample};

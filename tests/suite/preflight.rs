@@ -8,7 +8,7 @@ use vboxmcp::apply::Cancel;
 use vboxmcp::config::{Environment, HostChoice, Overrides, Settings};
 use vboxmcp::failure::Kind;
 use vboxmcp::host::sim::SimHost;
-use vboxmcp::host::{Circumstances, Endpoint, Inspect as _, Space, Unavailable, Want};
+use vboxmcp::host::{Circumstances, Endpoint, Inspect as _, Route, Space, Unavailable, Want};
 use vboxmcp::model::{Bytes, Protocol};
 use vboxmcp::ops::{self, Consent, Context, Manifests, Plan, PlanRequest};
 
@@ -143,4 +143,75 @@ fn complaint_a_host_only_range_is_refused() {
     );
     assert_eq!(notes(&plan("192.168.57.1/24", &["192.168.56.0/21"])), Vec::<&str>::new());
     assert_eq!(notes(&plan("10.20.30.1/24", &["192.168.56.0/21", "10.0.0.0/8"])), Vec::<&str>::new());
+}
+
+fn planned(text: &str, circumstances: Circumstances) -> Plan {
+    let mut bench = Bench::new("poweroff");
+    bench.manifests.stdin = Some(text.as_bytes().to_vec());
+    bench.plan(circumstances)
+}
+
+#[test]
+fn memory_that_is_not_there_is_told_of_those_that_start() {
+    let text = |state: &str| {
+        format!(
+            "apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: web}}\n\
+             spec: {{osType: Other, replicas: 3, memory: 1GiB, state: {state}}}\n"
+        )
+    };
+    let free = |bytes| Circumstances { memory: Some(Bytes(bytes)), ..Circumstances::default() };
+    assert_eq!(
+        notes(&planned(&text("running"), free((3 << 30) - 1))),
+        [
+            "3 machines start and take 3GiB of memory, and 3071MiB are free; start fewer of them, or declare less `memory`"
+        ]
+    );
+    assert_eq!(notes(&planned(&text("running"), free(3 << 30))), Vec::<&str>::new());
+    assert_eq!(notes(&planned(&text("poweroff"), free(0))), Vec::<&str>::new());
+}
+
+#[test]
+fn a_network_that_the_host_reaches_otherwise_is_told() {
+    let text =
+        "apiVersion: vboxmcp/v1\nkind: Network\nmetadata: {name: edge}\nspec: {nat: {cidr: 10.10.0.0/24}}\n";
+    let route = |to: &str, prefix| Route { to: to.parse().unwrap(), prefix, interface: "eth0".to_owned() };
+    let by = |routes: Vec<Route>| Circumstances { routes, ..Circumstances::default() };
+    assert_eq!(
+        notes(&planned(text, by(vec![route("192.168.1.0", 24), route("10.0.0.0", 8)]))),
+        [
+            "net/edge: its addresses overlap with 10.0.0.0/8, which this host reaches by eth0; its machines would not reach those \
+          hosts: declare another `cidr`"
+        ]
+    );
+    assert_eq!(notes(&planned(text, by(vec![route("10.10.1.0", 24)]))), Vec::<&str>::new());
+}
+
+#[test]
+fn what_needs_the_driver_or_an_extension_pack_is_told() {
+    let text = |nic: &str, more: &str| {
+        format!(
+            "apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: web}}\n\
+             spec: {{osType: Other, nics: [{nic}], state: running{more}}}\n"
+        )
+    };
+    let bare = || Circumstances {
+        driver: Some(false),
+        extension_packs: Some(Vec::new()),
+        ..Circumstances::default()
+    };
+    let internal = "---\napiVersion: vboxmcp/v1\nkind: Network\nmetadata: {name: lab}\nspec: {internal: {}}\n";
+    let plan = planned(&(text("{network: lab}", "") + internal), bare());
+    assert_eq!(
+        notes(&plan),
+        [
+            "vm/web: VirtualBox's kernel driver is not loaded, and without it no machine starts with an adapter like nics.1 \
+          (intnet); load it (`vboxmcp doctor` says how), or use `nat`"
+        ]
+    );
+    assert_eq!(notes(&planned(&text("{nat: {}}", ""), bare())), Vec::<&str>::new());
+    let plan = planned(&text("{nat: {}}", ", vrde: {enabled: true}"), bare());
+    let [note] = *notes(&plan) else { panic!("{:?}", plan.notes) };
+    assert!(note.starts_with("vm/web: `vrde` is enabled, and no Extension Pack is installed"), "{note}");
+    let packed = Circumstances { extension_packs: Some(vec!["VNC".to_owned()]), ..Circumstances::default() };
+    assert_eq!(notes(&planned(&text("{nat: {}}", ", vrde: {enabled: true}"), packed)), Vec::<&str>::new());
 }

@@ -3,9 +3,12 @@
 //! Each check is a file with a question (pure: what the plan needs) and a judgement (pure: what was found against that). They
 //! stand in a plan as notes, outside its hash, and an apply does not begin where one of them `stops` it.
 
+mod after;
 mod ports;
 mod ranges;
+mod routes;
 mod space;
+mod start;
 
 use crate::diff::Finding;
 use crate::host::{Asked, Inspect};
@@ -40,14 +43,24 @@ pub fn preflight(plan: &Plan, inventory: &Inventory, host: &(impl Inspect + ?Siz
         return Vec::new();
     }
     let needs = space::needs(plan, inventory);
-    let rules = ports::rules(plan, inventory);
+    let machines = after::machines(plan, inventory);
+    let rules = ports::rules(&machines, inventory);
+    let starts = start::asks(&machines);
     let found = host.circumstances(&Asked {
         folders: needs.keys().cloned().collect(),
         ports: rules.iter().map(|rule| rule.endpoint.clone()).collect(),
         host_only: ranges::asks(plan),
+        routes: routes::asks(plan),
+        memory: starts,
+        driver: starts,
+        extension_packs: start::asks_for_display(&machines),
     });
     let mut lacks = space::judge(plan, &needs, &found.space);
     lacks.extend(ports::judge(&rules, &found.unavailable));
     lacks.extend(ranges::judge(plan, found.host_only.as_deref()));
+    lacks.extend(routes::judge(plan, &found.routes));
+    lacks.extend(start::memory(&machines, found.memory));
+    lacks.extend(start::driver(&machines, found.driver));
+    lacks.extend(start::display(&machines, found.extension_packs.as_deref()));
     lacks
 }

@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Lack;
+use super::after::After;
 use crate::apply::step::live_tree;
-use crate::diff::tree;
 use crate::host::{Endpoint, Unavailable};
-use crate::inventory::{Inventory, Machine};
+use crate::inventory::Inventory;
 use crate::model::state::StateClass;
 use crate::model::{Address, FieldPath, HostPort, PortForward};
-use crate::plan::{Action, Plan, Target};
 
 /// A rule that a machine has after the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub struct Rule {
 }
 
 /// The rules that the plan adds or makes listen, as they will be. Those that a running machine of the host has now are VirtualBox's own.
-pub fn rules(plan: &Plan, inventory: &Inventory) -> Vec<Rule> {
+pub fn rules(machines: &[After<'_>], inventory: &Inventory) -> Vec<Rule> {
     let running = inventory.machines.values().filter(|machine| {
         let class = machine.state.as_ref().map(crate::model::PowerState::class);
         matches!(class, Some(StateClass::Running | StateClass::Paused))
@@ -36,38 +35,12 @@ pub fn rules(plan: &Plan, inventory: &Inventory) -> Vec<Rule> {
         .flat_map(|machine| of_tree(&live_tree(machine)).into_values().filter_map(|rule| port(&rule)))
         .collect();
     let mut found = Vec::new();
-    let addresses: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
-    for address in addresses {
-        let mut machine: Option<&Machine> = None;
-        let mut changed = BTreeSet::new();
-        let mut assignments = Vec::new();
-        let mut opens = false;
-        for step in plan.steps.iter().filter(|step| step.address == *address) {
-            if let Some(Target::Existing(uuid)) = step.action.machine() {
-                machine = inventory.machines.get(uuid);
-            }
-            match &step.action {
-                Action::ModifyMachine { set, .. } => assignments.extend(set),
-                Action::ModifyLive { set, .. } => {
-                    opens = true;
-                    assignments.extend(set);
-                }
-                Action::Start { .. } => opens = true,
-                _ => {}
-            }
-        }
-        let mut after = machine.map_or(Value::Null, live_tree);
-        for assignment in assignments {
-            changed.insert(assignment.path.clone());
-            match &assignment.value {
-                Some(value) => tree::set(&mut after, &assignment.path, value.clone()),
-                None => tree::remove(&mut after, &assignment.path),
-            }
-        }
-        for (path, rule) in of_tree(&after) {
+    for after in machines {
+        let opens = after.starts || after.live;
+        for (path, rule) in of_tree(&after.settings) {
             let Some(endpoint) = endpoint(&rule) else { continue };
-            if !held.contains(&endpoint.port) && (opens || changed.contains(&path)) {
-                found.push(Rule { address: address.clone(), path, endpoint, opens });
+            if !held.contains(&endpoint.port) && (opens || after.changed.contains(&path)) {
+                found.push(Rule { address: after.address.clone(), path, endpoint, opens });
             }
         }
     }

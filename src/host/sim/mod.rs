@@ -255,6 +255,9 @@ impl Inspect for SimHost {
         let mut found = self.circumstances.clone();
         found.space.retain(|folder, _| asked.folders.contains(folder));
         found.unavailable.retain(|endpoint, _| asked.ports.contains(endpoint));
+        found.memory = found.memory.filter(|_| asked.memory);
+        found.driver = found.driver.filter(|_| asked.driver);
+        found.extension_packs = found.extension_packs.filter(|_| asked.extension_packs);
         found
     }
 

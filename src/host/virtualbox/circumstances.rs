@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
 use crate::host::checkup::free_space;
-use crate::host::{Asked, Circumstances, Endpoint, Range, Space, Unavailable};
-use crate::model::Protocol;
+use crate::host::{Asked, Circumstances, Endpoint, Range, Route, Space, Unavailable};
+use crate::model::{Bytes, Protocol};
 
 /// Looks at all that is asked about.
 pub fn look(asked: &Asked) -> Circumstances {
@@ -17,7 +17,34 @@ pub fn look(asked: &Asked) -> Circumstances {
         space: space.collect(),
         unavailable: unavailable.collect(),
         host_only: if asked.host_only { host_only() } else { None },
+        routes: if asked.routes { routes() } else { Vec::new() },
+        memory: if asked.memory { free_memory() } else { None },
+        driver: if asked.driver { super::home::has_driver() } else { None },
+        extension_packs: None,
     }
+}
+
+#[cfg(target_os = "linux")]
+fn routes() -> Vec<Route> {
+    let table = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
+    linux::routes(&table)
+}
+
+/// Neither Windows nor macOS has them in a file; a process for a note is too much.
+#[cfg(not(target_os = "linux"))]
+fn routes() -> Vec<Route> {
+    Vec::new()
+}
+
+#[cfg(target_os = "linux")]
+fn free_memory() -> Option<Bytes> {
+    linux::available(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+/// What Windows and macOS call free leaves out what their caches give back at once: it would warn of nothing.
+#[cfg(not(target_os = "linux"))]
+fn free_memory() -> Option<Bytes> {
+    None
 }
 
 /// The addresses that VirtualBox lets host-only interfaces have, as its helper program reads them.
@@ -106,7 +133,7 @@ mod linux {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use std::path::Path;
 
-    use super::{Endpoint, Protocol, covers};
+    use super::{Bytes, Endpoint, Protocol, Route, covers};
 
     /// `TCP_LISTEN`
     const LISTENING: &str = "0A";
@@ -122,6 +149,27 @@ mod linux {
             is_it.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
         };
         table.lines().skip(1).filter_map(row).collect()
+    }
+
+    /// Networks in `/proc/net/route`, without the default route and VirtualBox's own interfaces.
+    pub fn routes(table: &str) -> Vec<Route> {
+        let route = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [interface, to, ..] = fields.as_slice() else { return None };
+            let IpAddr::V4(to) = parse(to)? else { return None };
+            let IpAddr::V4(mask) = parse(fields.get(7)?)? else { return None };
+            let prefix = u8::try_from(u32::from(mask).count_ones()).ok()?;
+            let is_meant = prefix > 0 && !interface.starts_with("vboxnet");
+            is_meant.then(|| Route { to, prefix, interface: (*interface).to_owned() })
+        };
+        table.lines().skip(1).filter_map(route).collect()
+    }
+
+    /// `MemAvailable` in `/proc/meminfo`.
+    pub fn available(text: &str) -> Option<Bytes> {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(Bytes(kilobytes << 10))
     }
 
     /// An address as the kernel prints it: words of four bytes in the machine's order.
@@ -165,7 +213,7 @@ mod linux {
 
     #[cfg(test)]
     mod tests {
-        use super::{Endpoint, Protocol, listeners};
+        use super::{Endpoint, Protocol, available, listeners, routes};
 
         const TABLE: &str = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -174,6 +222,20 @@ mod linux {
    2: 0100007F:0016 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 300 1 0 100 0 0 10 0
    3: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 400 1
 ";
+
+        #[test]
+        fn routes_and_memory_are_read() {
+            let table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
+                         eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+                         eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+                         vboxnet0\t0038A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+            if cfg!(target_endian = "little") {
+                let [route] = &routes(table)[..] else { panic!("{:?}", routes(table)) };
+                assert_eq!((route.to.to_string().as_str(), route.prefix), ("192.168.1.0", 24));
+            }
+            let text = "MemTotal:       24000000 kB\nMemFree: 1 kB\nMemAvailable:   2048 kB\n";
+            assert_eq!(available(text).map(|bytes| bytes.0), Some(2 << 20));
+        }
 
         #[test]
         fn listeners_are_those_that_keep_others_away() {

@@ -70,7 +70,11 @@ impl Inspect for VirtualBox {
     }
 
     fn circumstances(&self, asked: &Asked) -> Circumstances {
-        circumstances::look(asked)
+        let mut found = circumstances::look(asked);
+        if asked.extension_packs {
+            found.extension_packs = self.usable_packs();
+        }
+        found
     }
 
     fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {

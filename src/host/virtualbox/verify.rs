@@ -29,6 +29,13 @@ impl VirtualBox {
         })
     }
 
+    /// Names of the extension packs that VirtualBox can use; `None` where it does not answer.
+    pub(super) fn usable_packs(&self) -> Option<Vec<String>> {
+        let text = self.runner().ok()?.read(["list", "extpacks"]).ok()?.stdout;
+        let usable = extension_packs(&text).into_iter().filter(|pack| pack.unusable.is_none());
+        Some(usable.map(|pack| pack.name).collect())
+    }
+
     /// What `VBoxManage --version` says; no server is asked.
     pub(super) fn read_version(&self) -> Result<String, HostError> {
         let output = self.runner()?.read(["--version"])?;

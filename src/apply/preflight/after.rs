@@ -1,0 +1,63 @@
+//! What a plan makes of a machine's settings: the questions of the other files begin with it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::apply::step::live_tree;
+use crate::diff::tree;
+use crate::inventory::{Inventory, Machine};
+use crate::model::{Address, FieldPath};
+use crate::plan::{Action, Plan, Target};
+
+/// One machine after the plan.
+pub struct After<'a> {
+    /// The machine.
+    pub address: &'a Address,
+    /// As it is now; `None` where it is to be made.
+    pub machine: Option<&'a Machine>,
+    /// Its settings then, as a tree. Of a new machine those that the plan sets.
+    pub settings: Value,
+    /// The fields that the plan sets.
+    pub changed: BTreeSet<FieldPath>,
+    /// Whether the plan starts it.
+    pub starts: bool,
+    /// Whether the plan changes it while it runs.
+    pub live: bool,
+}
+
+/// The machines that a plan has steps for, in the order of their addresses.
+pub fn machines<'a>(plan: &'a Plan, inventory: &'a Inventory) -> Vec<After<'a>> {
+    let addresses: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
+    addresses.into_iter().map(|address| one(address, plan, inventory)).collect()
+}
+
+fn one<'a>(address: &'a Address, plan: &'a Plan, inventory: &'a Inventory) -> After<'a> {
+    let mut machine: Option<&Machine> = None;
+    let (mut starts, mut live) = (false, false);
+    let mut assignments = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.address == *address) {
+        if let Some(Target::Existing(uuid)) = step.action.machine() {
+            machine = inventory.machines.get(uuid);
+        }
+        match &step.action {
+            Action::ModifyMachine { set, .. } => assignments.extend(set),
+            Action::ModifyLive { set, .. } => {
+                live = true;
+                assignments.extend(set);
+            }
+            Action::Start { .. } => starts = true,
+            _ => {}
+        }
+    }
+    let mut settings = machine.map_or(Value::Null, live_tree);
+    let mut changed = BTreeSet::new();
+    for assignment in assignments {
+        changed.insert(assignment.path.clone());
+        match &assignment.value {
+            Some(value) => tree::set(&mut settings, &assignment.path, value.clone()),
+            None => tree::remove(&mut settings, &assignment.path),
+        }
+    }
+    After { address, machine, settings, changed, starts, live }
+}
