@@ -14,6 +14,7 @@ use super::whole::Removal;
 use super::{PlanOptions, network, own_disk, snapshot};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk, machine as machine_shape, network as shape};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership};
+use crate::model::disk::makes_differences;
 use crate::model::{
     Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Location, NetworkKind, OnRemove, Policy,
     PowerState,
@@ -248,7 +249,8 @@ pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventor
             DeviceKind::Disk => {
                 if let Some(address) = base.and_then(|base| own(base, inventory)) {
                     draft.effects.push(format!("detaches {address} ({name})"));
-                    of_their_own.push(at);
+                    let is_difference = base.is_some_and(|base| makes_differences(&base.medium_type));
+                    of_their_own.push((at, is_difference.then_some(*leaf)));
                 } else {
                     draft.effects.push(format!("detaches disk {name}, which is not ours and is kept"));
                     draft.push(Action::Detach { machine: target.clone(), at }, [], []);
@@ -300,8 +302,12 @@ pub fn delete_machine(draft: &mut Draft, machine: &Machine, inventory: &Inventor
         draft.push(delete(medium.uuid), [], [Danger::DestroyData]);
     }
     // With the snapshots their differences are merged: what leaves then holds everything that the guest wrote.
-    for at in of_their_own {
+    for (at, difference) in of_their_own {
         draft.push(Action::Detach { machine: target.clone(), at }, [], []);
+        // That of an immutable disk is the machine's own, and would keep the disk itself from being deleted.
+        if let Some(leaf) = difference {
+            draft.push(delete(leaf), [], [Danger::DestroyData]);
+        }
     }
     draft.push(Action::Unregister { machine: target, delete: true }, [], [Danger::DestroyData]);
     draft.expect_what_is_there(machine, &machine_shape::settings_tree(&machine.settings));

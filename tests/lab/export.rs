@@ -18,6 +18,7 @@ use crate::reader::generate::{Place, recipe};
 
 pub const TESTS: &[Test] = &[
     ("a_machine_made_by_hand_is_exported_and_adopted", a_machine_made_by_hand_is_exported_and_adopted),
+    ("a_tree_of_snapshots_and_a_saved_state", a_tree_of_snapshots_and_a_saved_state),
     ("every_operating_system_round_trips", every_operating_system_round_trips),
     ("random_machines_round_trip", random_machines_round_trip),
 ];
@@ -210,6 +211,48 @@ fn a_machine_made_by_hand_is_exported_and_adopted(lab: &Lab) {
     let manifest = home.scratch().join("running.yaml");
     fs::write(&manifest, &running.yaml).expect("a manifest in the scratch folder");
     expect(home.vboxmcp(&["plan", path(&manifest), "--detailed-exitcode"]), 0);
+}
+
+/// Three snapshots in two branches, differences to a disk, an image in a drive, a saved state and two bandwidth groups.
+fn a_tree_of_snapshots_and_a_saved_state(lab: &Lab) {
+    let home = lab.home();
+    let vbox = |arguments: &[&str]| home.vbox(arguments).ok();
+    vbox(&["createvm", "--name=tree", "--ostype=Other", "--register"]);
+    vbox(&["modifyvm", "tree", "--memory=32", "--nic1=nat", "--audio-enabled=off"]);
+    vbox(&["bandwidthctl", "tree", "add", "slow", "--type=disk", "--limit=10M"]);
+    vbox(&["bandwidthctl", "tree", "add", "net", "--type=network", "--limit=1M"]);
+    vbox(&["storagectl", "tree", "--name=SATA", "--add=sata", "--portcount=3"]);
+    let disk = home.machines().join("tree/root.vdi");
+    vbox(&["createmedium", "disk", "--filename", path(&disk), "--size=16"]);
+    let at = ["storageattach", "tree", "--storagectl=SATA", "--device=0"];
+    vbox(&[&at[..], &["--port=0", "--type=hdd", "--bandwidthgroup=slow", "--medium", path(&disk)]].concat());
+    let image = home.scratch().join("one.iso");
+    fs::write(&image, crate::scenario::image::iso()).expect("an image");
+    vbox(&[&at[..], &["--port=1", "--type=dvddrive", "--medium", path(&image)]].concat());
+    for command in [
+        &["snapshot", "tree", "take", "one"][..],
+        &["snapshot", "tree", "take", "two"],
+        &["snapshot", "tree", "restore", "one"],
+        &["snapshot", "tree", "take", "three"],
+        &["startvm", "tree", "--type=headless"],
+        &["controlvm", "tree", "savestate"],
+    ] {
+        vbox(command);
+    }
+    let exported = export(&home, &["vm/tree"]);
+    for said in ["  state: saved\n", "  bandwidthGroups:\n", "root: {size: 16MiB", "image: "] {
+        assert!(exported.yaml.contains(said), "{said:?} is not in\n{}", exported.yaml);
+    }
+    for snapshot in ["one", "two", "three"] {
+        assert!(
+            exported.yaml.contains(&format!("  #   {snapshot} (")),
+            "{snapshot} is not in\n{}",
+            exported.yaml
+        );
+    }
+    round_trip(&home, &exported);
+    let tree = home.vbox(&["snapshot", "tree", "list", "--machinereadable"]).ok();
+    assert!(tree.contains("SnapshotName-1=\"two\"") && tree.contains("SnapshotName-2=\"three\""), "{tree}");
 }
 
 /// Machines of the wizard's making, of some operating systems: with nothing changed, nearly nothing is to be said of them.

@@ -199,7 +199,8 @@ fn what_needs_the_driver_or_an_extension_pack_is_told() {
         extension_packs: Some(Vec::new()),
         ..Circumstances::default()
     };
-    let internal = "---\napiVersion: vboxmcp/v1\nkind: Network\nmetadata: {name: lab}\nspec: {internal: {}}\n";
+    let internal =
+        "---\napiVersion: vboxmcp/v1\nkind: Network\nmetadata: {name: lab}\nspec: {internal: {}}\n";
     let plan = planned(&(text("{network: lab}", "") + internal), bare());
     assert_eq!(
         notes(&plan),

@@ -349,6 +349,7 @@ impl World {
             variant: Some(variant),
             medium_type: "normal".to_owned(),
             description: String::new(),
+            auto_reset: parent_medium.medium_type == "immutable",
             ..parent_medium
         };
         let registries = vec![machine];

@@ -51,7 +51,7 @@ fn later(disk: &Object<'_>, unsupported: &mut Vec<(String, Span)>) {
         let span = span.unwrap_or(disk.doc.name_span);
         note_unsupported(unsupported, format!("{what} of Disk {}", disk.doc.name), span);
     };
-    if let Some((kind @ ("multiattach" | "immutable"), value)) = text_of(&disk.spec, "type") {
+    if let Some((kind @ "multiattach", value)) = text_of(&disk.spec, "type") {
         note(&format!("type {kind}"), value.span());
     }
     if let Some(reset) = disk.spec.get("autoReset").filter(|reset| reset.flag() == Some(false)) {
