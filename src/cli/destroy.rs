@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::arguments::Permissions;
+use super::arguments::{Permissions, Select};
 use super::run::{self, Approval, Question};
-use super::session::{Session, manifests};
+use super::session::{Session, chosen};
 use crate::failure::{Exit, Failure};
 use crate::ops::{self, DestroyOptions, DestroyRequest};
 
@@ -20,6 +20,7 @@ use crate::ops::{self, DestroyOptions, DestroyRequest};
 Examples:
   vboxmcp destroy lab.yaml                                       show what would go, ask for the stack's name
   vboxmcp destroy lab.yaml --all --allow destroy-data            everything, if nothing runs
+  vboxmcp destroy lab.yaml --target 'web-*'                      some of it, and nothing that it needs
   vboxmcp destroy lab.yaml --all --allow downtime,power-cut,destroy-data --confirm shop
                                                                  in a script")]
 pub struct Arguments {
@@ -33,6 +34,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
     #[command(flatten)]
+    pub select: Select,
+    #[command(flatten)]
     pub approval: Approval,
     #[command(flatten)]
     pub permissions: Permissions,
@@ -41,7 +44,7 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     let request = DestroyRequest {
-        manifests: manifests(&arguments.paths)?,
+        manifests: chosen(&arguments.paths, &arguments.select)?,
         options: DestroyOptions { all: arguments.all },
     };
     let plan = || ops::destroy(&context, &request);

@@ -15,10 +15,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["ps", "ls", "list", "status", "state"], "`vboxmcp get` lists what VirtualBox has"),
     (&["fmt", "lint"], "`vboxmcp validate` checks manifests"),
     (&["-auto-approve", "--auto-approve", "-y", "--force", "--assume-yes"], "`--yes` goes on without asking"),
-    (
-        &["--target", "--exclude", "-l", "--selector"],
-        "`plan`, `apply` and `drift` choose objects: a removal takes what leaves the manifests, with `apply --prune`",
-    ),
+    (&["--target", "--exclude", "-l", "--selector"], "`plan`, `apply`, `drift` and `destroy` choose objects"),
     (&["-target"], "`--target ADDRESS` has two dashes"),
     (&["-exclude"], "`--exclude ADDRESS` has two dashes"),
     (&["--limit", "--only"], "`--target ADDRESS` plans for some of the declared objects"),

@@ -11,15 +11,15 @@ use crate::failure::{Failure, Kind};
 use crate::manifest::suggest::nearest;
 use crate::model::{Address, Desired, Pattern, Selection};
 
-/// The declared objects that are meant, with what they need.
-pub fn choose(selection: &Selection, desired: &Desired) -> Result<BTreeSet<Address>, Failure> {
+/// The declared objects that are meant, and nothing that they need.
+pub fn meant(selection: &Selection, desired: &Desired) -> Result<BTreeSet<Address>, Failure> {
     let labelled = labelled(desired);
     for pattern in selection.target.iter().chain(&selection.exclude) {
         if !labelled.keys().any(|address| pattern.matches(address)) {
             return Err(nothing(pattern, &labelled));
         }
     }
-    let mut chosen: BTreeSet<Address> = labelled
+    let chosen: BTreeSet<Address> = labelled
         .into_iter()
         .filter(|(address, labels)| selection.chooses(address, labels))
         .map(|(address, _)| address.clone())
@@ -34,6 +34,12 @@ pub fn choose(selection: &Selection, desired: &Desired) -> Result<BTreeSet<Addre
         };
         return Err(failure.hint(hint));
     }
+    Ok(chosen)
+}
+
+/// The declared objects that are meant, with what they need.
+pub fn choose(selection: &Selection, desired: &Desired) -> Result<BTreeSet<Address>, Failure> {
+    let mut chosen = meant(selection, desired)?;
     let edges = machine_edges(desired);
     loop {
         let needed: Vec<Address> = edges
@@ -72,6 +78,29 @@ pub fn narrow(changes: &mut ChangeSet, chosen: &BTreeSet<Address>, desired: &Des
     changes
         .findings
         .retain(|finding| finding.address.as_ref().is_none_or(|address| chosen.contains(address)));
+    Ok(())
+}
+
+/// Leaves only what is meant of a declaration that is to be removed. What stays must not need what goes.
+pub fn only(selection: &Selection, desired: &mut Desired) -> Result<(), Failure> {
+    let chosen = meant(selection, desired)?;
+    for edge in machine_edges(desired) {
+        let is_used = !matches!(edge.to, Address::Machine(_));
+        if is_used && chosen.contains(&edge.to) && !chosen.contains(&edge.from) {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{} stays and needs {} ({}), which would go", edge.from, edge.to, edge.field),
+            )
+            .hint(format!("choose {} too, or leave {} out", edge.from, edge.to)));
+        }
+    }
+    desired.machines.retain(|address, _| chosen.contains(address));
+    desired.disks.retain(|address, _| chosen.contains(address));
+    desired.networks.retain(|address, _| chosen.contains(address));
+    for snapshot in &mut desired.snapshots {
+        snapshot.machines.retain(|address| chosen.contains(address));
+    }
+    desired.snapshots.retain(|snapshot| !snapshot.machines.is_empty());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::declare::Declared;
 use super::plan::{PlanResponse, probe, read};
-use super::{Context, Manifests};
+use super::{Context, Manifests, choose};
 use crate::apply::journal::{Origin, Request};
 use crate::diff;
 use crate::failure::Failure;
@@ -21,7 +21,10 @@ pub struct DestroyRequest {
 pub fn destroy(context: &Context, request: &DestroyRequest) -> Result<PlanResponse, Failure> {
     let mut inventory = read(context)?;
     let declared = request.manifests.declare_for(context, &inventory)?;
-    let declared = probe(context, declared, &mut inventory)?;
+    let mut declared = probe(context, declared, &mut inventory)?;
+    if !declared.selection.is_all() {
+        choose::only(&declared.selection, &mut declared.desired)?;
+    }
     let changes = diff::diff(&declared.desired, &inventory);
     let plan = plan::destroy(&declared.desired, &inventory, &context.settings.policy, request.options);
     let Declared { desired, findings, origin, .. } = declared;
