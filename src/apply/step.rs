@@ -1,6 +1,7 @@
 //! One step: look, act, look again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,15 +40,16 @@ pub trait Report: Sync {
     fn retried(&self, reason: String);
 }
 
-/// Performs one step. Never panics, never loses an outcome: an unknown one is read back.
+/// Performs one step. Never panics, never loses an outcome: an unknown one is read back. `folder` is the run's own.
 pub fn run(
     step: &Step,
     bindings: &BTreeMap<Address, Uuid>,
     host: &Arc<dyn Host>,
+    folder: Option<&Path>,
     report: &dyn Report,
 ) -> StepEnd {
     let mut values = BTreeMap::new();
-    let end = perform(step, bindings, host, report, &mut values);
+    let end = perform(step, bindings, host, folder, report, &mut values);
     StepEnd { before: values, ..end }
 }
 
@@ -55,6 +57,7 @@ fn perform(
     step: &Step,
     bindings: &BTreeMap<Address, Uuid>,
     host: &Arc<dyn Host>,
+    folder: Option<&Path>,
     report: &dyn Report,
     values: &mut BTreeMap<String, Value>,
 ) -> StepEnd {
@@ -88,6 +91,12 @@ fn perform(
     }
     if let Some(moved) = moved(step, &before, looked_at) {
         return failed(vec![moved], Some("plan again: somebody else changed it meanwhile".to_owned()), true);
+    }
+    if let Some(folder) = folder.filter(|_| is_about_snapshots(&action))
+        && let Err(error) =
+            host.keep_settings(looked_at, &folder.join(format!("{looked_at}-{}.vbox", step.id)))
+    {
+        return refused(&error);
     }
     let mut last = None;
     for attempt in 0..2 {
@@ -151,6 +160,15 @@ fn perform(
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Actions in the middle of which a settings file was seen to be left with half of the change (measured). It is copied before them: the
+/// repair needs what stood there.
+fn is_about_snapshots(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::TakeSnapshot { .. } | Action::RestoreSnapshot { .. } | Action::DeleteSnapshot { .. }
+    )
+}
 
 /// Actions whose effect, when it is there already, makes them needless. A new disk is never taken for an old one.
 fn can_be_seen_done(action: &Action) -> bool {

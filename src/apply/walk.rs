@@ -55,6 +55,7 @@ pub fn walk(
     let mut running: BTreeMap<StepId, &Step> = BTreeMap::new();
     let mut succeeded: BTreeSet<StepId> = BTreeSet::new();
     let mut ended: BTreeMap<StepId, String> = BTreeMap::new();
+    let folder = journal.folder();
     let mut pen = Pen { journal, plan, announced: BTreeSet::new() };
     let (sender, receiver) = std::sync::mpsc::channel::<Message>();
     let mut last_word = Instant::now();
@@ -88,10 +89,11 @@ pub fn walk(
                 sink(Event::StepStarted { step: id });
                 last_word = Instant::now();
                 let (host, sender, bound) = (Arc::clone(host), sender.clone(), bindings.clone());
+                let folder = folder.clone();
                 scope.spawn(move || {
                     let since = Instant::now();
                     let channel = Channel { step: id, sender: sender.clone() };
-                    let end = step::run(step, &bound, &host, &channel);
+                    let end = step::run(step, &bound, &host, folder.as_deref(), &channel);
                     let _ = sender.send(Message::End(id, end, milliseconds(since)));
                 });
             }

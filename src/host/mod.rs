@@ -106,6 +106,9 @@ pub trait Operate: Send + Sync {
     /// Performs one action. `Ok` means that VirtualBox said it was done; whether it was is read back by the caller.
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError>;
 
+    /// Copies a machine's settings file, making the folder where it is missing. A host that has no files copies nothing.
+    fn keep_settings(&self, machine: Uuid, copy: &Path) -> Result<(), HostError>;
+
     /// Hands over what fields for secrets are set to, by the digests that stand in plans.
     fn entrust(&self, secrets: BTreeMap<String, Secret>);
 

@@ -107,6 +107,10 @@ impl Operate for Recorded {
         self.prepare().map(|()| Done::default())
     }
 
+    fn keep_settings(&self, _machine: Uuid, _copy: &Path) -> Result<(), HostError> {
+        self.prepare()
+    }
+
     fn entrust(&self, _secrets: BTreeMap<String, Secret>) {}
 
     fn width(&self, _action: &Action) -> usize {

@@ -1,5 +1,7 @@
 //! Going back to a snapshot on a real VirtualBox: what comes back, and that it is foreseen.
 
+use std::path::{Path, PathBuf};
+
 use uuid::Uuid;
 use vboxmcp::host::{Inspect, Want};
 use vboxmcp::inventory::{AttachedMedium, Inventory, Machine};
@@ -153,8 +155,25 @@ const MANIFEST: &str = "\
 apiVersion: vboxmcp/v1
 kind: VirtualMachine
 metadata: {name: web}
-spec: {osType: Other, memory: 32MiB, nics: [{nat: {}}], disks: {root: {size: 4MiB}}, state: running}
+spec: {osType: Other, memory: 32MiB, nics: [{nat: {}}], disks: {root: {size: 4MiB}}, stopTimeout: 1s, state: running}
 ";
+
+/// The settings files that runs have copied.
+fn copies(scratch: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![scratch.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "vbox") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
 
 /// A guest that runs is switched off and runs again from the snapshot's own state; what is declared by then is applied on the way.
 fn of_a_guest_that_runs(lab: &Lab) {
@@ -175,6 +194,9 @@ fn of_a_guest_that_runs(lab: &Lab) {
     run(&["revert", "live", "-f", file, "--allow", "revert,downtime", "--yes"], 0);
     assert_eq!(home.state("web"), "running");
     assert_ne!(home.vm_pid("web"), pid);
+    let copies = copies(&home.scratch().with_file_name("state"));
+    assert_eq!(copies.len(), 2, "of the snapshot and of the way back: {copies:?}");
+    assert!(copies.iter().all(|copy| std::fs::read_to_string(copy).unwrap().contains("<Machine ")));
     run(&["plan", file, "--detailed-exitcode"], 0);
 
     // More memory than the snapshot has: the saved state that comes with it is resumed, shut down, and changed.

@@ -178,6 +178,12 @@ impl Journal {
         self.sync()
     }
 
+    /// The run's own folder, for what belongs to it besides the journal; `None` where the journal is in memory. It may not be there yet.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.path.parent().filter(|parent| !parent.as_os_str().is_empty())?;
+        Some(self.path.with_extension(""))
+    }
+
     /// The run's id.
     pub fn run(&self) -> &str {
         &self.run

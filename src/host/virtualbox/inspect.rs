@@ -86,9 +86,7 @@ impl Inspect for VirtualBox {
     }
 
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError> {
-        let rows = Reading::new(self.home(), &self.cache)?.rows;
-        let Some(row) = rows.into_iter().find(|row| row.entry.uuid == machine) else { return Ok(None) };
-        let file = row.entry.file;
+        let Some(file) = self.settings_file(machine)? else { return Ok(None) };
         let source = std::fs::read_to_string(&file)
             .map_err(|source| HostError::Read { path: file.clone(), source })?;
         read_machine_as_of(&source, machine, &file, snapshot)
@@ -135,6 +133,13 @@ fn fact(path: &Path) -> PathFact {
 }
 
 impl VirtualBox {
+    /// The settings file of a registered machine.
+    pub(super) fn settings_file(&self, machine: Uuid) -> Result<Option<PathBuf>, HostError> {
+        let rows = Reading::new(self.home(), &self.cache)?.rows;
+        let row = rows.into_iter().find(|row| row.entry.uuid == machine);
+        Ok(row.map(|row| row.entry.file))
+    }
+
     fn read(&self, want: &Want, only: Option<Uuid>) -> Result<Inventory, HostError> {
         let home = self.home();
         let mut round = 1;

@@ -79,6 +79,15 @@ impl Operate for VirtualBox {
         }
     }
 
+    fn keep_settings(&self, machine: Uuid, copy: &Path) -> Result<(), HostError> {
+        let Some(file) = self.settings_file(machine)? else { return Ok(()) };
+        let wrong = |source| HostError::Write { path: copy.to_owned(), source };
+        if let Some(folder) = copy.parent() {
+            std::fs::create_dir_all(folder).map_err(wrong)?;
+        }
+        std::fs::copy(file, copy).map(drop).map_err(wrong)
+    }
+
     fn entrust(&self, secrets: BTreeMap<String, Secret>) {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
     }
