@@ -65,13 +65,13 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let cancel = Cancel::default();
     listen(&cancel)?;
     let mut watch = Watch::new()?;
-    watch.follow(&context, &request.manifests)?;
+    watch.follow(&context, Some(&request.manifests))?;
     let mut last = None;
     show(session, &context, &request, &mut last, None)?;
     while !cancel.is_requested() {
         let Some(changed) = watch.wait(TICK)? else { continue };
         // Machines that came take their folders along; one that cannot be followed yet comes with the next change.
-        let followed = watch.follow(&context, &request.manifests);
+        let followed = watch.follow(&context, Some(&request.manifests));
         show(session, &context, &request, &mut last, Some(&changed))?;
         followed?;
     }

@@ -69,6 +69,15 @@ pub trait Inspect: Send + Sync {
     /// their logs. Some of them may not exist.
     fn watched(&self) -> Result<Vec<PathBuf>, HostError>;
 
+    /// A picture of the first screen of a machine that runs, as PNG. Asks VirtualBox's server.
+    fn screenshot(&self, machine: Uuid) -> Result<Vec<u8>, HostError>;
+
+    /// A guest property as it is now; `None` where there is none. Asks VirtualBox's server.
+    fn guest_property(&self, machine: Uuid, name: &str) -> Result<Option<String>, HostError>;
+
+    /// The last bytes of a file of the host, `most` of them, and how many come before.
+    fn file_end(&self, file: &Path, most: usize) -> Result<(Vec<u8>, u64), HostError>;
+
     /// What is installed. Asks VirtualBox's server.
     fn installation(&self) -> Result<Installation, HostError>;
 

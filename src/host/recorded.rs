@@ -72,6 +72,20 @@ impl Inspect for Recorded {
         })
     }
 
+    fn screenshot(&self, _machine: Uuid) -> Result<Vec<u8>, HostError> {
+        Err(HostError::Unsupported { what: "a picture of a host that was read from a file".to_owned() })
+    }
+
+    fn guest_property(&self, machine: Uuid, name: &str) -> Result<Option<String>, HostError> {
+        let machine = self.document.inventory.machines.get(&machine);
+        let properties = machine.and_then(|machine| machine.settings.guest_properties.as_ref());
+        Ok(properties.and_then(|all| all.get(name)).cloned().flatten())
+    }
+
+    fn file_end(&self, _file: &Path, _most: usize) -> Result<(Vec<u8>, u64), HostError> {
+        Err(HostError::Unsupported { what: "a console of a host that was read from a file".to_owned() })
+    }
+
     fn watched(&self) -> Result<Vec<PathBuf>, HostError> {
         Ok(Vec::new())
     }

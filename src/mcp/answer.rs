@@ -28,12 +28,14 @@ pub struct Answer<T> {
     pub link: Option<String>,
     /// It did not do what it was to do, and says what became of it.
     pub failed: bool,
+    /// A picture, as PNG.
+    pub picture: Option<Vec<u8>>,
 }
 
 impl<T: Serialize> Answer<T> {
     /// A text and its value.
     pub fn new(text: String, data: T) -> Self {
-        Self { text, data, link: None, failed: false }
+        Self { text, data, link: None, failed: false, picture: None }
     }
 
     /// As the protocol has it.
@@ -46,11 +48,29 @@ impl<T: Serialize> Answer<T> {
             let size = u64::try_from(whole).unwrap_or(u64::MAX);
             content.push(ContentBlock::resource_link(Resource::new(link, "all of it").with_size(size)));
         }
+        if let Some(png) = &self.picture {
+            content.push(ContentBlock::image(base64(png), "image/png"));
+        }
         let mut result =
             if self.failed { CallToolResult::error(content) } else { CallToolResult::success(content) };
         result.structured_content = Some(data);
         Ok(result)
     }
+}
+
+/// Bytes as text (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for part in bytes.chunks(3) {
+        let group =
+            part.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
+        for place in 0..4 {
+            let index = (group >> (18 - 6 * place)) as usize & 63;
+            text.push(if place <= part.len() { char::from(ALPHABET[index]) } else { '=' });
+        }
+    }
+    text
 }
 
 /// Cuts a text behind a whole line, and whether it was too long.

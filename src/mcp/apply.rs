@@ -72,9 +72,9 @@ impl Tool for Apply {
     type Output = Applied;
     const NAME: &'static str = "apply";
     const TITLE: &'static str = "Apply a plan";
-    const DESCRIPTION: &'static str = "Run a plan that plan, destroy, adopt or power made, by its hash, and nothing else. A person \
-        is asked for consent first. Refused where anything that the plan was made from has moved since: then plan again. Each \
-        plan runs once.";
+    const DESCRIPTION: &'static str = "Run a plan that another tool made, by its hash, and nothing else. A \
+        person is asked for consent first. Refused where anything that the plan was made from has moved \
+        since: then plan again. Each plan runs once.";
     const EFFECT: Effect = Effect::Plan;
     const NEEDS: Tier = Tier::ApplySafe;
 }

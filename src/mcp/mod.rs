@@ -6,7 +6,7 @@
 //!
 //! `door` answers requests, `caller` is who asks, `desk` is what all requests share, `tool` is what a tool is made of and
 //! `schema` how it is described, `answer` what it says; `apply` is the one tool that changes anything, `running` knows the runs
-//! that go on, `tasks` are runs as the protocol sees them; `resources` and `prompts` are what their names say; `http` is the
+//! that go on, `tasks` are runs as the protocol sees them; `resources` and `prompts` are what their names say, `follow` tells who subscribed to them; `http` is the
 //! other way in.
 
 mod answer;
@@ -14,6 +14,7 @@ mod apply;
 mod caller;
 mod desk;
 mod door;
+mod follow;
 mod http;
 mod prompts;
 mod resources;

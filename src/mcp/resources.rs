@@ -1,4 +1,4 @@
-//! What can be read by its address: machines, plans, runs, the schema of the language.
+//! What can be read by its address: machines, plans, runs, the schema and the words of the language.
 
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -19,19 +19,25 @@ const MOST_LISTED: usize = 200;
 
 const SCHEMA: &str = "vbox://schema/manifest";
 
-const MACHINE: &str = "vbox://machine/";
+const VOCABULARY: &str = "vbox://vocabulary";
+
+/// What the addresses of machines begin with.
+pub const MACHINE: &str = "vbox://machine/";
 
 const PLAN: &str = "vbox://plan/";
 
 const RUN: &str = "vbox://run/";
 
-/// What there is: the schema, machines, the latest runs.
+/// What there is: the schema, the vocabulary, machines, the latest runs.
 pub fn list(call: &Call<'_>) -> Result<ListResourcesResult, Failure> {
     let context = call.desk.context(|_| {})?;
     let schema = Resource::new(SCHEMA, "manifest schema")
         .with_description("The JSON Schema of manifests.")
         .with_mime_type("application/schema+json");
-    let mut all = vec![schema];
+    let vocabulary = Resource::new(VOCABULARY, "vocabulary")
+        .with_description("Every word of a manifest: what it takes, and in which states of a machine it is changed in place.")
+        .with_mime_type("application/json");
+    let mut all = vec![schema, vocabulary];
     for row in ops::get(&context)?.machines.into_iter().take(MOST_LISTED) {
         let name = row.name.unwrap_or_else(|| row.uuid.to_string());
         all.push(Resource::new(format!("{MACHINE}{}", row.uuid), name).with_mime_type("application/json"));
@@ -59,6 +65,9 @@ pub fn templates() -> ListResourceTemplatesResult {
 pub fn read(call: &Call<'_>, address: &str) -> Result<ReadResourceResult, Failure> {
     let (content, form) = if address == SCHEMA {
         (ops::schema(), "application/schema+json")
+    } else if address == VOCABULARY {
+        let words = serde_json::to_string(&ops::vocabulary());
+        (words.map_err(|error| Failure::new(Kind::Internal, error))?, "application/json")
     } else if let Some(name) = address.strip_prefix(MACHINE) {
         let context = call.desk.context(|_| {})?;
         let response = ops::get(&context)?;
@@ -123,7 +132,7 @@ pub fn complete(call: &Call<'_>, request: &CompleteRequestParams) -> Result<Comp
 }
 
 /// A part of an address as it was before it was written into one: `%20` is a space.
-fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
     while at < bytes.len() {
         let pair = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());

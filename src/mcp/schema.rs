@@ -20,6 +20,9 @@ pub fn schema<T: JsonSchema>(side: Side) -> JsonObject {
     let settings = if side == Side::Says { settings.for_serialize() } else { settings };
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     shrink(&mut schema);
+    if side == Side::Says {
+        undescribe(&mut schema);
+    }
     match schema {
         Value::Object(mut schema) => {
             schema.remove("$schema");
@@ -31,6 +34,19 @@ pub fn schema<T: JsonSchema>(side: Side) -> JsonObject {
             schema
         }
         _ => JsonObject::new(),
+    }
+}
+
+/// Takes out descriptions: what comes explains itself when it comes, and what has to be known before stands in the tool's own.
+fn undescribe(schema: &mut Value) {
+    let Value::Object(map) = schema else { return };
+    map.remove("description");
+    for (key, value) in map.iter_mut() {
+        match (key.as_str(), value) {
+            // Names of fields, which may be called `description`.
+            ("properties", Value::Object(fields)) => fields.values_mut().for_each(undescribe),
+            (_, value) => undescribe(value),
+        }
     }
 }
 

@@ -123,6 +123,49 @@ pub fn explain(request: &ExplainRequest) -> Result<Explanation, Failure> {
     Ok(Explanation::Word(Box::new(Explained { entry, class, default, os_type, changes, by_hand })))
 }
 
+/// One word of the language in a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Word {
+    /// The kind of document that it is in.
+    pub kind: &'static str,
+    /// From `spec`, `*` for free keys and positions.
+    pub path: String,
+    /// What it takes.
+    pub takes: String,
+    /// What it is.
+    pub doc: &'static str,
+    /// The states of a machine in which it is changed without touching the guest; none for what no machine has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes_while: Vec<&'static str>,
+}
+
+/// Every word that this version can apply.
+pub fn vocabulary() -> Vec<Word> {
+    let word = |entry: Entry| {
+        let path =
+            Some(entry.kind).filter(|kind| *kind == "VirtualMachine").and_then(|_| live_path(&entry.path));
+        let changes = path.map(|path| changes(&path)).unwrap_or_default();
+        let costs =
+            changes.into_iter().filter(|change| change.edit == Edit::Change).flat_map(|change| change.costs);
+        let mut changes_while: Vec<&'static str> = Vec::new();
+        for cost in costs.filter(|cost| cost.in_place) {
+            if !changes_while.contains(&cost.state) {
+                changes_while.push(cost.state);
+            }
+        }
+        Word {
+            kind: entry.kind,
+            path: entry.path.to_string(),
+            takes: entry.takes,
+            doc: entry.doc,
+            changes_while,
+        }
+    };
+    let all = reference::kinds().flat_map(|(kind, _)| reference::leaves(kind));
+    all.filter(|entry| entry.ready && entry.refused.is_none()).map(word).collect()
+}
+
 /// The path under which the planner and the capability table know a word of a machine; none for what VirtualBox has not.
 pub fn live_path(path: &FieldPath) -> Option<FieldPath> {
     let of = |keys: &[&str]| Some(FieldPath::of(keys.iter().copied()));
@@ -246,6 +289,18 @@ mod tests {
             .map(|entry| entry.path.to_string())
             .collect();
         assert!(missing.is_empty(), "fields without a sample in tests/capability: {missing:?}");
+    }
+
+    #[test]
+    fn the_vocabulary_says_what_can_be_changed_while_a_guest_runs() {
+        let words = vocabulary();
+        let of = |path: &str| {
+            words.iter().find(|word| word.kind == "VirtualMachine" && word.path == path).unwrap()
+        };
+        assert_eq!(of("memory").changes_while, ["off"]);
+        assert_eq!(of("cpuExecutionCap").changes_while, ["off", "running"]);
+        assert!(words.iter().any(|word| word.kind == "Network" && word.path == "nat.cidr"));
+        assert!(words.len() > 150, "{}", words.len());
     }
 
     #[test]

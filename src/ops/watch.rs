@@ -47,12 +47,15 @@ impl Watch {
         Ok(Self { watcher, events, watched: BTreeSet::new(), files: BTreeSet::new(), logged: None })
     }
 
-    /// Watches the manifests, and what the host consists of now. Asked again after each change, it takes new machines along.
-    pub fn follow(&mut self, context: &Context, manifests: &Manifests) -> Result<(), Failure> {
+    /// Watches the manifests, where there are any, and what the host consists of now. Asked again after each change, it takes new machines
+    /// along.
+    pub fn follow(&mut self, context: &Context, manifests: Option<&Manifests>) -> Result<(), Failure> {
         let directory = &context.environment.directory;
-        let paths = if manifests.paths.is_empty() { &context.settings.manifests } else { &manifests.paths };
+        let paths = manifests.map(|manifests| {
+            if manifests.paths.is_empty() { &context.settings.manifests } else { &manifests.paths }
+        });
         let mut wanted: BTreeSet<(PathBuf, bool)> = BTreeSet::new();
-        for path in paths.iter().filter(|path| path.as_os_str() != super::STDIN) {
+        for path in paths.into_iter().flatten().filter(|path| path.as_os_str() != super::STDIN) {
             let path = super::lexical(&directory.join(path));
             if path.is_dir() {
                 wanted.insert((path, true));

@@ -276,6 +276,30 @@ impl Inspect for SimHost {
         self.store.look(|world| world.as_of(machine, snapshot).map(|machine| World::view(&machine)))
     }
 
+    fn screenshot(&self, machine: Uuid) -> Result<Vec<u8>, HostError> {
+        self.alive()?;
+        let name =
+            self.store.look(|world| world.machines.get(&machine).map(|machine| machine.name.clone()))?;
+        let what =
+            format!("a picture of machine {:?}: a simulated one has no screen", name.unwrap_or_default());
+        Err(HostError::Unsupported { what })
+    }
+
+    fn guest_property(&self, machine: Uuid, name: &str) -> Result<Option<String>, HostError> {
+        self.alive()?;
+        self.store.look(|world| {
+            let properties = world.machines.get(&machine)?.hardware.settings.guest_properties.as_ref()?;
+            properties.get(name).cloned().flatten()
+        })
+    }
+
+    /// What its guests would write goes into no file.
+    fn file_end(&self, file: &Path, _most: usize) -> Result<(Vec<u8>, u64), HostError> {
+        self.alive()?;
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        Err(HostError::Read { path: file.to_owned(), source })
+    }
+
     fn watched(&self) -> Result<Vec<PathBuf>, HostError> {
         Ok(self.store.kept_in().map(Path::to_owned).into_iter().collect())
     }

@@ -73,3 +73,17 @@ pub fn with_patience(mut attempt: impl FnMut() -> bool) {
         waited += PAUSE;
     }
 }
+
+/// The last bytes of a file, `most` of them, and how many come before.
+pub fn end(file: &Path, most: usize) -> io::Result<(Vec<u8>, u64)> {
+    use std::io::{Seek as _, SeekFrom};
+
+    let mut file = File::open(file)?;
+    let length = file.metadata()?.len();
+    let before = length.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
+    file.seek(SeekFrom::Start(before))?;
+    let mut bytes = Vec::new();
+    // A guest may go on writing: what comes meanwhile is not asked for.
+    file.take(length - before).read_to_end(&mut bytes)?;
+    Ok((bytes, before))
+}

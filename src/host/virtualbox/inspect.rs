@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of};
-use super::{VirtualBox, circumstances, headers, interfaces, live, nvram, verify};
+use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
@@ -91,6 +91,18 @@ impl Inspect for VirtualBox {
             .map_err(|source| HostError::Read { path: file.clone(), source })?;
         read_machine_as_of(&source, machine, &file, snapshot)
             .map_err(|distrust| HostError::Malformed { path: file, detail: distrust.reason().to_owned() })
+    }
+
+    fn screenshot(&self, machine: Uuid) -> Result<Vec<u8>, HostError> {
+        self.take_screenshot(machine)
+    }
+
+    fn guest_property(&self, machine: Uuid, name: &str) -> Result<Option<String>, HostError> {
+        self.read_guest_property(machine, name)
+    }
+
+    fn file_end(&self, file: &Path, most: usize) -> Result<(Vec<u8>, u64), HostError> {
+        files::end(file, most).map_err(|source| HostError::Read { path: file.to_owned(), source })
     }
 
     fn watched(&self) -> Result<Vec<PathBuf>, HostError> {

@@ -7,6 +7,7 @@ pub(in crate::host) mod classify;
 mod command;
 mod disks;
 mod files;
+mod guest;
 pub(in crate::host) mod headers;
 pub mod home;
 mod host_only;

@@ -33,9 +33,9 @@ impl Tool for Adopt {
     type Output = Planned;
     const NAME: &'static str = "adopt";
     const TITLE: &'static str = "Plan to take over machines";
-    const DESCRIPTION: &'static str = "Plan to take over machines that are there and that nobody owns, so that the manifests \
-        manage them from then on: the plan writes a mark into each and changes nothing else. Use export first, to get their \
-        manifests. apply takes the hash.";
+    const DESCRIPTION: &'static str = "Plan to take over machines that nobody owns, so that the manifests \
+        manage them: a mark in each, nothing else. Use export first, to get their manifests. apply takes the \
+        hash.";
     const NEEDS: Tier = Tier::Plan;
 }
 

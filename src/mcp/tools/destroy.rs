@@ -19,7 +19,7 @@ pub struct Destroy;
 pub struct Input {
     #[serde(flatten)]
     declaration: Declaration,
-    /// Dangers that may be in it; ask a person first.
+    /// Dangers that may be in it; ask first.
     #[serde(default)]
     allow: Vec<Permission>,
     /// Also what says `onRemove: keep`.
@@ -32,9 +32,9 @@ impl Tool for Destroy {
     type Output = Planned;
     const NAME: &'static str = "destroy";
     const TITLE: &'static str = "Plan a removal";
-    const DESCRIPTION: &'static str = "Plan the removal of what the manifests declare: what says `onRemove: delete` is deleted, \
-        the rest is forgotten and left as it is. Changes nothing by itself: apply takes the hash, with a person's approval. Use it \
-        only when somebody asked for machines to be removed.";
+    const DESCRIPTION: &'static str = "Plan the removal of what the manifests declare: what says `onRemove: \
+        delete` is deleted, the rest is kept and no longer managed. Changes nothing by itself: apply takes \
+        the hash. Only when somebody asked for it.";
     const NEEDS: Tier = Tier::Plan;
 }
 

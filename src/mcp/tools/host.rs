@@ -52,9 +52,9 @@ impl Tool for Host {
     type Output = Looked;
     const NAME: &'static str = "host";
     const TITLE: &'static str = "Check the host";
-    const DESCRIPTION: &'static str = "Check whether everything that an apply needs is there and well: VirtualBox and its \
-        version, its server, machines that cannot be read, marks, locks. Also says what this client may do. Use it when something \
-        fails that should not.";
+    const DESCRIPTION: &'static str = "Check whether what an apply needs is there and well: VirtualBox, its \
+        server, unreadable machines, locks; and what this client may do. Use it when something fails that \
+        should not.";
 }
 
 impl Run for Host {

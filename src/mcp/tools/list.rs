@@ -17,13 +17,12 @@ pub struct List;
 /// What it takes.
 #[derive(Deserialize, JsonSchema)]
 pub struct Input {
-    /// Only machines of this stack.
     #[serde(default)]
     stack: Option<String>,
-    /// Only machines in this state: running, poweroff, saved, paused, aborted ...
+    /// running, poweroff, saved, paused, aborted ...
     #[serde(default)]
     state: Option<String>,
-    /// Only machines whose name contains this.
+    /// A part of the name.
     #[serde(default)]
     name: Option<String>,
     /// Most rows, 100 if left out.

@@ -2,6 +2,7 @@
 //! all those say that make a plan, in `planned`. `apply` is not here: it asks a person first.
 
 mod adopt;
+mod console;
 mod destroy;
 mod drift;
 mod explain;
@@ -12,10 +13,13 @@ mod list;
 mod plan;
 mod planned;
 mod power;
+mod revert;
 mod runs;
+mod screenshot;
 mod shared;
 mod snapshot;
 mod validate;
+mod wait;
 
 use super::apply::Apply;
 use super::tool::{Entry, Work};
@@ -27,6 +31,9 @@ pub fn all() -> Vec<Entry> {
         Entry::now::<get::Get>(),
         Entry::now::<host::Host>(),
         Entry::now::<runs::Runs>(),
+        Entry::now::<screenshot::Screenshot>(),
+        Entry::now::<console::Console>(),
+        Entry::now::<wait::Wait>(),
         Entry::now::<validate::Validate>(),
         Entry::now::<explain::Explain>(),
         Entry::now::<export::Export>(),
@@ -34,6 +41,7 @@ pub fn all() -> Vec<Entry> {
         Entry::now::<plan::Plan>(),
         Entry::now::<power::Power>(),
         Entry::now::<snapshot::Snapshot>(),
+        Entry::now::<revert::Revert>(),
         Entry::now::<destroy::Destroy>(),
         Entry::now::<adopt::Adopt>(),
         Entry::of::<Apply>(Work::Apply),

@@ -20,10 +20,10 @@ pub struct Plan;
 pub struct Input {
     #[serde(flatten)]
     declaration: Declaration,
-    /// Dangers that may be in it; ask a person first.
+    /// Dangers that may be in it; ask first.
     #[serde(default)]
     allow: Vec<Permission>,
-    /// Also remove owned objects that are no longer declared and say `onRemove: delete`.
+    /// Also remove what is no longer declared and says `onRemove: delete`.
     #[serde(default)]
     prune: bool,
     /// Refuse the whole plan where a step is blocked.
@@ -36,9 +36,9 @@ impl Tool for Plan {
     type Output = Planned;
     const NAME: &'static str = "plan";
     const TITLE: &'static str = "Plan changes";
-    const DESCRIPTION: &'static str = "Show what would make VirtualBox match the manifests: each object's fields before and \
-        after, what is endangered, what is blocked and what would permit it, and the hash that names exactly this plan. Changes \
-        nothing. Use it whenever machines are to be made or changed; apply then takes the hash.";
+    const DESCRIPTION: &'static str = "Show what would make VirtualBox match the manifests: fields before and \
+        after, what is endangered, what is blocked and what would permit it, and the plan's hash for apply. \
+        Changes nothing.";
     const NEEDS: Tier = Tier::Plan;
 }
 

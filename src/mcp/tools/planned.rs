@@ -24,8 +24,6 @@ pub struct Planned {
     hash: Option<String>,
     stack: String,
     steps: usize,
-    // Objects by operation.
-    sums: BTreeMap<&'static str, usize>,
     // Addresses by danger.
     danger: BTreeMap<&'static str, Vec<String>>,
     /// What `allow` lacks.
@@ -33,10 +31,7 @@ pub struct Planned {
     missing: Vec<&'static str>,
     /// Address to operation, `FIELD: BEFORE -> AFTER`, `blocked: WHY`.
     objects: BTreeMap<String, Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    more: Option<usize>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    refused: Vec<String>,
+    // What is refused first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -83,10 +78,6 @@ fn next(call: &Call<'_>, plan: &Plan) -> String {
 
 fn planned(plan: &Plan) -> Planned {
     let sum = plan.summary();
-    let mut sums = BTreeMap::new();
-    for object in &plan.objects {
-        *sums.entry(object.operation.word()).or_default() += 1;
-    }
     let missing: BTreeSet<&'static str> = plan
         .objects
         .iter()
@@ -111,18 +102,18 @@ fn planned(plan: &Plan) -> Planned {
         .danger
         .iter()
         .map(|(danger, addresses)| (danger.word(), addresses.iter().map(ToString::to_string).collect()));
+    let refused = plan.refusals.iter().map(|refusal| format!("refused: {}", refusal.reason));
+    let notes = plan.notes.iter().map(|note| note.text.clone());
     let hidden = plan.objects.len().saturating_sub(MOST_OBJECTS);
+    let hidden = (hidden > 0).then(|| format!("{hidden} more objects are in vbox://plan/{}", plan.hash));
     Planned {
         hash: (!plan.steps.is_empty()).then(|| plan.hash.clone()),
         stack: plan.stack.to_string(),
         steps: plan.steps.len(),
-        sums,
         danger: danger.collect(),
         missing: missing.into_iter().collect(),
         objects: objects.collect(),
-        more: (hidden > 0).then_some(hidden),
-        refused: plan.refusals.iter().map(|refusal| refusal.reason.clone()).collect(),
-        notes: plan.notes.iter().map(|note| note.text.clone()).collect(),
+        notes: refused.chain(notes).chain(hidden).collect(),
     }
 }
 

@@ -19,12 +19,12 @@ pub struct Power;
 #[serde(rename_all = "camelCase")]
 pub struct Input {
     command: Button,
-    /// Owned machines: NAME, vm/NAME or a pattern like web-*.
+    /// NAME, vm/NAME or a pattern like web-*.
     machines: Vec<String>,
-    /// Stopping, pausing and saving need downtime, reset needs power-cut; ask a person first.
+    /// reset needs power-cut, all but start and resume downtime; ask first.
     #[serde(default)]
     allow: Vec<Permission>,
-    /// Seconds that a guest may take to shut down, 60 if left out.
+    /// Seconds, 60 if left out.
     #[serde(default)]
     stop_timeout: Option<u64>,
 }
@@ -47,8 +47,8 @@ impl Tool for Power {
     type Output = Planned;
     const NAME: &'static str = "power";
     const TITLE: &'static str = "Plan to start or stop machines";
-    const DESCRIPTION: &'static str = "Plan to start, stop, restart, pause, resume, save or reset machines that vboxmcp owns. \
-        Changes nothing by itself: apply takes the hash. Use it for one-off power changes; a state that is to last belongs into the \
+    const DESCRIPTION: &'static str = "Plan to start, stop, restart, pause, resume, save or reset owned \
+        machines. Changes nothing by itself: apply takes the hash. A state that is to last belongs into the \
         manifest.";
     const NEEDS: Tier = Tier::Plan;
 }

@@ -20,10 +20,9 @@ pub struct Declaration {
     /// YAML documents.
     #[serde(default)]
     manifest: Option<String>,
-    /// Files or directories below the root; without both: what vboxmcp.toml names.
+    /// Below the root.
     #[serde(default)]
     paths: Vec<PathBuf>,
-    /// Values of the Stack's variables.
     #[serde(default)]
     variables: BTreeMap<String, String>,
 }
@@ -53,7 +52,12 @@ impl Declaration {
 
 /// The machines that a call names.
 pub fn patterns(texts: &[String]) -> Result<Vec<Pattern>, Failure> {
-    texts.iter().map(|text| text.parse().map_err(|error: String| Failure::new(Kind::Usage, error))).collect()
+    texts.iter().map(|text| pattern(text)).collect()
+}
+
+/// The one machine that a call names.
+pub fn pattern(text: &str) -> Result<Pattern, Failure> {
+    text.parse().map_err(|error: String| Failure::new(Kind::Usage, error))
 }
 
 /// Warnings and notes of manifests, each in one line.

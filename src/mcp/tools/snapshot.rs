@@ -20,7 +20,7 @@ pub struct Snapshot;
 pub struct Input {
     /// Its name on each machine.
     name: String,
-    /// Owned machines: NAME, vm/NAME or a pattern like web-*.
+    /// NAME, vm/NAME or a pattern like web-*.
     machines: Vec<String>,
     #[serde(default)]
     description: String,

@@ -29,6 +29,9 @@ fn machines_plans_runs_and_the_schema_are_read_by_their_addresses() {
         assert_eq!(machine["settings"]["memory"], json!(512));
         assert!(read(&mut agent, "vbox://run/latest").unwrap().contains("done"));
         assert!(read(&mut agent, "vbox://schema/manifest").unwrap().contains("VirtualMachine"));
+        let words: Value = serde_json::from_str(&read(&mut agent, "vbox://vocabulary").unwrap()).unwrap();
+        let memory = words.as_array().unwrap().iter().find(|word| word["path"] == json!("memory")).unwrap();
+        assert_eq!(memory["changesWhile"], json!(["off"]), "{memory}");
         let code = if era == Era::Modern { -32602 } else { -32002 };
         for wrong in [
             "vbox://machine/nobody",
@@ -175,4 +178,59 @@ fn a_cancelled_call_stops_between_steps_and_the_next_apply_goes_on() {
     assert_eq!(run["run"]["state"], json!("cancelled"), "{run}");
     assert!(run["run"]["done"].as_u64().unwrap() > 0 && run["run"]["failed"] == json!(0), "{run}");
     assert_eq!(bench.terminal(&["apply", "lab.yaml", "--yes"], None)["exitCode"], json!(0));
+}
+
+/// Reads what comes until a notification is among it.
+fn told(agent: &mut Agent, method: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        if let Some(at) =
+            agent.notifications.iter().position(|one| one["method"] == json!(method) && fits(one))
+        {
+            return agent.notifications.remove(at);
+        }
+        agent.read();
+    }
+}
+
+#[test]
+fn a_client_is_told_of_machines_that_somebody_else_changes() {
+    const UPDATED: &str = "notifications/resources/updated";
+    for era in Era::ALL {
+        let bench = Bench::new();
+        bench.terminal(&["apply", "lab.yaml", "--yes", "--var", "state=poweroff"], None);
+        let mut agent = bench.agent(era);
+        let (mine, other) = ("vbox://machine/web-1", "vbox://machine/web-2");
+        match era {
+            Era::Legacy => {
+                agent.request("resources/subscribe", json!({"uri": mine})).unwrap();
+                agent.request("resources/subscribe", json!({"uri": other})).unwrap();
+                agent.request("resources/unsubscribe", json!({"uri": other})).unwrap();
+            }
+            Era::Modern => {
+                let wanted = json!({"resourceSubscriptions": [mine, "file:///etc/passwd"], "resourcesListChanged": true});
+                agent.send("subscriptions/listen", json!({"notifications": wanted}));
+                let said = told(&mut agent, "notifications/subscriptions/acknowledged", |_| true);
+                assert_eq!(said["params"]["notifications"]["resourceSubscriptions"], json!([mine]), "{said}");
+            }
+        }
+        // The watcher begins with the first who wants to know: what it then finds is what it compares with.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        bench.terminal(&["start", "web-2", "--yes"], None);
+        bench.terminal(&["start", "web-1", "--yes"], None);
+        let said = told(&mut agent, UPDATED, |_| true);
+        assert_eq!(said["params"]["uri"], json!(mine), "{era:?}: the other one is not of interest");
+        if era == Era::Modern {
+            let all = [
+                "destroy",
+                "lab.yaml",
+                "--all",
+                "--allow",
+                "destroy-data,downtime,power-cut",
+                "--confirm",
+                "shop",
+            ];
+            bench.terminal(&[&all[..], &["--yes"]].concat(), None);
+            told(&mut agent, "notifications/resources/list_changed", |_| true);
+        }
+    }
 }

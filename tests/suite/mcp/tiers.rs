@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use vboxmcp::host::sim::{ByHand, SimHost};
 
 use super::Bench;
 use crate::agent::{Agent, Era, text};
@@ -18,7 +19,10 @@ fn names(agent: &mut Agent) -> Vec<String> {
 fn a_client_sees_the_tools_that_it_may_use() {
     let bench = Bench::new();
     for (toml, hidden) in [
-        ("[mcp]\ntier = \"observe\"\n", &["plan", "power", "snapshot", "destroy", "adopt", "apply"][..]),
+        (
+            "[mcp]\ntier = \"observe\"\n",
+            &["plan", "power", "snapshot", "revert", "destroy", "adopt", "apply"][..],
+        ),
         ("", &["apply"]),
         ("[mcp]\ntier = \"apply-safe\"\n", &[]),
         ("[mcp]\ntier = \"observe\"\n[mcp.clients.test-agent]\ntier = \"apply-safe\"\n", &[]),
@@ -28,8 +32,23 @@ fn a_client_sees_the_tools_that_it_may_use() {
         let mut agent = bench.agent(Era::Modern);
         let names = names(&mut agent);
         for tool in [
-            "list", "get", "host", "runs", "validate", "export", "drift", "plan", "power", "snapshot",
-            "destroy", "adopt", "apply",
+            "list",
+            "get",
+            "host",
+            "runs",
+            "screenshot",
+            "console",
+            "wait",
+            "validate",
+            "export",
+            "drift",
+            "plan",
+            "power",
+            "snapshot",
+            "revert",
+            "destroy",
+            "adopt",
+            "apply",
         ] {
             assert_eq!(names.iter().any(|name| name == tool), !hidden.contains(&tool), "{tool} with {toml}");
         }
@@ -96,6 +115,72 @@ fn dangers_need_their_tier_their_word_and_the_name_of_the_stack() {
     assert!(done, "{said}");
 }
 
+/// What happens to the objects of a plan.
+fn operations(plan: &Value) -> Vec<&str> {
+    plan["objects"].as_object().unwrap().values().map(|lines| lines[0].as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_agent_goes_back_to_a_snapshot_where_that_is_granted() {
+    let bench = Bench::new();
+    bench.terminal(&["apply", "lab.yaml", "--yes", "--var", "state=poweroff"], None);
+    bench.terminal(&["snapshot", "clean", "web-*", "--yes"], None);
+    let with = json!({"snapshot": "clean", "paths": ["lab.yaml"], "variables": {"state": "poweroff"}, "allow": ["revert"]});
+    for (toml, granted) in [
+        ("[mcp]\ntier = \"apply-downtime\"\n", false),
+        ("[mcp]\ntier = \"apply-destroy\"\ngrant = [\"revert\"]\n", true),
+    ] {
+        bench.configure(toml);
+        let mut agent = bench.person(Era::Modern);
+        agent.answer = serde_json::from_str(YES).unwrap();
+        let plan = agent.tool("revert", with.clone()).1;
+        assert_eq!(operations(&plan), ["change", "change"], "{plan}");
+        assert_eq!(plan["danger"]["revert"], json!(["vm/web-1", "vm/web-2"]), "{plan}");
+        let result = agent.apply(&plan["hash"]);
+        assert_eq!(result["isError"], json!(!granted), "{}", text(&result));
+    }
+}
+
+#[test]
+fn what_is_only_looked_at_says_why_it_cannot_be() {
+    let bench = Bench::new();
+    bench.terminal(&["apply", "lab.yaml", "--yes"], None);
+    let mut agent = bench.agent(Era::Modern);
+    let said = agent.failing_tool("screenshot", json!({"machine": "web-1"})).0;
+    assert!(said.contains("a simulated one has no screen"), "{said}");
+    let said = agent.failing_tool("console", json!({"machine": "web-1"})).0;
+    assert!(
+        said.contains("has no serial port that goes into a file") && said.contains("serialPorts"),
+        "{said}"
+    );
+    let said = agent.failing_tool("wait", json!({"machine": "web-1"})).0;
+    assert!(said.contains("say one of `port`, `property` and `state`"), "{said}");
+    let create =
+        ByHand::Create { name: "stranger".to_owned(), os_type: "Other".to_owned(), groups: Vec::new() };
+    SimHost::open(&bench.folder.path().join("host")).unwrap().by_hand(&create).unwrap();
+    for (tool, mut with) in
+        [("screenshot", json!({})), ("console", json!({})), ("wait", json!({"state": "running"}))]
+    {
+        with["machine"] = json!("stranger");
+        let said = agent.failing_tool(tool, with).1;
+        assert_eq!(said["kind"], json!("refused"), "{tool}: {said}");
+    }
+    let (text, ended) = agent.tool("wait", json!({"machine": "web-1", "state": "running"}));
+    assert_eq!(ended["came"], json!(true), "{text}");
+    let result = agent.call("wait", json!({"machine": "web-1", "state": "saved", "seconds": 1}));
+    assert_eq!(
+        (&result["isError"], &result["structuredContent"]["came"]),
+        (&json!(true), &json!(false)),
+        "{result}"
+    );
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert_eq!(agent.tool("wait", json!({"machine": "web-1", "port": port})).1["came"], json!(true));
+    drop(listener);
+    let result = agent.call("wait", json!({"machine": "web-1", "port": port, "seconds": 0}));
+    assert_eq!(result["structuredContent"]["now"], json!("nobody answers"), "{result}");
+}
+
 #[test]
 fn an_agent_takes_a_snapshot_with_consent() {
     let bench = Bench::new();
@@ -105,13 +190,13 @@ fn an_agent_takes_a_snapshot_with_consent() {
         let mut agent = bench.person(era);
         agent.answer = serde_json::from_str(YES).unwrap();
         let plan = agent.tool("snapshot", json!({"name": name, "machines": ["web-*"]})).1;
-        assert_eq!(plan["sums"], json!({"create": 2}), "{plan}");
+        assert_eq!(operations(&plan), ["create", "create"], "{plan}");
         let result = agent.apply(&plan["hash"]);
         assert_eq!(result["isError"], json!(false), "{}", text(&result));
         let there = agent.tool("get", json!({"machine": "web-1"})).1.to_string();
         assert!(there.contains(name), "{there}");
         let again = agent.tool("snapshot", json!({"name": name, "machines": ["web-1"]}));
-        assert_eq!(again.1["sums"], json!({"blocked": 1}), "{}", again.1);
+        assert_eq!(operations(&again.1), ["blocked"], "{}", again.1);
     }
     let (said, why) =
         bench.agent(Era::Modern).failing_tool("snapshot", json!({"name": "x", "machines": ["foreign"]}));
@@ -147,8 +232,22 @@ fn paths_in_a_manifest_are_below_the_root_or_allowed() {
 /// One thing that an agent may try: a tool, and arguments that are partly right.
 fn attempt() -> impl Strategy<Value = (String, Value)> {
     let tools = [
-        "list", "get", "host", "runs", "validate", "export", "drift", "plan", "power", "snapshot", "destroy",
-        "adopt", "apply",
+        "list",
+        "get",
+        "host",
+        "runs",
+        "screenshot",
+        "console",
+        "validate",
+        "export",
+        "drift",
+        "plan",
+        "power",
+        "snapshot",
+        "revert",
+        "destroy",
+        "adopt",
+        "apply",
     ];
     let machine = prop_oneof![Just("web-1"), Just("vm/web-2"), Just("foreign"), Just("*")];
     let allow = prop::sample::subsequence(
@@ -169,7 +268,8 @@ fn attempt() -> impl Strategy<Value = (String, Value)> {
                 all
             };
             let arguments = match tool {
-                "get" => json!({"machine": machine}),
+                "get" | "screenshot" | "console" => json!({"machine": machine}),
+                "revert" => with(json!({"snapshot": "clean", "allow": allow})),
                 "validate" | "drift" => declared,
                 "export" if first => json!({"machines": [machine], "stack": "shop"}),
                 "plan" => with(json!({"allow": allow, "prune": second, "allOrNothing": third})),
@@ -189,6 +289,7 @@ fn attempt() -> impl Strategy<Value = (String, Value)> {
 fn an_agent_that_may_plan_cannot_change_anything_by_any_sequence_of_calls() {
     let bench = Bench::new();
     bench.terminal(&["apply", "lab.yaml", "--yes"], None);
+    bench.terminal(&["snapshot", "clean", "web-*", "--yes"], None);
     let before = bench.host();
     let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
