@@ -78,7 +78,7 @@ pub fn console(
     let found = to_file.find(|(number, _)| port.is_none_or(|port| port == *number));
     let Some((port, file)) = found else {
         return Err(Failure::new(Kind::Usage, format!("{address} has no serial port that goes into a file"))
-            .hint("declare one: `serialPorts: {\"1\": {ioBase: 0x3f8, irq: 4, mode: \"file:/srv/logs/web.log\"}}`, and let the guest write to it"));
+            .hint("declare one: `serialPorts: {1: {ioBase: 0x3f8, irq: 4, mode: {file: ./web.log}}}`, and let the guest write to it"));
     };
     let (bytes, before) = context.host.file_end(&file, most)?;
     Ok(Console { port, file, text: String::from_utf8_lossy(&bytes).into_owned(), before })

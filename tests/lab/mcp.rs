@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 
 use crate::Test;
 use crate::agent::{Agent, Era, text};
+use crate::guest::Guest;
 use crate::home::{Home, path};
 use crate::lab::Lab;
 
 pub const TESTS: &[Test] = &[
     ("a_plan_is_the_same_as_in_a_terminal", a_plan_is_the_same_as_in_a_terminal),
     ("an_agent_plans_and_applies_with_consent", an_agent_plans_and_applies_with_consent),
+    ("an_agent_sees_a_guest_come_up", an_agent_sees_a_guest_come_up),
 ];
 
 const MANIFEST: &str = "\
@@ -69,6 +71,53 @@ fn a_plan_is_the_same_as_in_a_terminal(lab: &Lab) {
         assert_eq!((&machine["id"], &machine["settings"]["memory"]), (&json!(id), &json!(64)));
         let (text, _) = agent.failing_tool("get", json!({"machine": "nobody"}));
         assert!(text.contains("there is no machine `nobody`"), "{text}");
+        assert!(agent.end().success());
+    }
+}
+
+/// A guest that writes to its serial port: its screen, its console, and waiting for what comes later.
+fn an_agent_sees_a_guest_come_up(lab: &Lab) {
+    let home = Home::new(lab);
+    let scratch = home.scratch();
+    let (disk, console) = (scratch.join("guest.vdi"), scratch.join("console.log"));
+    Guest::ObeysAcpi.write_disk(&home, &disk);
+    let manifest = format!(
+        "apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: guest}}\nspec:\n  osType: Other\n  memory: 32MiB\n  nics: [{{nat: {{}}}}]\n  \
+         controllers: {{IDE: {{bus: ide}}}}\n  disks: {{root: {{image: {}, at: \"IDE:0:0\"}}}}\n  \
+         serialPorts: {{\"1\": {{ioBase: 0x3f8, irq: 4, mode: {{file: {}}}}}}}\n  state: running\n",
+        path(&disk),
+        path(&console)
+    );
+    home.vbox(&["closemedium", "disk", path(&disk)]);
+    let file = scratch.join("lab.yaml");
+    fs::write(&file, manifest).expect("a manifest in the scratch folder");
+    let said = home.vboxmcp(&["apply", path(&file), "--yes"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for era in Era::ALL {
+        let mut agent = agent(&home, era);
+        let (text, ended) =
+            agent.tool("wait", json!({"machine": "guest", "state": "running", "seconds": 20}));
+        assert_eq!(ended["came"], json!(true), "{text}");
+        let eventually = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let text = loop {
+            let (text, said) = agent.tool("console", json!({"machine": "guest"}));
+            assert_eq!(said["port"], json!(1), "{said}");
+            if text.contains("VBOXMCP-GUEST-UP") || std::time::Instant::now() > eventually {
+                break text;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        };
+        assert!(text.contains("\n  VBOXMCP-GUEST-UP\n[end of data]"), "{text}");
+        let shown = agent.call("screenshot", json!({"machine": "guest"}));
+        assert_eq!(shown["content"][1]["mimeType"], json!("image/png"), "{shown}");
+        let size = &shown["structuredContent"];
+        assert!(size["width"].as_u64() > Some(100) && size["height"].as_u64() > Some(100), "{size}");
+        let late = agent.call("wait", json!({"machine": "guest", "property": "/x/ready", "seconds": 1}));
+        assert_eq!(late["structuredContent"]["came"], json!(false), "{late}");
+        home.vbox(&["guestproperty", "set", "guest", "/x/ready", "yes"]).ok();
+        let with = json!({"machine": "guest", "property": "/x/ready", "value": "yes", "seconds": 20});
+        assert_eq!(agent.tool("wait", with).1["now"], json!("yes"));
+        home.vbox(&["guestproperty", "delete", "guest", "/x/ready"]).ok();
         assert!(agent.end().success());
     }
 }
