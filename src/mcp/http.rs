@@ -10,6 +10,7 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use rmcp::handler::server::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
@@ -57,6 +58,20 @@ pub async fn listen(
     ready: impl FnOnce(SocketAddr),
     ended: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
+    listen_with(desk, listen, |door| door, ready, ended).await
+}
+
+/// As [`listen`], with something in front of the door, on the same way in: a conformance suite's own tools.
+///
+/// # Errors
+/// As [`listen`].
+pub async fn listen_with<H: ServerHandler>(
+    desk: Arc<Desk>,
+    listen: Listen,
+    before: impl Fn(Door) -> H + Send + Sync + 'static,
+    ready: impl FnOnce(SocketAddr),
+    ended: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Failure> {
     let has_token = listen.token.is_some() || desk.has_tokens();
     if !listen.address.ip().is_loopback() && !has_token {
         return Err(Failure::new(
@@ -78,14 +93,19 @@ pub async fn listen(
         token: listen.token.as_ref().map(|token| sha256(token.as_bytes())),
         is_open: !has_token,
     });
-    let router = router(&desk, &listen.hosts, address).layer(from_fn_with_state(gate, enter));
+    let router = router(&desk, &listen.hosts, address, before).layer(from_fn_with_state(gate, enter));
     ready(address);
     let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
     desk.running.stop().await;
     Ok(served?)
 }
 
-fn router(desk: &Arc<Desk>, hosts: &[String], address: SocketAddr) -> Router {
+fn router<H: ServerHandler>(
+    desk: &Arc<Desk>,
+    hosts: &[String],
+    address: SocketAddr,
+    before: impl Fn(Door) -> H + Send + Sync + 'static,
+) -> Router {
     let loopback = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let hosts = loopback.into_iter().chain([address.ip().to_string()]).chain(hosts.iter().cloned());
     let config = StreamableHttpServerConfig::default()
@@ -94,7 +114,7 @@ fn router(desk: &Arc<Desk>, hosts: &[String], address: SocketAddr) -> Router {
         .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"])
         .with_sse_keep_alive(Some(Duration::from_secs(10)));
     let desk = Arc::clone(desk);
-    let door = move || Ok(Door::new(Arc::clone(&desk)));
+    let door = move || Ok(before(Door::new(Arc::clone(&desk))));
     let service = StreamableHttpService::new(door, Arc::new(LocalSessionManager::default()), config);
     Router::new().nest_service(PATH, service)
 }

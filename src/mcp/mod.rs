@@ -31,10 +31,10 @@ use rmcp::service::{QuitReason, ServerInitializeError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use desk::Desk;
-pub use http::{Listen, PATH, listen};
+pub use door::Door;
+pub use http::{Listen, PATH, listen, listen_with};
 
 use crate::failure::{Failure, Kind};
-use door::Door;
 
 /// Serves one client until it closes its end. A run that goes on then finishes its running steps and stops.
 pub async fn serve(

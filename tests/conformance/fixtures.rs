@@ -1,0 +1,696 @@
+//! What the conformance suite asks a server for that no product has: tools, prompts and resources of fixed names and answers.
+//!
+//! They stand in front of the product's own handler, on its own router, and hand everything else on to it.
+
+use std::time::Duration;
+
+use rmcp::ErrorData;
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ClientResult,
+    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+    GetTaskParams, GetTaskResult, InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, LoggingLevel, LoggingMessageNotificationParam,
+    PaginatedRequestParams, ProgressNotificationParam, Prompt, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, Resource, ResourceTemplate, ServerConfig, ServerRequest,
+    SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+};
+use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::{self, Sender};
+use vboxmcp::mcp::Door;
+use vboxmcp::model::digest::sha256;
+
+/// One red pixel.
+const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+
+/// A WAV file without a sample.
+const WAV: &str = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA=";
+
+/// What a list of the server is told to have changed.
+#[derive(Clone, Copy, Debug)]
+enum List {
+    Tools,
+    Prompts,
+}
+
+/// The product with the suite's fixtures in front of it.
+#[derive(Clone)]
+pub struct Fixtures {
+    door: Door,
+    lists: Sender<List>,
+}
+
+impl Fixtures {
+    /// In front of `door`. All sessions share `lists`.
+    pub fn before(door: Door, lists: &Lists) -> Self {
+        Self { door, lists: lists.0.clone() }
+    }
+}
+
+/// What all sessions share.
+#[derive(Clone)]
+pub struct Lists(Sender<List>);
+
+impl Lists {
+    /// Nobody listens yet.
+    pub fn new() -> Self {
+        Self(broadcast::channel(16).0)
+    }
+}
+
+/// A part of the protocol from how it looks on the wire.
+fn wire<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn said(text: &str) -> CallToolResult {
+    wire(json!({"resultType": "complete", "content": [{"type": "text", "text": text}]}))
+}
+
+fn tools() -> Vec<Tool> {
+    let plain = [
+        "test_simple_text",
+        "test_image_content",
+        "test_audio_content",
+        "test_embedded_resource",
+        "test_multiple_content_types",
+        "test_tool_with_logging",
+        "test_logging_tool",
+        "test_error_handling",
+        "test_tool_with_progress",
+        "test_elicitation_sep1034_defaults",
+        "test_elicitation_sep1330_enums",
+        "test_streaming_elicitation",
+        "test_missing_capability",
+        "test_trigger_tool_change",
+        "test_trigger_prompt_change",
+        "test_reconnection",
+        "test_input_required_result_elicitation",
+        "test_input_required_result_sampling",
+        "test_input_required_result_list_roots",
+        "test_input_required_result_request_state",
+        "test_input_required_result_multiple_inputs",
+        "test_input_required_result_multi_round",
+        "test_input_required_result_tampered_state",
+        "test_input_required_result_capabilities",
+    ];
+    let one = |name: &str, properties: Value, required: Value| {
+        wire(json!({
+            "name": name,
+            "description": "A fixture of the conformance suite.",
+            "inputSchema": {"type": "object", "properties": properties, "required": required},
+        }))
+    };
+    let mut all: Vec<Tool> = plain.iter().map(|name| one(name, json!({}), json!([]))).collect();
+    all.push(one("test_sampling", json!({"prompt": {"type": "string"}}), json!(["prompt"])));
+    all.push(one("test_elicitation", json!({"message": {"type": "string"}}), json!(["message"])));
+    all.push(wire(json!({
+        "name": "json_schema_2020_12_tool",
+        "description": "A fixture with the words of JSON Schema 2020-12.",
+        "inputSchema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "$defs": {
+                "address": {
+                    "$anchor": "addressDef",
+                    "type": "object",
+                    "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+                },
+            },
+            "properties": {
+                "name": {"type": "string"},
+                "address": {"$ref": "#/$defs/address"},
+                "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+                "phone": {"type": "string"},
+                "email": {"type": "string"},
+            },
+            "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+            "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+            "then": {"required": ["phone"]},
+            "else": {"required": ["email"]},
+            "additionalProperties": false,
+        },
+    })));
+    all
+}
+
+fn prompts() -> Vec<Prompt> {
+    let argument = |name: &str| json!({"name": name, "description": "An argument.", "required": true});
+    let one = |name: &str, arguments: Vec<Value>| {
+        wire(
+            json!({"name": name, "description": "A fixture of the conformance suite.", "arguments": arguments}),
+        )
+    };
+    vec![
+        one("test_simple_prompt", Vec::new()),
+        one("test_prompt_with_arguments", vec![argument("arg1"), argument("arg2")]),
+        one("test_prompt_with_embedded_resource", vec![argument("resourceUri")]),
+        one("test_prompt_with_image", Vec::new()),
+        one("test_input_required_result_prompt", Vec::new()),
+    ]
+}
+
+fn resources() -> Vec<Resource> {
+    ["static-text", "static-binary"]
+        .map(|name| wire(json!({"uri": format!("test://{name}"), "name": name})))
+        .into()
+}
+
+/// A fixture resource by its address.
+fn resource(address: &str) -> Option<ReadResourceResult> {
+    let content = match address.strip_prefix("test://")? {
+        "static-text" => {
+            json!({"mimeType": "text/plain", "text": "This is the content of the static text resource."})
+        }
+        "static-binary" => json!({"mimeType": "image/png", "blob": PNG}),
+        other => {
+            let id = other.strip_prefix("template/")?.strip_suffix("/data")?;
+            let text = json!({"id": id, "templateTest": true, "data": format!("Data for ID: {id}")});
+            json!({"mimeType": "application/json", "text": text.to_string()})
+        }
+    };
+    let mut content = content;
+    content["uri"] = json!(address);
+    Some(wire(json!({"resultType": "complete", "contents": [content], "ttlMs": 0, "cacheScope": "private"})))
+}
+
+/// What makes a client ask a person, another model, or itself, as one entry of `inputRequests`.
+fn form(message: &str, properties: &Value) -> Value {
+    let required: Vec<String> = properties.as_object().unwrap().keys().cloned().collect();
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    json!({"method": "elicitation/create", "params": {"mode": "form", "message": message, "requestedSchema": schema}})
+}
+
+fn sampling(text: &str, most: u32) -> Value {
+    let message = json!({"role": "user", "content": {"type": "text", "text": text}});
+    json!({"method": "sampling/createMessage", "params": {"messages": [message], "maxTokens": most}})
+}
+
+fn roots() -> Value {
+    json!({"method": "roots/list", "params": {}})
+}
+
+fn needs(requests: &Value, state: Option<&str>) -> InputRequiredResult {
+    let mut result = json!({"resultType": "input_required", "inputRequests": requests});
+    if let Some(state) = state {
+        result["requestState"] = json!(sealed(state));
+    }
+    wire(result)
+}
+
+/// A state that nobody else can make.
+fn sealed(state: &str) -> String {
+    format!("{state}.{}", sha256(format!("a secret of this server\n{state}").as_bytes()))
+}
+
+/// What was sealed, or that it is not what this server has sealed.
+fn unsealed(state: Option<&String>) -> Result<String, ErrorData> {
+    let wrong = || ErrorData::invalid_params("the request state is not one of this server's", None);
+    let state = state.ok_or_else(wrong)?;
+    let (inside, _) = state.rsplit_once('.').ok_or_else(wrong)?;
+    if *state == sealed(inside) { Ok(inside.to_owned()) } else { Err(wrong()) }
+}
+
+/// What a person wrote into a field of a form.
+fn written(answer: &Value, field: &str) -> Option<String> {
+    let value = answer.get("content")?.get(field)?;
+    Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// Asks the client, in the way of the earlier revisions.
+async fn ask(context: &RequestContext<RoleServer>, request: Value) -> Result<Value, ErrorData> {
+    let request: ServerRequest = wire(request);
+    let answer = context.peer.send_request(request).await;
+    let answer: ClientResult = answer.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+    Ok(serde_json::to_value(answer).unwrap())
+}
+
+async fn log(context: &RequestContext<RoleServer>, texts: &[&str]) {
+    for text in texts {
+        let level = LoggingLevel::Info;
+        let _ = context
+            .peer
+            .notify_logging_message(LoggingMessageNotificationParam::new(level, json!(text)))
+            .await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version.as_str() >= "2026-07-28")
+}
+
+impl Fixtures {
+    /// A fixture; none for a tool of the product.
+    async fn fixture(
+        &self,
+        request: &CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<Result<CallToolResponse, ErrorData>> {
+        if let Some(response) = mrtr(request, context) {
+            return Some(response);
+        }
+        let argument = |name: &str| {
+            let given = request.arguments.as_ref().and_then(|all| all.get(name)).and_then(Value::as_str);
+            given.unwrap_or_default().to_owned()
+        };
+        let embedded = |uri: &str, form: &str, text: &str| json!({"type": "resource", "resource": {"uri": uri, "mimeType": form, "text": text}});
+        let picture = json!({"type": "image", "data": PNG, "mimeType": "image/png"});
+        let content =
+            |content: Value| wire::<CallToolResult>(json!({"resultType": "complete", "content": content}));
+        Some(Ok(match request.name.as_ref() {
+            "test_simple_text" => said("This is a simple text response for testing."),
+            "test_image_content" => content(json!([picture])),
+            "test_audio_content" => content(json!([{"type": "audio", "data": WAV, "mimeType": "audio/wav"}])),
+            "test_embedded_resource" => content(json!([embedded(
+                "test://embedded-resource",
+                "text/plain",
+                "This is an embedded resource content."
+            )])),
+            "test_multiple_content_types" => content(json!([
+                {"type": "text", "text": "Multiple content types test:"},
+                picture,
+                embedded("test://mixed-content-resource", "application/json", "{\"test\":\"data\",\"value\":123}"),
+            ])),
+            "test_error_handling" => wire(json!({
+                "resultType": "complete",
+                "content": [{"type": "text", "text": "This tool intentionally returns an error for testing"}],
+                "isError": true,
+            })),
+            "test_tool_with_logging" | "test_logging_tool" => {
+                // Modern clients say with each request whether they want to hear of it.
+                if !is_modern(context) || context.meta.log_level().is_some() {
+                    let texts = ["Tool execution started", "Tool processing data", "Tool execution completed"];
+                    log(context, &texts).await;
+                }
+                said("Logged.")
+            }
+            "test_tool_with_progress" => {
+                for done in [0.0, 50.0, 100.0] {
+                    if let Some(token) = context.meta.get_progress_token() {
+                        let params = ProgressNotificationParam::new(token, done).with_total(100.0);
+                        let _ = context.peer.notify_progress(params).await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                said("Done step by step.")
+            }
+            "test_sampling" => match ask(context, sampling(&argument("prompt"), 100)).await {
+                Ok(answer) => {
+                    let text = answer.pointer("/content/text").or_else(|| answer.pointer("/content/0/text"));
+                    said(&format!("LLM response: {}", text.and_then(Value::as_str).unwrap_or_default()))
+                }
+                Err(error) => return Some(Err(error)),
+            },
+            "test_elicitation" => {
+                let fields = json!({
+                    "username": {"type": "string", "description": "User's response"},
+                    "email": {"type": "string", "description": "User's email address"},
+                });
+                match ask(context, form(&argument("message"), &fields)).await {
+                    Ok(answer) => said(&format!("User response: {answer}")),
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            "test_elicitation_sep1034_defaults" => return Some(elicited(context, defaults()).await.map(Into::into)),
+            "test_elicitation_sep1330_enums" => return Some(elicited(context, enums()).await.map(Into::into)),
+            "test_trigger_tool_change" => {
+                let _ = self.lists.send(List::Tools);
+                said("The list of tools has changed.")
+            }
+            "test_trigger_prompt_change" => {
+                let _ = self.lists.send(List::Prompts);
+                said("The list of prompts has changed.")
+            }
+            "test_reconnection" => said("Still here."),
+            "json_schema_2020_12_tool" => said("It fits."),
+            _ => return None,
+        }
+        .into()))
+    }
+}
+
+async fn elicited(
+    context: &RequestContext<RoleServer>,
+    properties: Value,
+) -> Result<CallToolResult, ErrorData> {
+    let mut request = form("Please fill this in", &properties);
+    request["params"]["requestedSchema"]["required"] = json!([]);
+    let answer = ask(context, request).await?;
+    let content = answer.get("content").cloned().unwrap_or_default();
+    let action = answer.get("action").and_then(Value::as_str).unwrap_or_default();
+    Ok(said(&format!("Elicitation completed: action={action}, content={content}")))
+}
+
+fn defaults() -> Value {
+    json!({
+        "name": {"type": "string", "default": "John Doe"},
+        "age": {"type": "integer", "default": 30},
+        "score": {"type": "number", "default": 95.5},
+        "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
+        "verified": {"type": "boolean", "default": true},
+    })
+}
+
+fn enums() -> Value {
+    let titled = |word: &str, names: [&str; 3]| {
+        let one = |number: usize, name: &str| json!({"const": format!("value{number}"), "title": format!("{name} {word}")});
+        json!(names.iter().zip(1..).map(|(name, number)| one(number, name)).collect::<Vec<_>>())
+    };
+    let names = ["First", "Second", "Third"];
+    json!({
+        "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
+        "titledSingle": {"type": "string", "oneOf": titled("Option", names)},
+        "legacyEnum": {
+            "type": "string",
+            "enum": ["opt1", "opt2", "opt3"],
+            "enumNames": ["Option One", "Option Two", "Option Three"],
+        },
+        "untitledMulti": {"type": "array", "items": {"type": "string", "enum": ["option1", "option2", "option3"]}},
+        "titledMulti": {"type": "array", "items": {"anyOf": titled("Choice", names)}},
+    })
+}
+
+/// Fixtures that need something from the client first, in the way of the revision 2026-07-28.
+fn mrtr(
+    request: &CallToolRequestParams,
+    context: &RequestContext<RoleServer>,
+) -> Option<Result<CallToolResponse, ErrorData>> {
+    let given = |key: &str| request.input_responses.as_ref().and_then(|all| all.get(key)).cloned();
+    let answer = |key: &str| given(key).map(|answer| serde_json::to_value(answer).unwrap());
+    let state = request.request_state.as_ref();
+    let name = || json!({"name": {"type": "string"}});
+    let ask = |requests: Value, state: Option<&str>| Some(Ok(needs(&requests, state).into()));
+    let say = |text: String| Some(Ok(said(&text).into()));
+    match request.name.as_ref() {
+        "test_input_required_result_elicitation" => {
+            match answer("user_name").and_then(|one| written(&one, "name")) {
+                Some(name) => say(format!("Hello, {name}!")),
+                None => ask(json!({"user_name": form("What is your name?", &name())}), None),
+            }
+        }
+        "test_input_required_result_sampling" => match answer("capital_question") {
+            Some(answer) => say(format!("The model says: {}", answer["content"])),
+            None => ask(json!({"capital_question": sampling("What is the capital of France?", 100)}), None),
+        },
+        "test_input_required_result_list_roots" => match answer("client_roots") {
+            Some(answer) => say(format!("The client's roots: {}", answer["roots"])),
+            None => ask(json!({"client_roots": roots()}), None),
+        },
+        "test_input_required_result_request_state" | "test_input_required_result_tampered_state" => {
+            match answer("confirm") {
+                Some(_) => match unsealed(state) {
+                    Ok(state) => say(format!("state-ok: {state}")),
+                    Err(error) => Some(Err(error)),
+                },
+                None => ask(
+                    json!({"confirm": form("Please confirm", &json!({"ok": {"type": "boolean"}}))}),
+                    Some("asked"),
+                ),
+            }
+        }
+        "test_input_required_result_multiple_inputs" => {
+            match (answer("user_name"), answer("greeting"), answer("client_roots")) {
+                (Some(name), Some(greeting), Some(roots)) => match unsealed(state) {
+                    Ok(_) => say(format!("{} {} {}", name["content"], greeting["content"], roots["roots"])),
+                    Err(error) => Some(Err(error)),
+                },
+                _ => ask(
+                    json!({
+                        "user_name": form("What is your name?", &name()),
+                        "greeting": sampling("Generate a greeting", 50),
+                        "client_roots": roots(),
+                    }),
+                    Some("several"),
+                ),
+            }
+        }
+        "test_input_required_result_multi_round" => {
+            let color = || json!({"step2": form("Step 2: What is your favorite color?", &json!({"color": {"type": "string"}}))});
+            let first =
+                || ask(json!({"step1": form("Step 1: What is your name?", &name())}), Some("round 1"));
+            match (answer("step1"), answer("step2")) {
+                (None, None) => first(),
+                (Some(answer), None) => match unsealed(state) {
+                    Ok(_) => ask(
+                        color(),
+                        Some(&format!("round 2 {}", written(&answer, "name").unwrap_or_default())),
+                    ),
+                    Err(error) => Some(Err(error)),
+                },
+                (_, Some(answer)) => match unsealed(state) {
+                    Ok(state) => say(format!("{state}: {}", written(&answer, "color").unwrap_or_default())),
+                    Err(error) => Some(Err(error)),
+                },
+            }
+        }
+        "test_input_required_result_capabilities" => {
+            let declared = context.client_capabilities();
+            let mut requests = json!({});
+            if declared.as_ref().is_some_and(|all| all.elicitation.is_some()) {
+                requests["user_name"] = form("What is your name?", &name());
+            }
+            if declared.as_ref().is_some_and(|all| all.sampling.is_some()) {
+                requests["greeting"] = sampling("Generate a greeting", 50);
+            }
+            if declared.as_ref().is_some_and(|all| all.roots.is_some()) {
+                requests["client_roots"] = roots();
+            }
+            let is_answered = request.input_responses.as_ref().is_some_and(|all| !all.is_empty());
+            if is_answered || requests == json!({}) {
+                say("Nothing more is needed.".to_owned())
+            } else {
+                ask(requests, None)
+            }
+        }
+        "test_streaming_elicitation" => match answer("user_name").and_then(|one| written(&one, "name")) {
+            Some(name) => say(format!("Hello, {name}!")),
+            None => ask(json!({"user_name": form("What is your name?", &name())}), None),
+        },
+        "test_missing_capability" => {
+            let declared = context.client_capabilities();
+            if declared.is_some_and(|all| all.sampling.is_some()) {
+                return say("The client can sample.".to_owned());
+            }
+            let required = wire(json!({"sampling": {}}));
+            Some(Err(ErrorData::missing_required_client_capability(required)))
+        }
+        _ => None,
+    }
+}
+
+/// A fixture prompt; none for one of the product.
+fn prompt(request: &GetPromptRequestParams) -> Option<GetPromptResponse> {
+    let argument = |name: &str| {
+        let given = request.arguments.as_ref().and_then(|all| all.get(name));
+        serde_json::to_value(given).unwrap().as_str().unwrap_or_default().to_owned()
+    };
+    let text = |text: &str| json!({"role": "user", "content": {"type": "text", "text": text}});
+    let messages = match request.name.as_str() {
+        "test_simple_prompt" => json!([text("This is a simple prompt for testing.")]),
+        "test_prompt_with_arguments" => {
+            json!([text(&format!(
+                "Prompt with arguments: arg1='{}', arg2='{}'",
+                argument("arg1"),
+                argument("arg2")
+            ))])
+        }
+        "test_prompt_with_embedded_resource" => json!([
+            {"role": "user", "content": {"type": "resource", "resource": {
+                "uri": argument("resourceUri"),
+                "mimeType": "text/plain",
+                "text": "Embedded resource content for testing.",
+            }}},
+            text("Please process the embedded resource above."),
+        ]),
+        "test_prompt_with_image" => json!([
+            {"role": "user", "content": {"type": "image", "data": PNG, "mimeType": "image/png"}},
+            text("Please analyze the image above."),
+        ]),
+        "test_input_required_result_prompt" => {
+            let given = request.input_responses.as_ref().and_then(|all| all.get("user_context")).cloned();
+            let answer = given.map(|answer| serde_json::to_value(answer).unwrap());
+            let Some(context) = answer.and_then(|answer| written(&answer, "context")) else {
+                let fields = json!({"context": {"type": "string"}});
+                let request = form("What context should the prompt use?", &fields);
+                return Some(GetPromptResponse::InputRequired(needs(
+                    &json!({"user_context": request}),
+                    None,
+                )));
+            };
+            json!([text(&format!("Use this context: {context}"))])
+        }
+        _ => return None,
+    };
+    Some(wire::<GetPromptResult>(json!({"resultType": "complete", "messages": messages})).into())
+}
+
+impl ServerHandler for Fixtures {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = self.door.get_info();
+        info.capabilities.logging = Some(serde_json::Map::new());
+        if let Some(tools) = &mut info.capabilities.tools {
+            tools.list_changed = Some(true);
+        }
+        if let Some(prompts) = &mut info.capabilities.prompts {
+            prompts.list_changed = Some(true);
+        }
+        info
+    }
+
+    async fn set_level(
+        &self,
+        _request: SetLevelRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Ok(())
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let mut listed = self.door.list_tools(request, context).await?;
+        listed.tools.extend(tools());
+        Ok(listed)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        match self.fixture(&request, &context).await {
+            Some(answer) => answer,
+            None => self.door.call_tool(request, context).await,
+        }
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut listed = self.door.list_resources(request, context).await?;
+        listed.resources.extend(resources());
+        Ok(listed)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let mut listed = self.door.list_resource_templates(request, context).await?;
+        let template = json!({"uriTemplate": "test://template/{id}/data", "name": "template"});
+        listed.resource_templates.push(wire::<ResourceTemplate>(template));
+        Ok(listed)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        match resource(&request.uri) {
+            Some(found) => Ok(found.into()),
+            None => self.door.read_resource(request, context).await,
+        }
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = self.door.accepted_subscription_filter(requested)?;
+        accepted.tools_list_changed = requested.tools_list_changed;
+        accepted.prompts_list_changed = requested.prompts_list_changed;
+        Some(accepted)
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let (sink, accepted) = (subscription.sink().clone(), subscription.accepted().clone());
+        let mut lists = self.lists.subscribe();
+        let told = tokio::spawn(async move {
+            while let Ok(list) = lists.recv().await {
+                let sent = match list {
+                    List::Tools if accepted.tools_list_changed == Some(true) => {
+                        sink.notify_tool_list_changed().await
+                    }
+                    List::Prompts if accepted.prompts_list_changed == Some(true) => {
+                        sink.notify_prompt_list_changed().await
+                    }
+                    List::Tools | List::Prompts => Ok(()),
+                };
+                if sent.is_err() {
+                    return;
+                }
+            }
+        });
+        let ended = self.door.listen(subscription).await;
+        told.abort();
+        ended
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.door.subscribe(request, context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.door.unsubscribe(request, context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let mut listed = self.door.list_prompts(request, context).await?;
+        listed.prompts.extend(prompts());
+        Ok(listed)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        match prompt(&request) {
+            Some(found) => Ok(found),
+            None => self.door.get_prompt(request, context).await,
+        }
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        self.door.complete(request, context).await
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.door.get_task(request, context).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.door.cancel_task(request, context).await
+    }
+}
