@@ -14,6 +14,7 @@ use rmcp::model::{
     PaginatedRequestParams, ProgressNotificationParam, Prompt, ReadResourceRequestParams,
     ReadResourceResponse, ReadResourceResult, Resource, ResourceTemplate, ServerConfig, ServerRequest,
     SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use serde::de::DeserializeOwned;
@@ -21,6 +22,8 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::{self, Sender};
 use vboxmcp::mcp::Door;
 use vboxmcp::model::digest::sha256;
+
+use crate::tasks::Tasks;
 
 /// One red pixel.
 const PNG: &str =
@@ -41,32 +44,36 @@ enum List {
 pub struct Fixtures {
     door: Door,
     lists: Sender<List>,
+    tasks: Tasks,
 }
 
 impl Fixtures {
-    /// In front of `door`. All sessions share `lists`.
-    pub fn before(door: Door, lists: &Lists) -> Self {
-        Self { door, lists: lists.0.clone() }
+    /// In front of `door`.
+    pub fn before(door: Door, shared: &Shared) -> Self {
+        Self { door, lists: shared.lists.clone(), tasks: shared.tasks.clone() }
     }
 }
 
 /// What all sessions share.
 #[derive(Clone)]
-pub struct Lists(Sender<List>);
+pub struct Shared {
+    lists: Sender<List>,
+    tasks: Tasks,
+}
 
-impl Lists {
-    /// Nobody listens yet.
+impl Shared {
+    /// Nobody listens yet, and nothing goes on.
     pub fn new() -> Self {
-        Self(broadcast::channel(16).0)
+        Self { lists: broadcast::channel(16).0, tasks: Tasks::default() }
     }
 }
 
 /// A part of the protocol from how it looks on the wire.
-fn wire<T: DeserializeOwned>(value: Value) -> T {
+pub fn wire<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-fn said(text: &str) -> CallToolResult {
+pub fn said(text: &str) -> CallToolResult {
     wire(json!({"resultType": "complete", "content": [{"type": "text", "text": text}]}))
 }
 
@@ -178,7 +185,7 @@ fn resource(address: &str) -> Option<ReadResourceResult> {
 }
 
 /// What makes a client ask a person, another model, or itself, as one entry of `inputRequests`.
-fn form(message: &str, properties: &Value) -> Value {
+pub fn form(message: &str, properties: &Value) -> Value {
     let required: Vec<String> = properties.as_object().unwrap().keys().cloned().collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
     json!({"method": "elicitation/create", "params": {"mode": "form", "message": message, "requestedSchema": schema}})
@@ -193,7 +200,7 @@ fn roots() -> Value {
     json!({"method": "roots/list", "params": {}})
 }
 
-fn needs(requests: &Value, state: Option<&str>) -> InputRequiredResult {
+pub fn needs(requests: &Value, state: Option<&str>) -> InputRequiredResult {
     let mut result = json!({"resultType": "input_required", "inputRequests": requests});
     if let Some(state) = state {
         result["requestState"] = json!(sealed(state));
@@ -215,7 +222,7 @@ fn unsealed(state: Option<&String>) -> Result<String, ErrorData> {
 }
 
 /// What a person wrote into a field of a form.
-fn written(answer: &Value, field: &str) -> Option<String> {
+pub fn written(answer: &Value, field: &str) -> Option<String> {
     let value = answer.get("content")?.get(field)?;
     Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
@@ -251,6 +258,9 @@ impl Fixtures {
         context: &RequestContext<RoleServer>,
     ) -> Option<Result<CallToolResponse, ErrorData>> {
         if let Some(response) = mrtr(request, context) {
+            return Some(response);
+        }
+        if let Some(response) = self.tasks.call(request, context).await {
             return Some(response);
         }
         let argument = |name: &str| {
@@ -556,6 +566,7 @@ impl ServerHandler for Fixtures {
     ) -> Result<ListToolsResult, ErrorData> {
         let mut listed = self.door.list_tools(request, context).await?;
         listed.tools.extend(tools());
+        listed.tools.extend(crate::tasks::tools());
         Ok(listed)
     }
 
@@ -683,7 +694,18 @@ impl ServerHandler for Fixtures {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        self.door.get_task(request, context).await
+        match self.tasks.get(&request.task_id) {
+            Some(found) => Ok(found),
+            None => self.door.get_task(request, context).await,
+        }
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if self.tasks.update(&request) { Ok(()) } else { self.door.update_task(request, context).await }
     }
 
     async fn cancel_task(
@@ -691,6 +713,10 @@ impl ServerHandler for Fixtures {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.door.cancel_task(request, context).await
+        if self.tasks.cancel(&request.task_id) {
+            Ok(())
+        } else {
+            self.door.cancel_task(request, context).await
+        }
     }
 }

@@ -16,6 +16,7 @@
 )]
 #[allow(clippy::similar_names, reason = "the protocol calls one thing content and another one context")]
 mod fixtures;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -25,13 +26,22 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use vboxmcp::config::{Environment, HostChoice, Overrides};
 use vboxmcp::mcp::{self, Desk, Listen};
 
-use crate::fixtures::{Fixtures, Lists};
+use crate::fixtures::{Fixtures, Shared};
 
 /// Runs of the suite: what each is called, and what it is asked for.
 const RUNS: &[(&str, &[&str])] = &[
     ("all_that_2026_07_28_requires", &["--requirements", "2026-07-28"]),
     ("the_suite_of_2025_11_25", &["--suite", "all", "--spec-version", "2025-11-25"]),
     ("the_suite_of_2025_06_18", &["--suite", "all", "--spec-version", "2025-06-18"]),
+    ("tasks_lifecycle", &["--scenario", "tasks-lifecycle"]),
+    ("tasks_capability_negotiation", &["--scenario", "tasks-capability-negotiation"]),
+    ("tasks_wire_fields", &["--scenario", "tasks-wire-fields"]),
+    ("tasks_request_state_removal", &["--scenario", "tasks-request-state-removal"]),
+    ("tasks_mrtr_input", &["--scenario", "tasks-mrtr-input"]),
+    ("tasks_request_headers", &["--scenario", "tasks-request-headers"]),
+    ("tasks_dispatch_and_envelope", &["--scenario", "tasks-dispatch-and-envelope"]),
+    ("tasks_required_task_error", &["--scenario", "tasks-required-task-error"]),
+    ("tasks_mrtr_composition", &["--scenario", "tasks-mrtr-composition"]),
 ];
 
 fn main() -> ExitCode {
@@ -68,11 +78,11 @@ fn run(suite: &Path, words: &[&str]) -> Result<(), Failed> {
     let listen = Listen { address: "127.0.0.1:0".parse().unwrap(), token: None, hosts: Vec::new() };
     let (send_address, address) = std::sync::mpsc::channel();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let lists = Lists::new();
+    let shared = Shared::new();
     let server = runtime.spawn(mcp::listen_with(
         desk,
         listen,
-        move |door| Fixtures::before(door, &lists),
+        move |door| Fixtures::before(door, &shared),
         move |address| send_address.send(address).unwrap(),
         async {
             let _ = ended.await;
