@@ -1,5 +1,6 @@
 //! The door for agents on a real VirtualBox: same manifests, same plan as in a terminal; machines as they are.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ pub const TESTS: &[Test] = &[
     ("a_plan_is_the_same_as_in_a_terminal", a_plan_is_the_same_as_in_a_terminal),
     ("an_agent_plans_and_applies_with_consent", an_agent_plans_and_applies_with_consent),
     ("an_agent_sees_a_guest_come_up", an_agent_sees_a_guest_come_up),
+    ("the_recorded_conversation_is_what_is_said", the_recorded_conversation_is_what_is_said),
 ];
 
 const MANIFEST: &str = "\
@@ -73,6 +75,85 @@ fn a_plan_is_the_same_as_in_a_terminal(lab: &Lab) {
         assert!(text.contains("there is no machine `nobody`"), "{text}");
         assert!(agent.end().success());
     }
+}
+
+/// `examples/agents/conversation.md`, written by `VBOXMCP_UPDATE=1 cargo test --test lab -- mcp::the_recorded`.
+fn the_recorded_conversation_is_what_is_said(lab: &Lab) {
+    const WISHED: &str = "\
+apiVersion: vboxmcp/v1
+kind: Stack
+metadata: {name: demo}
+---
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: web}
+spec:
+  replicas: 2
+  osType: Debian_64
+  memory: 64MiB
+  disks: {root: {size: 16MiB}}
+  nics: [{nat: {portForwards: {ssh: \"${2200 + index}:22\"}}}]
+  state: running
+";
+    let home = Home::new(lab);
+    let scratch = home.scratch();
+    let tiers = "[mcp.clients.test-agent]\ntier = \"apply-downtime\"\n";
+    fs::write(scratch.join("vboxmcp.toml"), tiers).expect("a configuration in the scratch folder");
+    let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
+    command.args(["mcp", "--root", path(&scratch)]);
+    let mut agent = Agent::with_person(command, Era::Modern);
+    agent.answer = json!({"action": "accept", "content": {"approve": true}});
+    let mut written = String::from(
+        "# A conversation\n\nAn agent and vboxmcp on a real VirtualBox, as it was said; addresses and identifiers are left out. A test says it again, and \
+         holds this file against it.\n\n**Person:** I need two Debian machines, reachable by SSH, on ports 2201 and 2202.\n",
+    );
+    let mut tell = |who: &str, tool: &str, with: &str, said: &str| {
+        let with =
+            if with.is_empty() { String::new() } else { format!("\n\n```yaml\n{}\n```", with.trim_end()) };
+        let _ = write!(written, "\n**{who}** `{tool}`{with}\n\n```text\n{}\n```\n", said.trim_end());
+    };
+    let (said, _) = agent.tool("list", json!({}));
+    tell("Agent:", "list", "", &said);
+    let (said, _) = agent.tool("validate", json!({"manifest": WISHED}));
+    tell("Agent:", "validate", WISHED, &said);
+    let (said, plan) = agent.tool("plan", json!({"manifest": WISHED}));
+    tell("Agent:", "plan", "manifest: (the same)", &said);
+    let applied = agent.apply(&plan["hash"]);
+    let asked = agent.asked[0]["message"].as_str().expect("a question").to_owned();
+    tell("The client asks the person:", "apply", "hash: HASH", &asked);
+    tell("Person: yes. The answer to", "apply", "", &text(&applied));
+    let (said, _) = agent.tool("wait", json!({"machine": "web-2", "state": "running", "seconds": 20}));
+    tell("Agent:", "wait", "{machine: web-2, state: running}", &said);
+    let (said, _) = agent.tool("list", json!({}));
+    tell("Agent:", "list", "", &said);
+    assert!(agent.end().success());
+    assert_eq!(home.state("web-1"), "running", "something has really happened");
+
+    let hash = plan["hash"].as_str().expect("a hash");
+    let written = written.replace(hash, "HASH").replace(&hash[..8], "HASH");
+    let written = crate::scenario::normal::text(&written, &home.scratch().with_file_name(""));
+    let lines = written.lines().map(|line| match line.split_once(" within ") {
+        Some((before, rest)) if rest.ends_with("Now:") => format!("{before} within TIME. Now:"),
+        _ => without_times(line),
+    });
+    let written = lines.collect::<Vec<String>>().join("\n") + "\n";
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agents/conversation.md");
+    if std::env::var_os("VBOXMCP_UPDATE").is_some() {
+        fs::write(file, written).expect("the conversation");
+        return;
+    }
+    assert_eq!(fs::read_to_string(file).expect("the conversation"), written);
+}
+
+/// A line without the time that a step took and the name of a run.
+fn without_times(line: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in line.split(' ') {
+        let is_run = word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).get(8..9) == Some("T")
+            && word.trim_matches('`').starts_with("20");
+        words.push(if is_run { "RUN".to_owned() } else { word.to_owned() });
+    }
+    words.join(" ")
 }
 
 /// A guest that writes to its serial port: its screen, its console, and waiting for what comes later.
