@@ -10,6 +10,7 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
+mod answers;
 #[allow(
     deprecated,
     reason = "the suites of earlier revisions ask for logging and subscriptions in their way"

@@ -13,7 +13,7 @@ use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Map, Value, json};
 use vboxmcp::ops::timestamp;
 
-use crate::fixtures::{form, needs, said, wire, written};
+use crate::answers::{form, needs, said, wire, written};
 
 /// All tasks of one server. Clones share them.
 #[derive(Clone, Default)]
