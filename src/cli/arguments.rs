@@ -9,7 +9,7 @@ use super::{
     inventory, mcp, plan, revert, runs, schema, show, snapshot, validate, watch,
 };
 use crate::config::{ColorChoice, HostChoice, Output, Overrides};
-use crate::model::{Danger, LabelTerm, Limit, Pattern, Selection, StackName};
+use crate::model::{Danger, LabelTerm, Limit, Pattern, Route, Selection, StackName};
 
 const ABOUT: &str = "Infrastructure as code for VirtualBox: declare machines in YAML, see a plan that tells the truth, apply it";
 
@@ -136,6 +136,9 @@ pub struct Global {
     /// VBoxManage, or the folder that it is in [default: PATH, then the usual places]
     #[arg(long, global = true, value_name = "PATH")]
     pub vboxmanage: Option<PathBuf>,
+    /// How VirtualBox is changed: auto, vboxmanage, or native, by the helper process or not at all
+    #[arg(long, global = true, value_name = "ROUTE")]
+    pub route: Option<Route>,
     /// The stack of manifests that name none
     #[arg(long, global = true, value_name = "NAME", value_parser = stack)]
     pub stack: Option<StackName>,
@@ -171,6 +174,7 @@ impl Global {
             config: self.config,
             host: self.host,
             vboxmanage: self.vboxmanage,
+            route: self.route,
             stack: self.stack,
             variables: self.variables,
             output: self.output,

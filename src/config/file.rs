@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::rights::{AgentSettings, Client, Rights, Tier};
 use super::settings::{ColorChoice, HostChoice, Output, Variable};
 use super::{ConfigError, Environment, Mistake, nearest};
-use crate::model::{Danger, Dangers, Limit, StackName};
+use crate::model::{Danger, Dangers, Limit, Route, StackName};
 
 /// The name of the file.
 pub const FILE_NAME: &str = "vboxmcp.toml";
@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "stack",
     "host",
     "vboxmanage",
+    "route",
     "variables",
     "allow",
     "max_destroy_data",
@@ -49,6 +50,8 @@ pub struct FileSettings {
     pub host: Option<HostChoice>,
     /// Where VBoxManage is.
     pub vboxmanage: Option<PathBuf>,
+    /// By which door it is changed.
+    pub route: Option<Route>,
     /// Values of variables.
     pub variables: Vec<Variable>,
     /// Permissions.
@@ -158,6 +161,7 @@ impl Reader<'_> {
                     settings.host = host.map(|host| host.below(self.base));
                 }
                 "vboxmanage" => settings.vboxmanage = self.program(value),
+                "route" => settings.route = self.parsed(value, str::parse),
                 "variables" => settings.variables = self.variables(value),
                 "allow" => settings.allow = self.dangers(value),
                 "max_destroy_data" => settings.max_destroy_data = self.limit(value),

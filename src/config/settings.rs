@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{AgentSettings, ConfigError, Environment, FileSettings, nearest};
-use crate::model::{Danger, Dangers, Limit, Limits, Policy, StackName};
+use crate::model::{Danger, Dangers, Limit, Limits, Policy, Route, StackName};
 
 /// Which host is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,6 +151,8 @@ pub struct Overrides {
     pub host: Option<HostChoice>,
     /// `--vboxmanage`
     pub vboxmanage: Option<PathBuf>,
+    /// `--route`
+    pub route: Option<Route>,
     /// `--stack`
     pub stack: Option<StackName>,
     /// `--var`
@@ -190,6 +192,8 @@ pub struct Settings {
     pub host: HostChoice,
     /// Where somebody says that VBoxManage is, by flag or file.
     pub vboxmanage: Option<PathBuf>,
+    /// By which door the host is changed.
+    pub route: Route,
     /// The stack of manifests that name none.
     pub stack: Option<StackName>,
     /// Whether `--stack` was typed, which some removals ask for.
@@ -219,6 +223,7 @@ const VARIABLES: &[&str] = &[
     "VBOXMCP_HOST",
     "VBOXMCP_STACK",
     "VBOXMCP_VBOXMANAGE",
+    "VBOXMCP_ROUTE",
     "VBOXMCP_ALLOW",
     "VBOXMCP_MAX_DESTROY_DATA",
     "VBOXMCP_MAX_DOWNTIME",
@@ -284,6 +289,7 @@ impl Settings {
                 .vboxmanage
                 .map(|path| environment.directory.join(path))
                 .or_else(|| file.vboxmanage.filter(|_| environment.var_os("VBOXMCP_VBOXMANAGE").is_none())),
+            route: flags.route.or(parsed(environment, "VBOXMCP_ROUTE")?).or(file.route).unwrap_or_default(),
             stack_typed: flags.stack.is_some(),
             stack: flags.stack.or(stack).or(file.stack),
             variables: variables(&flags.variables, environment, file.variables),

@@ -41,7 +41,9 @@ fn local(settings: &Settings, environment: &Environment) -> virtualbox::VirtualB
         Err(HostError::NoVBoxManage { searched }) => Err(searched),
         Err(other) => Err(vec![other.to_string()]),
     };
-    virtualbox::VirtualBox::new(home, runner).distrusting(distrusted.unwrap_or_default())
+    virtualbox::VirtualBox::new(home, runner)
+        .distrusting(distrusted.unwrap_or_default())
+        .by_route(settings.route)
 }
 
 /// The program that changes the host.

@@ -30,6 +30,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         stack = "from-file"
         host = "sim:state"
         output = "json"
+        route = "native"
         max_prune = 3
         max_downtime = "10%"
         manifests = ["lab", "/srv/x.yaml"]
@@ -50,6 +51,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert!(!settings.stack_typed);
     assert_eq!(settings.host, HostChoice::Sim(Some(folder.path().join("state"))));
     assert_eq!(settings.output, Output::Json);
+    assert_eq!(settings.route, Route::Native);
     assert_eq!(settings.policy.limits.max_prune, Limit::Percent(50));
     assert_eq!(settings.policy.limits.max_downtime, Limit::Percent(10));
     assert_eq!(settings.policy.limits.max_destroy_data, Limit::Count(1));
@@ -65,6 +67,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         stack: Some(StackName::new("typed").unwrap()),
         host: Some(HostChoice::Local),
         output: Some(Output::Text),
+        route: Some(Route::VBoxManage),
         variables: vec![("count".into(), "5".into()), ("count".into(), "6".into())],
         ..Overrides::default()
     };
@@ -73,6 +76,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert!(settings.stack_typed);
     assert_eq!(settings.host, HostChoice::Local);
     assert_eq!(settings.output, Output::Text);
+    assert_eq!(settings.route, Route::VBoxManage);
     assert_eq!(settings.variables[0].value, "6");
 }
 

@@ -36,7 +36,7 @@ use std::sync::{Mutex, OnceLock};
 use runner::Server;
 
 use crate::host::HostError;
-use crate::model::Secret;
+use crate::model::{Route, Secret};
 
 /// A VirtualBox installation and one VirtualBox home.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ pub struct VirtualBox {
     distrusted: BTreeMap<String, String>,
     /// What fields for secrets are set to, by the digests that stand in plans.
     secrets: Mutex<BTreeMap<String, Secret>>,
+    route: Route,
 }
 
 impl VirtualBox {
@@ -67,6 +68,7 @@ impl VirtualBox {
             server: Mutex::default(),
             distrusted: BTreeMap::new(),
             secrets: Mutex::default(),
+            route: Route::default(),
         }
     }
 
@@ -75,6 +77,18 @@ impl VirtualBox {
     pub fn distrusting(mut self, layouts: BTreeMap<String, String>) -> Self {
         self.distrusted = layouts;
         self
+    }
+
+    /// The same, changed by this door.
+    #[must_use]
+    pub fn by_route(mut self, route: Route) -> Self {
+        self.route = route;
+        self
+    }
+
+    /// By which door it is changed.
+    pub fn route(&self) -> Route {
+        self.route
     }
 
     /// The home.
