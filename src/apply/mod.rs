@@ -1,9 +1,10 @@
 //! The executor: walks the plan's DAG, one writer a machine, reads every effect back. It decides nothing about *what* is done.
 //!
-//! `walk` orders the steps, `step` performs one, `readback` tells whether its effect is there, `members` writes the stack's
+//! `walk` orders the steps, `step` performs one, `born` the steps of a new machine in one go, `readback` tells whether its effect is there, `members` writes the stack's
 //! register, `lock` keeps other runs out, `preflight` looks whether the host has what the plan needs, `journal` writes down what is about to happen and what came of it, `cancel` stops, `clock` is
 //! the only reader of the time of day.
 
+mod born;
 mod cancel;
 pub mod clock;
 pub mod journal;

@@ -189,7 +189,7 @@ fn can_be_seen_done(action: &Action) -> bool {
 }
 
 /// What is no longer as the planner read it.
-fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<String> {
+pub(super) fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<String> {
     step.expects.iter().find_map(|expectation| match expectation {
         Expectation::NameFree(name) => before
             .machines_named(name)
@@ -243,11 +243,11 @@ fn failed(errors: Vec<String>, hint: Option<String>, moved: bool) -> StepEnd {
     ended(StepOutcome::Failed { errors, hint, moved }, None)
 }
 
-fn ended(outcome: StepOutcome, made: Option<Uuid>) -> StepEnd {
+pub(super) fn ended(outcome: StepOutcome, made: Option<Uuid>) -> StepEnd {
     StepEnd { outcome, made, before: BTreeMap::new(), unreachable: false, broken: false }
 }
 
-fn refused(error: &HostError) -> StepEnd {
+pub(super) fn refused(error: &HostError) -> StepEnd {
     let mut errors = vec![error.to_string()];
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use super::born::{self, Ended, Group};
 use super::journal::{Journal, JournalError, Line};
 use super::step::{self, Report, StepEnd};
 use super::{Cancel, FailedStep, Outcome, Sink, SkippedStep, milliseconds};
@@ -19,17 +20,18 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the walk looks for a request to stop.
 const TICK: Duration = Duration::from_millis(100);
 
-enum Message {
+enum Message<'p> {
     Event(Event),
     End(StepId, StepEnd, u64),
+    Born(Vec<(Group<'p>, Ended)>, u64),
 }
 
-struct Channel {
+struct Channel<'p> {
     step: StepId,
-    sender: std::sync::mpsc::Sender<Message>,
+    sender: std::sync::mpsc::Sender<Message<'p>>,
 }
 
-impl Report for Channel {
+impl Report for Channel<'_> {
     fn percent(&self, percent: u8) {
         // A display that is gone is no reason to stop.
         let _ = self.sender.send(Message::Event(Event::StepProgress { step: self.step, percent }));
@@ -57,10 +59,12 @@ pub fn walk(
     let mut ended: BTreeMap<StepId, String> = BTreeMap::new();
     let folder = journal.folder();
     let mut pen = Pen { journal, plan, announced: BTreeSet::new() };
-    let (sender, receiver) = std::sync::mpsc::channel::<Message>();
+    let (sender, receiver) = std::sync::mpsc::channel::<Message<'_>>();
     let mut last_word = Instant::now();
     let mut told = 0;
     let mut is_broken = false;
+    // Machines that are made step by step: the host cannot make them whole.
+    let mut unborn: BTreeSet<StepId> = BTreeSet::new();
     std::thread::scope(|scope| {
         loop {
             if cancel.is_requested() && told == 0 {
@@ -76,14 +80,25 @@ pub fn walk(
                 pen.note(&Line::Cancel { now: true }, sink, outcome);
             }
             skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
-            let mut next = startable(&waiting, &running, &succeeded, host);
+            let mut next = startable(&waiting, &running, &succeeded, &unborn, host);
             if let Err(error) = pen.announce(&next, bindings) {
                 // What is not announced does not begin.
                 outcome.lose_journal(&error, sink);
                 skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
                 next.clear();
             }
+            let mut births = Vec::new();
             for id in next {
+                let group = waiting.get(&id).filter(|_| host.births() > 0 && !unborn.contains(&id));
+                if let Some(group) = group.and_then(|step| Group::of(plan, step, bindings)) {
+                    for step in &group.steps {
+                        waiting.remove(&step.id);
+                        running.insert(step.id, step);
+                    }
+                    sink(Event::StepStarted { step: id });
+                    births.push(group);
+                    continue;
+                }
                 let Some(step) = waiting.remove(&id) else { continue };
                 running.insert(id, step);
                 sink(Event::StepStarted { step: id });
@@ -95,6 +110,16 @@ pub fn walk(
                     let channel = Channel { step: id, sender: sender.clone() };
                     let end = step::run(step, &bound, &host, folder.as_deref(), &channel);
                     let _ = sender.send(Message::End(id, end, milliseconds(since)));
+                });
+            }
+            if !births.is_empty() {
+                last_word = Instant::now();
+                let (host, sender) = (Arc::clone(host), sender.clone());
+                scope.spawn(move || {
+                    let since = Instant::now();
+                    let ends = born::bear(&births, &host);
+                    let each = milliseconds(since) / u64::try_from(births.len()).unwrap_or(1).max(1);
+                    let _ = sender.send(Message::Born(births.into_iter().zip(ends).collect(), each));
                 });
             }
             if running.is_empty() {
@@ -111,24 +136,46 @@ pub fn walk(
                 Ok(Message::End(id, end, milliseconds)) => {
                     last_word = Instant::now();
                     let Some(step) = running.remove(&id) else { continue };
-                    if let (
-                        Some(made),
-                        Action::CreateDisk { address, .. } | Action::CloneDisk { address, .. },
-                    ) = (end.made, &step.action)
-                    {
-                        bindings.insert(address.clone(), made);
-                    }
-                    let result = Line::Result {
-                        step: id,
-                        outcome: end.outcome.clone(),
-                        milliseconds,
-                        before: end.before.clone(),
-                        made: end.made,
-                    };
-                    pen.note(&result, sink, outcome);
                     is_broken |= end.broken;
+                    if let Some((address, made)) = made_disk(step, &end) {
+                        bindings.insert(address, made);
+                    }
+                    pen.note(&result(step, &end, milliseconds), sink, outcome);
                     finish(step, &end, &mut succeeded, &mut ended, outcome);
                     sink(Event::StepFinished { step: id, outcome: end.outcome, milliseconds });
+                }
+                Ok(Message::Born(groups, milliseconds)) => {
+                    last_word = Instant::now();
+                    for (group, end) in groups {
+                        let first = group.steps.first().map(|step| step.id);
+                        if end.steps.is_empty() {
+                            unborn.extend(first);
+                        }
+                        if let (Some(step), Some(reason)) = (first, end.reason) {
+                            pen.note(&Line::Retry { step, reason: reason.clone() }, sink, outcome);
+                            sink(Event::StepRetried { step, reason });
+                        }
+                        for (id, end) in end.steps {
+                            let Some(step) = running.remove(&id) else { continue };
+                            is_broken |= end.broken;
+                            if let Some((address, made)) = made_disk(step, &end) {
+                                bindings.insert(address, made);
+                            }
+                            // All of it came at once.
+                            let milliseconds = if Some(id) == first { milliseconds } else { 0 };
+                            pen.note(&result(step, &end, milliseconds), sink, outcome);
+                            finish(step, &end, &mut succeeded, &mut ended, outcome);
+                            if Some(id) != first {
+                                sink(Event::StepStarted { step: id });
+                            }
+                            sink(Event::StepFinished { step: id, outcome: end.outcome, milliseconds });
+                        }
+                        for step in &group.steps {
+                            if running.remove(&step.id).is_some() {
+                                waiting.insert(step.id, step);
+                            }
+                        }
+                    }
                 }
                 Err(_) if last_word.elapsed() >= HEARTBEAT => {
                     last_word = Instant::now();
@@ -139,6 +186,27 @@ pub fn walk(
             }
         }
     });
+}
+
+/// What the journal says of a step that ended.
+fn result(step: &Step, end: &StepEnd, milliseconds: u64) -> Line {
+    Line::Result {
+        step: step.id,
+        outcome: end.outcome.clone(),
+        milliseconds,
+        before: end.before.clone(),
+        made: end.made,
+    }
+}
+
+/// The disk that a step has made.
+fn made_disk(step: &Step, end: &StepEnd) -> Option<(Address, Uuid)> {
+    match &step.action {
+        Action::CreateDisk { address, .. } | Action::CloneDisk { address, .. } => {
+            Some((address.clone(), end.made?))
+        }
+        _ => None,
+    }
 }
 
 /// Writes the journal while steps run. Its failure stops the run as a request to stop does: what runs is finished, nothing begins.
@@ -273,17 +341,28 @@ fn startable(
     waiting: &BTreeMap<StepId, &Step>,
     running: &BTreeMap<StepId, &Step>,
     succeeded: &BTreeSet<StepId>,
+    unborn: &BTreeSet<StepId>,
     host: &Arc<dyn Host>,
 ) -> Vec<StepId> {
     let mut short = running.values().filter(|step| host.width(&step.action) <= 1).count();
     let mut long = running.len() - short;
+    let mut births = 0;
     let mut chosen = Vec::new();
     for (id, step) in waiting {
         if !step.needs.iter().all(|need| succeeded.contains(need)) {
             continue;
         }
         let width = host.width(&step.action);
-        if width <= 1 && short == 0 {
+        // Machines are born many at a time, in one go.
+        let is_birth = matches!(step.action, Action::CreateMachine { .. }) && !unborn.contains(id);
+        if is_birth && host.births() > 0 {
+            if short == 0 && births < host.births() {
+                births += 1;
+                chosen.push(*id);
+            }
+            continue;
+        }
+        if width <= 1 && births == 0 && short == 0 {
             short += 1;
             chosen.push(*id);
         } else if width > 1 && long < width {

@@ -3,6 +3,7 @@
 //! Three hosts stand behind it: `virtualbox`, the real one, `sim`, a strict simulated one, and `recorded`, one that was read before. The traits block;
 //! the executor calls them from threads of its own.
 
+mod birth;
 pub mod checkup;
 mod circumstances;
 mod error;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use birth::Birth;
 pub use circumstances::{Asked, Circumstances, Endpoint, Range, Route, Space, Unavailable};
 pub use error::{ErrorClass, HostError};
 
@@ -114,6 +116,17 @@ pub trait Operate: Send + Sync {
 
     /// Performs one action. `Ok` means that VirtualBox said it was done; whether it was is read back by the caller.
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError>;
+
+    /// How many machines may be born whole in one go; 0 where this host makes them step by step.
+    fn births(&self) -> usize {
+        0
+    }
+
+    /// Makes machines whole. `None` for one that cannot be made that way, of which nothing was done; after an error of an unknown outcome it is
+    /// there or not, after any other it is not, and nothing of it is left.
+    fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
+        births.iter().map(|_| None).collect()
+    }
 
     /// Copies a machine's settings file, making the folder where it is missing. A host that has no files copies nothing.
     fn keep_settings(&self, machine: Uuid, copy: &Path) -> Result<(), HostError>;

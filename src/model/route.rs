@@ -6,8 +6,10 @@ pub enum Route {
     /// What is fastest of what this host has.
     #[default]
     Auto,
-    /// VBoxManage alone.
+    /// VBoxManage alone, one effect a call.
     VBoxManage,
+    /// VBoxManage, and new machines from settings files that are written whole.
+    Born,
     /// The native helper for all that it can do; a host that has none is refused.
     Native,
 }
@@ -18,6 +20,7 @@ impl Route {
         match self {
             Self::Auto => "auto",
             Self::VBoxManage => "vboxmanage",
+            Self::Born => "born",
             Self::Native => "native",
         }
     }
@@ -33,9 +36,9 @@ impl std::str::FromStr for Route {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Auto, Self::VBoxManage, Self::Native]
+        [Self::Auto, Self::VBoxManage, Self::Born, Self::Native]
             .into_iter()
             .find(|route| route.word() == text)
-            .ok_or_else(|| format!("`{text}` is not a route: write `auto`, `vboxmanage` or `native`"))
+            .ok_or_else(|| format!("`{text}` is not a route: write `auto`, `vboxmanage`, `born` or `native`"))
     }
 }

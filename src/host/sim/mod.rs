@@ -8,6 +8,7 @@ mod birth;
 mod by_hand;
 mod data;
 mod devices;
+pub(in crate::host) mod draft;
 mod fault;
 mod live;
 mod media;

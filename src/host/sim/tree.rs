@@ -48,6 +48,11 @@ impl Tree {
         self.files.get(path)
     }
 
+    /// The same, to be changed.
+    pub fn file_mut(&mut self, path: &Path) -> Option<&mut Content> {
+        self.files.get_mut(path)
+    }
+
     /// Whether anything is there, simulated or real.
     pub fn exists(&self, path: &Path) -> bool {
         self.fact(path) != PathFact::Missing

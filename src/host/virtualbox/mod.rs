@@ -2,6 +2,7 @@
 
 pub(in crate::host) mod argv;
 mod ask;
+mod born;
 mod circumstances;
 pub(in crate::host) mod classify;
 mod command;
@@ -23,6 +24,7 @@ mod orphans;
 mod registry;
 pub mod runner;
 pub mod settings;
+mod vdi;
 mod verify;
 
 pub use argv::{Spellings, command_lines};

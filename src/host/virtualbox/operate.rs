@@ -15,9 +15,9 @@ use super::registry::Reading;
 use super::runner::{Deadline, Output, Runner};
 use super::settings::Distrust;
 use super::{VirtualBox, leftovers, live, locate, orphans, registry};
-use crate::host::{Done, ErrorClass, HostError, Operate, Progress};
+use crate::host::{Birth, Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
-use crate::model::Secret;
+use crate::model::{Route, Secret};
 use crate::model::state::StateClass;
 use crate::plan::{Action, Insert, NetworkChange, Target};
 
@@ -56,6 +56,18 @@ impl Operate for VirtualBox {
         let done = self.act(action, progress)?;
         self.is_whole(action, &done)?;
         Ok(done)
+    }
+
+    /// So many that a request to stop is heard within a second.
+    fn births(&self) -> usize {
+        if self.route() == Route::VBoxManage { 0 } else { 32 }
+    }
+
+    fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
+        match self.ensure_server() {
+            Ok(()) => self.bear_all(births),
+            Err(_) => births.iter().map(|_| None).collect(),
+        }
     }
 
     /// Short commands one after another: overlapping ones stall more often (`vbox-semantics` 7).

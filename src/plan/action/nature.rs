@@ -1,6 +1,10 @@
 //! What kind of action each one is, in a word.
 
-use super::Action;
+use std::collections::BTreeSet;
+
+use super::{Action, Insert, Target};
+use crate::inventory::DeviceKind;
+use crate::model::Address;
 
 impl Action {
     /// Whether doing it again after an unknown outcome ends the same.
@@ -51,6 +55,35 @@ impl Action {
             | Self::TakeSnapshot { .. }
             | Self::DeleteSnapshot { .. }
             | Self::Unregister { .. } => false,
+        }
+    }
+
+    /// Whether it only says what a new machine is, so that the machine may be born with it: an action on the machine of the same birth, or on a
+    /// disk that is made for it. `disks` are those disks.
+    pub fn is_of_birth(&self, disks: &BTreeSet<&Address>) -> bool {
+        match self {
+            Self::CreateMachine { .. }
+            | Self::WriteMark { .. }
+            | Self::ModifyMachine { .. }
+            | Self::SetExtraData { .. }
+            | Self::SetGuestProperty { save: None, .. }
+            | Self::AddController { .. }
+            | Self::AddBandwidthGroup { .. }
+            | Self::AssignBandwidthGroup { .. }
+            | Self::AddUsbFilter { .. }
+            | Self::AddSharedFolder { .. } => true,
+            Self::CreateDisk { machine, format, variant, .. } => {
+                machine.is_some() && format == "vdi" && variant == "dynamic"
+            }
+            Self::SetDisk { medium: Target::Planned(address), disk_type, .. } => {
+                // Of the other types what is attached is a difference.
+                let is_plain = disk_type.as_deref().is_none_or(|word| matches!(word, "normal" | "writethrough"));
+                is_plain && disks.contains(address)
+            }
+            Self::Attach { insert: Insert::Medium(Target::Planned(address)), .. } => disks.contains(address),
+            Self::Attach { insert: Insert::Nothing, .. } => true,
+            Self::Attach { insert: Insert::File(_), kind, .. } => *kind != DeviceKind::Disk,
+            _ => false,
         }
     }
 

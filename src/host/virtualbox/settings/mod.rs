@@ -18,6 +18,7 @@ mod networks;
 mod platform;
 mod ports;
 mod storage;
+pub mod write;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ pub use as_of::read_machine_as_of;
 pub use global::{GlobalFile, MachineEntry, read_global};
 pub use machine::{MachineFile, read_machine, without_screen_suffix};
 
-use document::Element;
+use document::{Document, Element};
 
 /// Why a settings file is not the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,12 @@ fn minor_version(root: Element<'_>) -> Result<u32, Distrust> {
         "linux" | "windows" | "macosx" | "freebsd" | "solaris" => Ok(minor),
         _ => Err(unknown()),
     }
+}
+
+/// The machine whose settings a text is; `None` where it is no settings file of a machine.
+pub fn settings_uuid(source: &str) -> Option<uuid::Uuid> {
+    let document = Document::parse(source).ok()?;
+    document.root().child("Machine")?.uuid("uuid").ok()
 }
 
 /// A path of a settings file: relative ones start at the folder of the file.
