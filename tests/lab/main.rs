@@ -25,6 +25,7 @@
 #[path = "../agent/mod.rs"]
 #[allow(dead_code, reason = "the other tests ask more of it")]
 mod agent;
+mod births;
 mod by_hand;
 mod capability;
 mod commands;
@@ -69,6 +70,7 @@ type Body = Box<dyn Fn(&Lab) + Send + Sync>;
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
+    ("births", births::TESTS),
     ("capability", capability::TESTS),
     ("commands", commands::TESTS),
     ("doctor", doctor::TESTS),

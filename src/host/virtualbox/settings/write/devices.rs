@@ -7,6 +7,17 @@ use crate::model::settings::{Audio, GraphicsController, SerialPort, Usb, UsbFilt
 
 const SHARING: [&str; 4] = ["Disabled", "HostToGuest", "GuestToHost", "Bidirectional"];
 
+/// The driver that stands for VirtualBox's own choice, as it writes it on this platform.
+const HOST_DRIVER: &str = if cfg!(windows) {
+    "WAS"
+} else if cfg!(target_os = "macos") {
+    "CoreAudio"
+} else if cfg!(target_os = "linux") {
+    "ALSA"
+} else {
+    "OSS"
+};
+
 /// Writes all of it.
 pub fn write(xml: &mut Xml, settings: &Settings, nanoseconds: u128) -> Result<(), Unfit> {
     input(xml, settings)?;
@@ -228,7 +239,8 @@ fn sound(xml: &mut Xml, audio: &Audio) -> Result<(), Unfit> {
     };
     let attributes = Attributes::new().unless("controller", controller, "AC97").unless("codec", codec, usual);
     let attributes = match audio.driver.as_deref().unwrap_or("null") {
-        "default" => attributes.with("useDefault", true),
+        // Without a driver VirtualBox forgets that it is to choose one (measured).
+        "default" => attributes.with("useDefault", true).with("driver", HOST_DRIVER),
         driver => {
             let known = ["Null", "OSS", "ALSA", "Pulse", "CoreAudio", "DirectSound", "WAS"];
             attributes.with("driver", spelled(driver, &known)?)

@@ -26,6 +26,9 @@ pub fn write(xml: &mut Xml, birth: &Birth<'_>) -> Result<(), Unfit> {
             adapter(xml, number, nic, remembered)?;
         } else if let Some(nic) = birth.disabled.get(&number) {
             disabled(xml, number, nic, remembered)?;
+        } else if number == 1 {
+            // Without a word VirtualBox gives the guest the first one (measured).
+            xml.leaf("Adapter", Attributes::new().with("slot", 0).with("enabled", false));
         } else if number > COMMON {
             // Those that only one chipset has come without a cable (measured).
             xml.leaf("Adapter", Attributes::new().with("slot", number - 1).with("cable", false));
