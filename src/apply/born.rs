@@ -90,7 +90,8 @@ pub fn bear(groups: &[Group<'_>], host: &Arc<dyn Host>) -> Vec<Ended> {
     let mut born = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         // What is no longer as it was planned is told by the step itself.
-        let moved = group.steps.first().is_none_or(|step| step::moved(step, &before, group.machine).is_some());
+        let moved =
+            group.steps.first().is_none_or(|step| step::moved(step, &before, group.machine).is_some());
         if let (Some(birth), false) = (group.birth(), moved) {
             births.push(birth);
             born.push(index);
@@ -112,7 +113,8 @@ pub fn bear(groups: &[Group<'_>], host: &Arc<dyn Host>) -> Vec<Ended> {
             Ok(after) => *end = read_back(group, birth, error, after),
             // Nobody knows what is there. Nothing more is done to it.
             Err(unreadable) => {
-                end.steps = group.steps.iter().take(1).map(|step| (step.id, step::refused(unreadable))).collect();
+                end.steps =
+                    group.steps.iter().take(1).map(|step| (step.id, step::refused(unreadable))).collect();
             }
         }
     }

@@ -197,7 +197,8 @@ fn is_simple(disk: &Medium) -> bool {
 
 /// Whether a written file is read as what was meant.
 fn same(read: &MachineFile, draft: &Draft) -> Result<(), String> {
-    let plain = |medium: &Medium| (medium.uuid, medium.location.clone(), medium.medium_type.clone(), medium.registry);
+    let plain =
+        |medium: &Medium| (medium.uuid, medium.location.clone(), medium.medium_type.clone(), medium.registry);
     let media = |all: &[Medium]| all.iter().map(plain).collect::<Vec<_>>();
     let sorted = |all: &[Medium]| {
         let mut all = media(all);

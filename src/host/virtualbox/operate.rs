@@ -17,8 +17,8 @@ use super::settings::Distrust;
 use super::{VirtualBox, leftovers, live, locate, orphans, registry};
 use crate::host::{Birth, Done, ErrorClass, HostError, Operate, Progress};
 use crate::inventory::Machine;
-use crate::model::{Route, Secret};
 use crate::model::state::StateClass;
+use crate::model::{Route, Secret};
 use crate::plan::{Action, Insert, NetworkChange, Target};
 
 /// How long VirtualBox's server stays after its last client. It is never signalled: machines would die with it.

@@ -77,7 +77,8 @@ impl Action {
             }
             Self::SetDisk { medium: Target::Planned(address), disk_type, .. } => {
                 // Of the other types what is attached is a difference.
-                let is_plain = disk_type.as_deref().is_none_or(|word| matches!(word, "normal" | "writethrough"));
+                let is_plain =
+                    disk_type.as_deref().is_none_or(|word| matches!(word, "normal" | "writethrough"));
                 is_plain && disks.contains(address)
             }
             Self::Attach { insert: Insert::Medium(Target::Planned(address)), .. } => disks.contains(address),

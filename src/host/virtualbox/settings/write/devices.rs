@@ -226,8 +226,7 @@ fn serial(number: u32, port: &SerialPort) -> Result<Attributes, Unfit> {
 }
 
 fn sound(xml: &mut Xml, audio: &Audio) -> Result<(), Unfit> {
-    let controller =
-        spelled(audio.controller.as_deref().unwrap_or("ac97"), &["AC97", "HDA", "SB16"])?;
+    let controller = spelled(audio.controller.as_deref().unwrap_or("ac97"), &["AC97", "HDA", "SB16"])?;
     let usual = match controller {
         "HDA" => "STAC9221",
         "SB16" => "SB16",

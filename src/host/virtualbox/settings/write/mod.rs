@@ -84,7 +84,8 @@ pub fn write_machine(birth: &Birth<'_>) -> Result<String, Unfit> {
         .with("snapshotFolder", settings.snapshot_folder.as_deref().unwrap_or("Snapshots"))
         .with("lastStateChange", birth.time);
     if let Some(priority) = settings.process_priority.as_deref().filter(|word| *word != "default") {
-        attributes = attributes.with("processPriority", spelled(priority, &["Flat", "Low", "Normal", "High"])?);
+        attributes =
+            attributes.with("processPriority", spelled(priority, &["Flat", "Low", "Normal", "High"])?);
     }
     xml.open("Machine", attributes);
     if settings.execution_engine.as_deref().is_some_and(|engine| engine != "default") {
@@ -175,7 +176,11 @@ fn is_usual(recording: &Recording) -> bool {
 
 /// VirtualBox's spelling of a word that is read without regard to case.
 fn spelled<'w>(word: &str, known: &[&'w str]) -> Result<&'w str, Unfit> {
-    known.iter().copied().find(|known| known.eq_ignore_ascii_case(word)).ok_or_else(|| unfit(format!("`{word}`")))
+    known
+        .iter()
+        .copied()
+        .find(|known| known.eq_ignore_ascii_case(word))
+        .ok_or_else(|| unfit(format!("`{word}`")))
 }
 
 #[cfg(test)]

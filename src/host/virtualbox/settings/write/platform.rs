@@ -150,9 +150,11 @@ fn processor(xml: &mut Xml, settings: &Settings) -> Result<(), Unfit> {
 
 fn write_mitigations(xml: &mut Xml, mitigations: &Mitigations) {
     let on = |value: Option<bool>| value.unwrap_or(false);
-    let barrier = Attributes::new()
-        .unless("vmexit", on(mitigations.ibpb_on_vm_exit), false)
-        .unless("vmentry", on(mitigations.ibpb_on_vm_entry), false);
+    let barrier = Attributes::new().unless("vmexit", on(mitigations.ibpb_on_vm_exit), false).unless(
+        "vmentry",
+        on(mitigations.ibpb_on_vm_entry),
+        false,
+    );
     xml.leaf_if_any("IBPBOn", barrier);
     xml.leaf_if_any("SpecCtrl", Attributes::new().unless("enabled", on(mitigations.spec_ctrl), false));
     let cache = Attributes::new()
