@@ -128,17 +128,26 @@ fn read_back(
     error: Option<HostError>,
     after: &crate::inventory::Inventory,
 ) -> Ended {
-    if let Some(error) = error.filter(|error| error.class() != ErrorClass::Unknown) {
+    if let Some(error) = error.as_ref().filter(|error| error.class() != ErrorClass::Unknown) {
         return Ended { steps: Vec::new(), reason: Some(error.to_string()) };
     }
     let mut steps = Vec::new();
+    let mut error = error;
     for (step, action) in group.steps.iter().zip(&birth.actions) {
         let made = match action {
             Action::CreateMachine { uuid, .. } => *uuid,
             Action::CreateDisk { address, .. } => birth.disks.get(address).copied(),
             _ => None,
         };
-        if readback::missing(action, made, after).is_some() {
+        if let Some(missing) = readback::missing(action, made, after) {
+            // Nobody knows whether it still comes: it is not made a second time now.
+            if let (true, Some(error)) = (steps.is_empty(), error.take()) {
+                let mut end = step::refused(&error);
+                if let StepOutcome::Failed { errors, .. } = &mut end.outcome {
+                    errors.push(missing);
+                }
+                steps.push((step.id, end));
+            }
             break;
         }
         steps.push((step.id, step::ended(StepOutcome::Done { warnings: Vec::new() }, made)));

@@ -181,8 +181,11 @@ pub fn presence(
         });
     let folder = birth_folder(machine, inventory);
     let file = settings_file(machine, &folder);
-    if inventory.paths.get(&file).is_some_and(|fact| *fact != PathFact::Missing) {
-        return Presence::Conflict { uuid: None, owner: Owner::Path(file) };
+    match inventory.paths.get(&file) {
+        None | Some(PathFact::Missing) => {}
+        // What is left of the birth that the register knows of.
+        Some(PathFact::SettingsOf(left)) if Some(*left) == pending => {}
+        Some(_) => return Presence::Conflict { uuid: None, owner: Owner::Path(file) },
     }
     Presence::Absent { uuid: pending, lost: entry.is_some_and(|entry| entry.status == Status::Confirmed) }
 }

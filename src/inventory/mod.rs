@@ -83,6 +83,8 @@ pub enum PathFact {
     Missing,
     /// A file, or anything that is no directory.
     File,
+    /// A settings file of a machine: of which one.
+    SettingsOf(Uuid),
     /// An empty directory.
     EmptyDirectory,
     /// A directory with something in it.

@@ -157,6 +157,43 @@ fn a_birth_that_was_cut_short_anywhere_is_finished_under_a_new_name() {
 }
 
 #[test]
+fn machines_that_are_born_whole_end_as_those_that_are_made_step_by_step_whatever_goes_wrong() {
+    let bench = Bench::new();
+    let ask = Ask::Apply { prune: false };
+    let documents = ["a", "b", "c"].map(|name| {
+        let spec = format!(
+            "memory: 64MiB, disks: {{root: {{size: 8MiB}}, log: {{size: 8MiB}}}}, nics: [{{nat: {{portForwards: {{ssh: \"{}:22\"}}}}}}], extraData: {{x/y: z}}",
+            2200 + usize::from(name.as_bytes()[0])
+        );
+        format!("---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n")
+    });
+    let text =
+        format!("apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: lab}}\n{}", documents.concat());
+    let step_by_step = Arc::new(bench.host());
+    bench.converge(&step_by_step, &text, &ask, 1).unwrap();
+    // The first run makes this folder for its lock, and a later host of the same bench finds it there.
+    let things = |host: &_| {
+        let mut things = picture::of(host, bench.root());
+        things.retain(|key, _| key != "folder $ROOT/home");
+        things
+    };
+    let should = things(&step_by_step);
+    let whole = Arc::new(bench.host().with_births(2));
+    bench.converge(&whole, &text, &ask, 1).unwrap();
+    assert_eq!(things(&whole), should);
+    let actions = whole.asked();
+    assert!(actions < step_by_step.asked() / 3, "{actions}");
+    let faults = Fault::ALL.into_iter().filter(|fault| !fault.waits());
+    for (fault, at) in faults.flat_map(|fault| (0..actions).map(move |at| (fault, at))) {
+        let host = Arc::new(bench.host().with_births(2).with_faults(FaultPlan::at(at, fault)));
+        let _ = bench.run(&host, &text, &ask, Press::Never, false);
+        let host = Arc::new(host.with_faults(FaultPlan::none()));
+        bench.converge(&host, &text, &ask, 3).unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
+        assert_eq!(things(&host), should, "{fault:?} at {at}");
+    }
+}
+
+#[test]
 fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
     let bench = Bench::new();
     let (host, should) = before_and_after(&bench);

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use uuid::Uuid;
+
+use super::refusal::No;
 use super::slot::Slot;
 use super::tree::Content;
 use super::world::{SimMedium, World};
 use crate::host::birth::Birth;
 use crate::host::virtualbox::CommandLine;
 use crate::inventory::{Machine, Medium, Registry};
-use crate::model::{Nic, NicMode};
+use crate::model::{Address, Nic, NicMode};
 use crate::plan::{Action, Insert};
 
 /// A machine that is to be, as the readers of settings files would show it.
@@ -49,16 +52,8 @@ pub fn draft(birth: &Birth, images: &BTreeMap<PathBuf, Medium>) -> Result<Draft,
         if let Action::AddController { name, .. } = action {
             controllers.push(name.clone());
         }
-        let done = world.perform(action).map_err(|no| no.into_error(&CommandLine::default()).to_string())?;
-        if let (Action::CreateDisk { address, .. }, Some(made)) = (action, done.made) {
-            let given = birth.disks.get(address).ok_or_else(|| format!("{address} has no UUID"))?;
-            let mut row = world.media.remove(&made).ok_or_else(|| format!("{address} was not made"))?;
-            row.medium.uuid = *given;
-            if let Some(Content::Disk { uuid, .. }) = world.tree.file_mut(&row.medium.location) {
-                *uuid = *given;
-            }
-            world.media.insert(*given, row);
-        }
+        let born = world.perform_for(action, &birth.disks);
+        born.map_err(|no| no.into_error(&CommandLine::default()).to_string())?;
     }
     let made = world.machines.get(&birth.machine).ok_or("it has another UUID")?;
     let disabled = made.hardware.slots.iter().filter(|(_, slot)| !slot.enabled);
@@ -81,6 +76,33 @@ pub fn draft(birth: &Birth, images: &BTreeMap<PathBuf, Medium>) -> Result<Draft,
         media,
         controllers,
     })
+}
+
+impl World {
+    /// Makes a machine whole, or not at all.
+    pub fn bear(&mut self, birth: &Birth) -> Result<(), No> {
+        let mut draft = self.clone();
+        for action in &birth.actions {
+            draft.perform_for(action, &birth.disks)?;
+        }
+        *self = draft;
+        Ok(())
+    }
+
+    /// An action of a birth, whose disks have UUIDs before they are there.
+    fn perform_for(&mut self, action: &Action, disks: &BTreeMap<Address, Uuid>) -> Result<(), No> {
+        let done = self.perform(action)?;
+        if let (Action::CreateDisk { address, .. }, Some(made)) = (action, done.made)
+            && let (Some(given), Some(mut row)) = (disks.get(address), self.media.remove(&made))
+        {
+            row.medium.uuid = *given;
+            if let Some(Content::Disk { uuid, .. }) = self.tree.file_mut(&row.medium.location) {
+                *uuid = *given;
+            }
+            self.media.insert(*given, row);
+        }
+        Ok(())
+    }
 }
 
 /// An adapter that is switched off, with its NAT engine.

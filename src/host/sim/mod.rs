@@ -48,7 +48,7 @@ use self::world::World;
 use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
-use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
+use super::{Asked, Birth, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, Machine, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
@@ -64,6 +64,7 @@ pub struct SimHost {
     dead: AtomicBool,
     cancelled: Mutex<bool>,
     wake: Condvar,
+    births: usize,
 }
 
 impl SimHost {
@@ -91,13 +92,21 @@ impl SimHost {
             dead: AtomicBool::new(false),
             cancelled: Mutex::new(false),
             wake: Condvar::new(),
+            births: 0,
         }
+    }
+
+    /// The same, on which so many machines at a time are born whole.
+    #[must_use]
+    pub fn with_births(self, births: usize) -> Self {
+        Self { births, ..self }
     }
 
     /// The same VirtualBox seen by another process, in which other things go wrong: how a test goes on after a death.
     #[must_use]
     pub fn with_faults(&self, faults: FaultPlan) -> Self {
-        Self { faults, circumstances: self.circumstances.clone(), ..Self::with(self.store.clone()) }
+        let births = self.births;
+        Self { faults, births, circumstances: self.circumstances.clone(), ..Self::with(self.store.clone()) }
     }
 
     /// The same on a machine with other disks and ports. Without this there is room for everything, and nobody listens.
@@ -108,7 +117,7 @@ impl SimHost {
 
     /// A VirtualBox of its own that is now as this one, and well.
     pub fn copy(&self) -> Result<Self, HostError> {
-        self.store.look(World::clone).map(|world| Self::with(Store::of(world)))
+        self.store.look(World::clone).map(|world| Self::with(Store::of(world)).with_births(self.births))
     }
 
     /// Everything that it knows, files and folders included: what a test compares.
@@ -155,18 +164,51 @@ impl SimHost {
         self.store.change(|world| world.perform(action))?.map_err(|no| no.into_error(command))
     }
 
+    /// `None` where nothing was done: what is refused of it is told by the steps that would make it.
+    fn bear_one(&self, birth: &Birth) -> Result<Option<()>, HostError> {
+        self.alive()?;
+        let fits = self.store.look(|world| world.clone().bear(birth).is_ok())?;
+        if !fits {
+            return Ok(None);
+        }
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        let command = CommandLine::of(["registervm"]);
+        if let Some(hand) = self.faults.before(number) {
+            self.meanwhile(hand)?;
+        }
+        let act = || {
+            let born = self.store.change(|world| world.bear(birth))?;
+            born.map_err(|no| no.into_error(&command)).map(|()| Done::default())
+        };
+        let half = || self.store.change(|world| partial::half_born(world, birth));
+        let result = match self.faults.of(number) {
+            None => act(),
+            Some(fault) => self.go_wrong(fault, &act, &half, &command),
+        };
+        if let Some(hand) = self.faults.after(number) {
+            self.meanwhile(hand)?;
+        }
+        result.map(|_| Some(()))
+    }
+
     /// Somebody else does something. What is refused to them is no concern of ours.
     fn meanwhile(&self, hand: &ByHand) -> Result<(), HostError> {
         self.store.change(|world| world.by_hand(hand).is_ok()).map(drop)
     }
 
-    fn go_wrong(&self, fault: Fault, action: &Action, command: &CommandLine) -> Result<Done, HostError> {
+    /// Lets something go wrong that `act` does and `half` does half of.
+    fn go_wrong(
+        &self,
+        fault: Fault,
+        act: &dyn Fn() -> Result<Done, HostError>,
+        half: &dyn Fn() -> Result<(), HostError>,
+        command: &CommandLine,
+    ) -> Result<Done, HostError> {
         let refuse = |template, about: &[&dyn std::fmt::Display]| {
             Err(refusal::no(template, about).into_error(command))
         };
         let too_late =
             || Err(HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false });
-        let half = || self.store.change(|world| partial::half(world, action));
         match fault {
             Fault::NotExecuted => refuse(&refusal::NO_SERVER, &[]),
             Fault::Refused => refuse(&refusal::LOCKED, &[&"sim"]),
@@ -177,7 +219,7 @@ impl SimHost {
                 Err(HostError::Spawn { program: PathBuf::from("VBoxManage"), source })
             }
             Fault::FailedAfterwards => {
-                self.act(action, command)?;
+                act()?;
                 refuse(&refusal::ABORTED, &[])
             }
             Fault::FailedHalfway => {
@@ -186,24 +228,24 @@ impl SimHost {
             }
             Fault::FalseSuccess => Ok(Done::default()),
             Fault::Twice => {
-                let done = self.act(action, command)?;
+                let done = act()?;
                 // The second one may be refused: nobody asks.
-                let _ = self.act(action, command);
+                let _ = act();
                 Ok(done)
             }
             Fault::Hangs => Err(self.hang(command)),
             Fault::HangsAfterwards => {
-                self.act(action, command)?;
+                act()?;
                 Err(self.hang(command))
             }
             Fault::NoReply => too_late(),
             Fault::ReplyLost => {
-                self.act(action, command)?;
+                act()?;
                 too_late()
             }
             Fault::ServerGone => refuse(&refusal::PEER_CRASHED, &[]),
             Fault::ServerGoneAfterwards => {
-                self.act(action, command)?;
+                act()?;
                 refuse(&refusal::PEER_CRASHED, &[])
             }
             Fault::DiesBefore => Err(self.die()),
@@ -212,7 +254,7 @@ impl SimHost {
                 Err(self.die())
             }
             Fault::DiesAfterwards => {
-                let result = self.act(action, command);
+                let result = act();
                 let death = self.die();
                 result.and(Err(death))
             }
@@ -344,7 +386,12 @@ impl Operate for SimHost {
         }
         let result = match self.faults.of(number) {
             None => self.act(action, &command),
-            Some(fault) => self.go_wrong(fault, action, &command),
+            Some(fault) => self.go_wrong(
+                fault,
+                &|| self.act(action, &command),
+                &|| self.store.change(|world| partial::half(world, action)),
+                &command,
+            ),
         };
         if let Some(hand) = self.faults.after(number) {
             self.meanwhile(hand)?;
@@ -353,6 +400,15 @@ impl Operate for SimHost {
             progress(100);
         }
         result
+    }
+
+    fn births(&self) -> usize {
+        self.births
+    }
+
+    /// Each birth counts as one action.
+    fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
+        births.iter().map(|birth| self.bear_one(birth).transpose()).collect()
     }
 
     /// It has no use for them: what a real VirtualBox is told, nobody can read back.
@@ -387,6 +443,9 @@ impl World {
         let mut done = Done::default();
         match action {
             Action::CreateMachine { uuid, name, os_type, groups, folder } => {
+                if let Some(uuid) = uuid {
+                    self.forget_attempt(*uuid);
+                }
                 done.made = Some(self.create_machine(*uuid, name, os_type, groups, folder)?);
             }
             Action::ModifyMachine { machine, set } => {

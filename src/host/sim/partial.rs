@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::world::World;
 use super::{bound, calls};
+use crate::host::Birth;
 use crate::inventory::MediumKind;
 use crate::plan::Action;
 
@@ -83,7 +84,29 @@ pub fn half(world: &mut World, action: &Action) {
     };
 }
 
+/// The files of a machine that is not registered yet.
+pub fn half_born(world: &mut World, birth: &Birth) {
+    let mut whole = world.clone();
+    if whole.bear(birth).is_err() {
+        return;
+    }
+    let disks = birth.disks.values().filter_map(|disk| Some(whole.media.get(disk)?.medium.location.clone()));
+    let settings = whole.machines.get(&birth.machine).map(|machine| machine.settings_file.clone());
+    for file in disks.chain(settings) {
+        if let Some(content) = whole.tree.file(&file) {
+            world.tree.write(&file, content.clone());
+        }
+    }
+}
+
 impl World {
+    /// The settings file of an earlier attempt at a machine that is not registered goes.
+    pub fn forget_attempt(&mut self, machine: uuid::Uuid) {
+        if !self.machines.contains_key(&machine) {
+            self.tree.remove_attempt(machine);
+        }
+    }
+
     /// The machine is unregistered, and only the first of its disks are deleted: the others are in the global registry.
     fn unregister_halfway(&mut self, uuid: uuid::Uuid) -> Result<(), super::refusal::No> {
         let before = self.clone();

@@ -48,6 +48,16 @@ impl Tree {
         self.files.get(path)
     }
 
+    /// Removes the settings file of a machine.
+    pub fn remove_attempt(&mut self, machine: Uuid) {
+        let is_its = |content: &Content| match content {
+            Content::Settings(uuid) => *uuid == machine,
+            Content::Parked(parked) => parked.machine.uuid == machine,
+            Content::Disk { .. } | Content::Other => false,
+        };
+        self.files.retain(|_, content| !is_its(content));
+    }
+
     /// The same, to be changed.
     pub fn file_mut(&mut self, path: &Path) -> Option<&mut Content> {
         self.files.get_mut(path)
@@ -114,8 +124,11 @@ impl Tree {
 
     /// What lies at a path.
     pub fn fact(&self, path: &Path) -> PathFact {
-        if self.files.contains_key(path) {
-            return PathFact::File;
+        match self.files.get(path) {
+            None => {}
+            Some(Content::Settings(uuid)) => return PathFact::SettingsOf(*uuid),
+            Some(Content::Parked(parked)) => return PathFact::SettingsOf(parked.machine.uuid),
+            Some(Content::Disk { .. } | Content::Other) => return PathFact::File,
         }
         let below = |candidate: &Path| candidate != path && candidate.starts_with(path);
         let filled =

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::registry::{Reading, Row};
-use super::settings::{Distrust, MachineFile, read_machine_as_of};
+use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
@@ -131,6 +131,11 @@ impl Inspect for VirtualBox {
 
 /// What lies at a path. What cannot be looked at is taken for a file, which is in everybody's way.
 fn fact(path: &Path) -> PathFact {
+    let of_machine = |path: &Path| {
+        let is_named_so = path.extension().is_some_and(|extension| extension == "vbox");
+        let text = is_named_so.then(|| std::fs::read_to_string(path).ok()).flatten()?;
+        settings_uuid(&text).map(PathFact::SettingsOf)
+    };
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => {
             let is_empty = path.read_dir().is_ok_and(|mut entries| entries.next().is_none());
@@ -140,7 +145,7 @@ fn fact(path: &Path) -> PathFact {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
             PathFact::Missing
         }
-        _ => PathFact::File,
+        _ => of_machine(path).unwrap_or(PathFact::File),
     }
 }
 

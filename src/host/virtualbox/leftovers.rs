@@ -4,12 +4,24 @@
 use std::fs;
 use std::path::Path;
 
+use uuid::Uuid;
+
+use super::settings::settings_uuid;
 use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine};
 
 /// What `createvm` has written of a machine that was not registered. A folder with something else in it stays.
 pub fn of_birth(folder: &Path, name: &str) {
     let _ = fs::remove_file(folder.join(format!("{name}.vbox")));
     let _ = fs::remove_dir(folder);
+}
+
+/// The settings file of an earlier attempt at a machine that is not registered.
+pub fn of_attempt(folder: &Path, name: &str, machine: Uuid) {
+    let file = folder.join(format!("{name}.vbox"));
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    if settings_uuid(&text) == Some(machine) {
+        let _ = fs::remove_file(file);
+    }
 }
 
 /// What is left of a machine that is no longer registered: its settings, its logs, the disks that were attached to it. Disks that

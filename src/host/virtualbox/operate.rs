@@ -327,6 +327,9 @@ impl VirtualBox {
         let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
         let own = folder.join(group).join(name);
         let was_there = own.symlink_metadata().is_ok();
+        if let Some(uuid) = uuid.filter(|uuid| was_there && self.registered(*uuid).is_err()) {
+            leftovers::of_attempt(&own, name, uuid);
+        }
         let mut warnings = Vec::new();
         let mut made = uuid;
         for command in command_lines(action, &Spellings::default())? {

@@ -183,6 +183,7 @@ impl Now<'_> {
                     match fact {
                         PathFact::Missing => "free",
                         PathFact::File => "taken by a file",
+                        PathFact::SettingsOf(_) => "taken by the settings file of a machine",
                         PathFact::EmptyDirectory | PathFact::Directory => "taken by a directory",
                     }
                     .to_owned()

@@ -292,7 +292,7 @@ impl Scene<'_> {
         }
         match inventory.paths.get(file) {
             Some(PathFact::File) if ours => Found::OurFile,
-            Some(PathFact::File) => Found::Foreign("exists and is not ours"),
+            Some(PathFact::File | PathFact::SettingsOf(_)) => Found::Foreign("exists and is not ours"),
             Some(PathFact::Directory | PathFact::EmptyDirectory) => Found::Foreign("is a directory"),
             Some(PathFact::Missing) | None => Found::Nothing,
         }
