@@ -136,7 +136,7 @@ pub struct Global {
     /// VBoxManage, or the folder that it is in [default: PATH, then the usual places]
     #[arg(long, global = true, value_name = "PATH")]
     pub vboxmanage: Option<PathBuf>,
-    /// How VirtualBox is changed: auto, vboxmanage, or native, by the helper process or not at all
+    /// How VirtualBox is changed: auto, vboxmanage (one effect a call), born (new machines whole), or native (by the helper process)
     #[arg(long, global = true, value_name = "ROUTE")]
     pub route: Option<Route>,
     /// The stack of manifests that name none

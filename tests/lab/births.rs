@@ -1,8 +1,11 @@
 //! Machines that are born whole: VirtualBox makes of their files what was meant, and they end as those that VBoxManage makes.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -14,14 +17,20 @@ use vboxmcp::model::settings::GraphicsController;
 use vboxmcp::model::{NicMode, Settings};
 
 use crate::Test;
-use crate::home::path;
+use crate::home::{Home, Output, path, run};
 use crate::lab::Lab;
 use crate::random::Random;
 use crate::reader::generate::{Place, recipe};
 use crate::reader::reader;
 
-pub const TESTS: &[Test] =
-    &[("what_is_written_is_what_virtualbox_reads", what_is_written_is_what_virtualbox_reads)];
+pub const TESTS: &[Test] = &[
+    ("what_is_written_is_what_virtualbox_reads", what_is_written_is_what_virtualbox_reads),
+    ("an_empty_disk_is_as_createmedium_makes_it", an_empty_disk_is_as_createmedium_makes_it),
+    ("one_call_makes_a_machine", one_call_makes_a_machine),
+    ("a_birth_that_was_cut_short_is_finished", a_birth_that_was_cut_short_is_finished),
+    ("what_is_in_the_way_is_left_alone", what_is_in_the_way_is_left_alone),
+    ("what_a_settings_file_cannot_hold_is_made_by_commands", what_a_settings_file_cannot_hold),
+];
 
 /// How many machines; more with `VBOXMCP_MACHINES`.
 const MACHINES: usize = 60;
@@ -92,8 +101,175 @@ fn what_is_written_is_what_virtualbox_reads(lab: &Lab) {
     assert!(wrong.is_empty(), "VBOXMCP_SEED={seed}\n{}", wrong.join("\n"));
 }
 
+/// A manifest of some machines with a disk each.
+fn lab_of(home: &Home, names: &[&str], spec: &str) -> PathBuf {
+    let documents: String = names
+        .iter()
+        .map(|name| {
+            format!(
+                "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: {name}}}\nlifecycle: {{onRemove: delete}}\nspec: {{{spec}}}\n"
+            )
+        })
+        .collect();
+    let text = format!("apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: born}}\n{documents}");
+    let file = home.scratch().join("born.yaml");
+    fs::write(&file, text).unwrap();
+    file
+}
+
+#[track_caller]
+fn expect(said: Output, code: i32) -> Output {
+    assert_eq!(said.code, Some(code), "{said:?}");
+    said
+}
+
+/// Nothing is left to do.
+#[track_caller]
+fn settled(home: &Home, file: &Path) {
+    let said = expect(home.vboxmcp(&["plan", path(file), "--detailed-exitcode"]), 0).stdout;
+    assert!(said.contains("No changes."), "{said}");
+}
+
+/// A VBoxManage that writes its calls down, and kills who calls it at the first call that begins with `kills_at`.
+fn recorder(home: &Home, lab: &Lab, kills_at: &str) -> PathBuf {
+    let folder = home.scratch().join("recorder");
+    fs::create_dir_all(&folder).unwrap();
+    let (calls, real) = (folder.join("calls"), lab.vboxmanage());
+    let text = format!(
+        "#!/bin/sh\necho \"$1\" >>'{}'\n[ \"$1\" = '{kills_at}' ] && kill -KILL $PPID\nexec '{}' \"$@\"\n",
+        calls.display(),
+        real.display()
+    );
+    let program = folder.join("VBoxManage");
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let server = folder.join("VBoxSVC");
+    if !server.exists() {
+        symlink(real.with_file_name("VBoxSVC"), server).unwrap();
+    }
+    program
+}
+
+/// Runs vboxmcp with another VBoxManage.
+fn with(home: &Home, program: &Path, arguments: &[&str]) -> Output {
+    let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
+    command.env("VBOXMCP_VBOXMANAGE", program).args(arguments);
+    run(&mut command, Duration::from_mins(2)).expect("vboxmcp ends")
+}
+
+fn calls(home: &Home) -> Vec<String> {
+    let text = fs::read_to_string(home.scratch().join("recorder/calls")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn an_empty_disk_is_as_createmedium_makes_it(lab: &Lab) {
+    let home = lab.home();
+    // The least, an odd one, an everyday one, and one whose block map is longer than a block.
+    let sizes = [("1MiB", 1 << 20), ("1536KiB", 3 << 19), ("10GiB", 10_u64 << 30), ("3TiB", 3 << 40)];
+    for (index, (said, bytes)) in sizes.into_iter().enumerate() {
+        let name = format!("m{index}");
+        let file = lab_of(&home, &[&name], &format!("disks: {{root: {{size: {said}}}}}"));
+        expect(home.vboxmcp(&["apply", path(&file), "--yes", "--route", "born"]), 0);
+        let other = home.scratch().join(format!("{name}.vdi"));
+        let size = bytes.to_string();
+        home.vbox(&["createmedium", "disk", "--filename", path(&other), "--sizebyte", &size]).ok();
+        let (born, made) = (home.machines().join(&name).join("root.vdi"), other);
+        assert_eq!(born.metadata().unwrap().len(), made.metadata().unwrap().len(), "{bytes}");
+        let start = |path: &Path| {
+            let mut bytes = Vec::new();
+            File::open(path).unwrap().take(16 << 20).read_to_end(&mut bytes).unwrap();
+            // Its own UUID, and that of its last change.
+            bytes[0x188..0x1a8].fill(0);
+            bytes
+        };
+        let (born, made) = (start(&born), start(&made));
+        let first = born.iter().zip(&made).position(|(a, b)| a != b);
+        assert_eq!(first, None, "{bytes} bytes");
+    }
+}
+
+fn one_call_makes_a_machine(lab: &Lab) {
+    let home = lab.home();
+    let names = ["a", "b", "c", "d", "e"];
+    let spec = "osType: Debian_64, memory: 64MiB, disks: {root: {size: 1GiB}}, nics: [{nat: {}}, {nat: {}}]";
+    let file = lab_of(&home, &names, spec);
+    let program = recorder(&home, lab, "nothing");
+    expect(with(&home, &program, &["apply", path(&file), "--yes", "--route", "born"]), 0);
+    settled(&home, &file);
+    let calls = calls(&home);
+    assert_eq!(calls.iter().filter(|call| *call == "registervm").count(), names.len(), "{calls:?}");
+    let others = ["createvm", "modifyvm", "createmedium", "storagectl", "storageattach", "convertfromraw"];
+    assert!(!calls.iter().any(|call| others.contains(&call.as_str())), "{calls:?}");
+    // They are machines like any other.
+    home.vbox(&["startvm", "a", "--type=headless"]).ok();
+    home.vbox(&["snapshot", "a", "take", "live", "--live"]).ok();
+    home.vbox(&["controlvm", "a", "poweroff"]).ok();
+    home.vbox(&["snapshot", "b", "take", "off"]).ok();
+    let said = ["destroy", path(&file), "--all", "--allow", "destroy-data", "--confirm", "born", "--yes"];
+    expect(home.vboxmcp(&said), 0);
+    assert_eq!(fs::read_dir(home.machines()).unwrap().count(), 0);
+    assert_eq!(home.vbox(&["list", "hdds"]).ok(), "");
+}
+
+fn a_birth_that_was_cut_short_is_finished(lab: &Lab) {
+    let home = lab.home();
+    let file = lab_of(&home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
+    let apply = ["apply", path(&file), "--yes", "--route", "born"];
+    let killer = recorder(&home, lab, "registervm");
+    let said = with(&home, &killer, &apply);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    let left = home.machines().join("b/b.vbox");
+    assert!(left.is_file(), "its files were written before anything was registered");
+    home.wait_no_server();
+    // By whatever route it is gone on with.
+    for route in ["vboxmanage", "born"] {
+        let plan = expect(home.vboxmcp(&["plan", path(&file)]), 0).stdout;
+        assert!(!plan.contains("in the way"), "{route}: {plan}");
+        expect(home.vboxmcp(&["apply", path(&file), "--yes", "--route", route]), 0);
+        settled(&home, &file);
+        let said = ["destroy", path(&file), "--all", "--allow", "destroy-data", "--confirm", "born", "--yes"];
+        expect(home.vboxmcp(&said), 0);
+        assert_eq!(fs::read_dir(home.machines()).unwrap().count(), 0, "{route}");
+        if route == "vboxmanage" {
+            let said = with(&home, &killer, &apply);
+            assert_ne!(said.code, Some(0), "{said:?}");
+            home.wait_no_server();
+        }
+    }
+}
+
+fn what_is_in_the_way_is_left_alone(lab: &Lab) {
+    let home = lab.home();
+    let file = lab_of(&home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
+    let theirs = home.machines().join("a/root.vdi");
+    fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, "mine").unwrap();
+    let settings = home.machines().join("b/b.vbox");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(&settings, "mine, too").unwrap();
+    let said = home.vboxmcp(&["apply", path(&file), "--yes", "--route", "born"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "mine, too");
+}
+
+fn what_a_settings_file_cannot_hold(lab: &Lab) {
+    let home = lab.home();
+    let disks = "disks: {root: {size: 64MiB}, log: {size: 64MiB, format: vmdk}}";
+    let file = lab_of(&home, &["a"], &format!("memory: 64MiB, {disks}, executionEngine: interpreter"));
+    let program = recorder(&home, lab, "nothing");
+    expect(with(&home, &program, &["apply", path(&file), "--yes", "--route", "born"]), 0);
+    settled(&home, &file);
+    assert!(calls(&home).iter().any(|call| call == "createvm"), "{:?}", calls(&home));
+    // What comes behind a part that it can hold is done by commands, too.
+    let file = lab_of(&home, &["b"], &format!("memory: 64MiB, {disks}"));
+    expect(with(&home, &program, &["apply", path(&file), "--yes", "--route", "born"]), 0);
+    settled(&home, &file);
+    assert_eq!(calls(&home).iter().filter(|call| *call == "registervm").count(), 1, "{:?}", calls(&home));
+}
+
 /// The same machine once more, without what belongs to one machine alone and what a new settings file cannot hold.
-fn again(mut machine: Machine, uuid: Uuid, file: std::path::PathBuf) -> Machine {
+fn again(mut machine: Machine, uuid: Uuid, file: PathBuf) -> Machine {
     let usual = Settings::default();
     machine.name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     machine.settings_file = file;
