@@ -33,10 +33,9 @@ struct Ready<'b> {
 impl VirtualBox {
     /// Makes machines whole.
     pub(super) fn bear_all(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
-        let known = match self.inventory(&Want::default()) {
-            Ok(known) => known,
-            // Step by step the same error comes up again.
-            Err(_) => return births.iter().map(|_| None).collect(),
+        // Step by step the same error comes up again.
+        let Ok(known) = self.inventory(&Want::default()) else {
+            return births.iter().map(|_| None).collect();
         };
         let mut scene = Scene::of(&known);
         let mut outcomes: Vec<Option<Result<(), HostError>>> = births.iter().map(|_| None).collect();

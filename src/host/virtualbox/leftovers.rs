@@ -72,7 +72,7 @@ mod tests {
         }
         let empty = Inventory::default();
         let machine = Machine {
-            uuid: uuid::Uuid::nil(),
+            uuid: Uuid::nil(),
             name: None,
             access: Access::Settings,
             settings_file: folder.join("m.vbox"),

@@ -56,7 +56,7 @@ pub fn write(file: &mut impl Place, disk: Uuid, modification: Uuid, size: Bytes)
     put(0x1d4, &512_u32.to_le_bytes());
     file.write_all(&header)?;
     file.seek(SeekFrom::Start(MAP))?;
-    let unused = [0xff; 1 << 16];
+    let unused = [0xff; 1 << 12];
     let mut left = usize::try_from(map).map_err(|_| io::ErrorKind::InvalidInput)?;
     while left > 0 {
         let some = left.min(unused.len());

@@ -71,18 +71,12 @@ impl Action {
             | Self::AddBandwidthGroup { .. }
             | Self::AssignBandwidthGroup { .. }
             | Self::AddUsbFilter { .. }
-            | Self::AddSharedFolder { .. } => true,
+            | Self::AddSharedFolder { .. }
+            | Self::Attach { insert: Insert::Nothing, .. } => true,
             Self::CreateDisk { machine, format, variant, .. } => {
                 machine.is_some() && format == "vdi" && variant == "dynamic"
             }
-            Self::SetDisk { medium: Target::Planned(address), disk_type, .. } => {
-                // Of the other types what is attached is a difference.
-                let is_plain =
-                    disk_type.as_deref().is_none_or(|word| matches!(word, "normal" | "writethrough"));
-                is_plain && disks.contains(address)
-            }
             Self::Attach { insert: Insert::Medium(Target::Planned(address)), .. } => disks.contains(address),
-            Self::Attach { insert: Insert::Nothing, .. } => true,
             Self::Attach { insert: Insert::File(_), kind, .. } => *kind != DeviceKind::Disk,
             _ => false,
         }

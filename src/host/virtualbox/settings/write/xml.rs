@@ -1,5 +1,7 @@
 //! Elements as VirtualBox writes them, one below the other.
 
+use std::fmt::Display;
+
 /// A document that grows.
 pub struct Xml {
     text: String,
@@ -18,14 +20,15 @@ impl Attributes {
 
     /// One more.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Display) -> Self {
         self.0.push((name, value.to_string()));
         self
     }
 
     /// One more, unless it has the value that stands for its absence.
     #[must_use]
-    pub fn unless<T: PartialEq + ToString>(self, name: &'static str, value: T, absent: T) -> Self {
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and words, as they come")]
+    pub fn unless<T: PartialEq + Display>(self, name: &'static str, value: T, absent: T) -> Self {
         if value == absent { self } else { self.with(name, value) }
     }
 
