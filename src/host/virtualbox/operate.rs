@@ -75,6 +75,8 @@ impl Operate for VirtualBox {
         match action {
             // It waits for its guest and does nothing itself.
             Action::Shutdown { .. } => 16,
+            // However much it deletes, it is short: several at a time stall nearly always (measured).
+            Action::Unregister { .. } => 1,
             _ if is_long(action) => std::thread::available_parallelism().map_or(4, |n| n.get().clamp(4, 8)),
             _ => 1,
         }
