@@ -124,6 +124,9 @@ Examples:
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Man(completions::ManArguments),
+    /// What another vboxmcp starts to drive VirtualBox by its own interface
+    #[command(hide = true)]
+    NativeHelper,
 }
 
 /// What all verbs share.

@@ -24,6 +24,7 @@ mod graph;
 mod init;
 mod inventory;
 mod mcp;
+mod native_helper;
 mod plan;
 mod revert;
 mod run;
@@ -117,6 +118,7 @@ fn run(session: &Session, verb: Verb) -> Result<Exit, Failure> {
         Verb::Schema(arguments) => schema::run(session, &arguments),
         Verb::Completions(arguments) => completions::run(session, &arguments),
         Verb::Man(arguments) => completions::man(session, &arguments),
+        Verb::NativeHelper => native_helper::run(session),
     }
 }
 

@@ -51,6 +51,7 @@ impl Session {
             | Verb::Runs(_)
             | Verb::Mcp(_)
             | Verb::Approve(_)
+            | Verb::NativeHelper
             | Verb::Schema(_) => {}
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Snapshot(arguments) => arguments.permissions.add_to(&mut overrides),

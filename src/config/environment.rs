@@ -12,6 +12,8 @@ pub struct Environment {
     pub variables: BTreeMap<OsString, OsString>,
     /// The working directory.
     pub directory: PathBuf,
+    /// This program's own file, where it is known.
+    pub program: Option<PathBuf>,
     /// Whether standard input is a terminal: only then may questions be asked.
     pub stdin_is_terminal: bool,
     /// Whether standard output is a terminal.
@@ -30,6 +32,7 @@ impl Environment {
         Ok(Self {
             variables: std::env::vars_os().collect(),
             directory: std::env::current_dir()?,
+            program: std::env::current_exe().ok(),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),

@@ -1,7 +1,7 @@
 //! What a host can be asked about itself, beyond what is on it: the installation, and whether the reader reads it right.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
@@ -27,6 +27,15 @@ pub struct ExtensionPack {
     pub version: String,
     /// Why VirtualBox cannot use it; `None` where it can.
     pub unusable: Option<String>,
+}
+
+/// The native helper of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeRoute {
+    /// The library that it loads, where one was found.
+    pub library: Option<PathBuf>,
+    /// The version of VirtualBox that it is for; why there is no helper otherwise.
+    pub version: Result<String, String>,
 }
 
 /// How many machines are compared.

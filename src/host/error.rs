@@ -111,6 +111,26 @@ pub enum HostError {
         /// Process id of the command.
         process: u32,
     },
+    /// The native helper was asked for and is not possible.
+    #[error("the native helper cannot be used here: {why}")]
+    NoHelper {
+        /// Why not.
+        why: String,
+    },
+    /// The native helper ended in the middle of something.
+    #[error("the native helper ended in the middle of `{what}`: {why}")]
+    HelperLost {
+        /// What it was doing.
+        what: String,
+        /// What is known of it.
+        why: String,
+    },
+    /// The native helper ended before it came to something.
+    #[error("the native helper ended before it began `{what}`")]
+    NotBegun {
+        /// What it was to do.
+        what: String,
+    },
     /// Somebody pressed Ctrl-C.
     #[error("cancelled")]
     Cancelled,
@@ -126,9 +146,13 @@ impl HostError {
     /// What it says about the outcome.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NoVBoxManage { .. } | Self::Spawn { .. } => ErrorClass::Unreachable,
-            Self::Timeout { harmless: true, .. } | Self::Orphan { .. } => ErrorClass::NotExecuted,
-            Self::Timeout { .. } | Self::Garbage { .. } | Self::Cancelled => ErrorClass::Unknown,
+            Self::NoVBoxManage { .. } | Self::Spawn { .. } | Self::NoHelper { .. } => ErrorClass::Unreachable,
+            Self::Timeout { harmless: true, .. } | Self::Orphan { .. } | Self::NotBegun { .. } => {
+                ErrorClass::NotExecuted
+            }
+            Self::Timeout { .. } | Self::Garbage { .. } | Self::Cancelled | Self::HelperLost { .. } => {
+                ErrorClass::Unknown
+            }
             Self::Refused { class, .. } => *class,
             Self::Read { .. } | Self::Write { .. } | Self::Malformed { .. } => ErrorClass::HostBroken,
             Self::GuestStaysOn { .. } => ErrorClass::WrongState,
@@ -150,6 +174,7 @@ impl HostError {
             Self::GuestStaysOn { .. } => Some(
                 "the guest ignores ACPI, or needs longer: raise stopTimeout, or permit power-cut".to_owned(),
             ),
+            Self::NoHelper { .. } => Some("`--route auto` does without it".to_owned()),
             Self::Orphan { process, .. } => Some(format!("wait for it, or look at it: ps -f -p {process}")),
             Self::Timeout { .. } => {
                 Some("is VirtualBox's server stuck? `vboxmcp doctor` looks at it".to_owned())

@@ -21,7 +21,7 @@ pub use birth::Birth;
 pub use circumstances::{Asked, Circumstances, Endpoint, Range, Route, Space, Unavailable};
 pub use error::{ErrorClass, HostError};
 
-use self::checkup::{Comparison, Installation, Sample};
+use self::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::inventory::{Inventory, Machine, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
@@ -89,6 +89,12 @@ pub trait Inspect: Send + Sync {
     /// Settings versions (`1.19`) of the machines' files that are read instead of asking VirtualBox.
     fn layouts(&self) -> Result<Vec<String>, HostError>;
 
+    /// Whether this host can be changed by the native helper; `None` for a simulated host. Starts a helper, which ends with the host's
+    /// last user, and asks VirtualBox's server.
+    fn native_route(&self) -> Option<NativeRoute> {
+        None
+    }
+
     /// Compares what is read with what VirtualBox's server says: a process for each machine.
     fn compare(&self, sample: Sample) -> Result<Comparison, HostError>;
 }
@@ -133,6 +139,9 @@ pub trait Operate: Send + Sync {
 
     /// Hands over what fields for secrets are set to, by the digests that stand in plans.
     fn entrust(&self, secrets: BTreeMap<String, Secret>);
+
+    /// Called once after the last action: lets go of what was held between them.
+    fn finish(&self) {}
 
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
     fn width(&self, action: &Action) -> usize;

@@ -1,7 +1,8 @@
 //! Opens the host that the settings choose.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::runs::of_home;
@@ -36,14 +37,41 @@ fn local(settings: &Settings, environment: &Environment) -> virtualbox::VirtualB
         let state = of_home(&state, &home.folder);
         Findings::load(&state, settings, environment).distrusted
     });
+    let mut helper = None;
     let runner = match vboxmanage(settings, environment) {
-        Ok(program) => Ok(runner(program, environment)),
+        Ok(program) => {
+            helper = launch(&program, environment);
+            Ok(runner(program, environment))
+        }
         Err(HostError::NoVBoxManage { searched }) => Err(searched),
         Err(other) => Err(vec![other.to_string()]),
     };
-    virtualbox::VirtualBox::new(home, runner)
+    let host = virtualbox::VirtualBox::new(home, runner)
         .distrusting(distrusted.unwrap_or_default())
-        .by_route(settings.route)
+        .by_route(settings.route);
+    match helper {
+        Some(helper) => host.with_helper(helper),
+        None => host,
+    }
+}
+
+/// How the native helper is started, where VirtualBox has what it loads.
+fn launch(vboxmanage: &Path, environment: &Environment) -> Option<virtualbox::native::Launch> {
+    let folder = virtualbox::locate::binding(vboxmanage)?;
+    let program = environment.program.clone()?;
+    let through = environment.var_os("VBOXMCP_NATIVE_THROUGH");
+    let through = through.map(|through| environment.directory.join(through));
+    Some(virtualbox::native::Launch { program, through, folder })
+}
+
+/// Makes this process the native helper of another one, until that one has no more requests.
+pub fn native_helper(
+    environment: &Environment,
+    requests: impl BufRead,
+    answers: impl Write,
+) -> io::Result<()> {
+    let folder = environment.var_os(virtualbox::native::FOLDER_VARIABLE).unwrap_or_default();
+    virtualbox::native::serve(Path::new(folder), requests, answers)
 }
 
 /// The program that changes the host.

@@ -48,7 +48,7 @@ pub use first::first;
 pub use get::{AttachmentRow, DiskRow, GetResponse, MachineDetail, MachineRow, SnapshotRow, get};
 pub use graph::{Edge, Graph, graph};
 pub use guest::{Awaited, Console, Waited, console, screenshot, wait};
-pub use host::open;
+pub use host::{native_helper, open};
 pub use inventory::{InventoryRequest, inventory, to_bytes as inventory_bytes};
 pub use networks::NetworkRow;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};

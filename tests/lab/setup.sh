@@ -16,7 +16,7 @@
 # The root's mounts (/proc, /sys, /dev, /tmp and the test's scratch folder, at the same paths as outside) live in a
 # mount namespace of their own, held by the file `mounts/namespace`. Nothing else on the machine sees them, so neither
 # a careless `rm -rf` of the cache nor a backup can reach /dev or /tmp through the root. bin/VBoxManage and bin/VBoxSVC
-# (enter.c) step into that namespace and the root. A restart of the machine loses the namespace; this script makes it
+# (enter.c) step into that namespace and the root, and bin/bring takes vboxmcp's native helper along. A restart of the machine loses the namespace; this script makes it
 # again. Called twice at once, the second caller waits for the first.
 set -euo pipefail
 umask 022
@@ -157,10 +157,12 @@ make_tools() {
     mkdir -p "$bin"
     gcc -Wall -s "${bare[@]}" -DNAMESPACE="\"$namespace\"" -DROOT="\"$root\"" -o "$new" "$here/enter.c" >>"$log" 2>&1 ||
         fail "enter.c does not compile ($log)"
-    for name in VBoxManage VBoxSVC enter; do
+    for name in VBoxManage VBoxSVC enter bring; do
         ln -f "$new" "$new.link"
         mv -f "$new.link" "$bin/$name"
     done
+    # Says that the native helper has something to load; `bring` says where that is.
+    ln -sfn "$root/usr/lib/virtualbox/VBoxXPCOMC.so" "$bin/VBoxXPCOMC.so"
     rm -f "$new"
     gcc -O2 -Wall -o "$root/usr/lib/virtualbox/.new" "$here/headless.c" -ldl >>"$log" 2>&1 ||
         fail "headless.c does not compile ($log)"

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
-use crate::host::checkup::{Comparison, Installation, Sample};
+use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
 use crate::model::nic::HostInterface;
@@ -114,6 +114,10 @@ impl Inspect for VirtualBox {
 
     fn installation(&self) -> Result<Installation, HostError> {
         self.find_installation()
+    }
+
+    fn native_route(&self) -> Option<NativeRoute> {
+        Some(self.find_native())
     }
 
     fn version(&self) -> Result<Option<String>, HostError> {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::native::LIBRARY;
 use crate::host::HostError;
 
 /// What the command line and the environment say of the place; read once by the configuration.
@@ -74,8 +75,17 @@ fn unwrapped(program: PathBuf) -> PathBuf {
 
 /// VirtualBox's server, which lies beside VBoxManage; `None` where it does not.
 pub fn server(vboxmanage: &Path) -> Option<PathBuf> {
-    let beside = |program: &Path| Some(program.parent()?.join(SERVER)).filter(|server| server.is_file());
-    beside(vboxmanage).or_else(|| beside(&vboxmanage.canonicalize().ok()?))
+    beside(vboxmanage, SERVER)
+}
+
+/// The folder of VirtualBox's C binding, which lies beside VBoxManage; `None` where it does not.
+pub fn binding(vboxmanage: &Path) -> Option<PathBuf> {
+    beside(vboxmanage, LIBRARY)?.parent().map(Path::to_owned)
+}
+
+fn beside(program: &Path, file: &str) -> Option<PathBuf> {
+    let look = |program: &Path| Some(program.parent()?.join(file)).filter(|found| found.is_file());
+    look(program).or_else(|| look(&program.canonicalize().ok()?))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod interfaces;
 mod leftovers;
 mod live;
 pub mod locate;
+pub mod native;
 mod nvram;
 mod operate;
 mod orphans;
@@ -35,6 +36,7 @@ pub use runner::{Deadline, Output, Patience, Runner};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
+use native::Native;
 use runner::Server;
 
 use crate::host::HostError;
@@ -55,6 +57,8 @@ pub struct VirtualBox {
     /// What fields for secrets are set to, by the digests that stand in plans.
     secrets: Mutex<BTreeMap<String, Secret>>,
     route: Route,
+    /// Changes machines that are off without VBoxManage, where it can.
+    native: Native,
 }
 
 impl VirtualBox {
@@ -71,6 +75,7 @@ impl VirtualBox {
             distrusted: BTreeMap::new(),
             secrets: Mutex::default(),
             route: Route::default(),
+            native: Native::default(),
         }
     }
 

@@ -14,9 +14,9 @@ use super::command::CommandLine;
 use super::registry::Reading;
 use super::runner::{Deadline, Output, Runner};
 use super::settings::Distrust;
-use super::{VirtualBox, leftovers, live, locate, orphans, registry};
+use super::{VirtualBox, leftovers, live, locate, native, orphans, registry};
 use crate::host::{Birth, Done, ErrorClass, HostError, Operate, Progress};
-use crate::inventory::Machine;
+use crate::inventory::{Inventory, Machine};
 use crate::model::state::StateClass;
 use crate::model::{Route, Secret};
 use crate::plan::{Action, Insert, NetworkChange, Target};
@@ -38,7 +38,9 @@ impl Operate for VirtualBox {
         // Without VBoxManage nothing can be done anyway, which is said later.
         let Ok(runner) = self.runner() else { return Ok(()) };
         let end = Instant::now() + ORPHAN;
-        while let Some(process) = orphans::of(former, runner.program()) {
+        let helper = Path::new(native::PROCESS_NAME.to_str().unwrap_or_default());
+        let left = || orphans::of(former, runner.program()).or_else(|| orphans::of(former, helper));
+        while let Some(process) = left() {
             if Instant::now() >= end || runner.pause(Duration::from_millis(20)) {
                 return Err(HostError::Orphan { run: former, process });
             }
@@ -48,7 +50,8 @@ impl Operate for VirtualBox {
 
     fn prepare(&self) -> Result<(), HostError> {
         self.ensure_server()?;
-        live::running(self.runner()?).map(|_| ())
+        live::running(self.runner()?)?;
+        self.require_native()
     }
 
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
@@ -106,6 +109,10 @@ impl Operate for VirtualBox {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
     }
 
+    fn finish(&self) {
+        self.native.dismiss();
+    }
+
     fn cancel(&self) {
         if let Ok(runner) = self.runner() {
             runner.cancel();
@@ -154,6 +161,10 @@ fn partial(error: HostError) -> HostError {
 
 impl VirtualBox {
     fn act(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+        let is_deletion = matches!(action, Action::Unregister { delete: true, .. });
+        if !is_deletion && let Some(done) = self.unlocked(action, || self.natively(action))? {
+            return Ok(done);
+        }
         match action {
             Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
             Action::CreateDisk { .. } => self.create_disk(action, progress),
@@ -279,6 +290,8 @@ impl VirtualBox {
         let _ = std::fs::remove_file(&ready);
         let mut arguments = SERVER_ARGUMENTS.map(OsString::from).to_vec();
         arguments.extend(["--pidfile".into(), ready.clone().into_os_string()]);
+        // One that is connected to the server before this one is of no use any more.
+        self.native.dismiss();
         let mut server = runner.start_server(&program, &arguments)?;
         let end = Instant::now() + SERVER_START;
         while !ready.metadata().is_ok_and(|file| file.len() > 0)
@@ -302,7 +315,7 @@ impl VirtualBox {
             .clone()
     }
 
-    /// Runs a command of an action; once more, for a while, where the machine's last process still has to let go of it.
+    /// Runs a command of an action.
     fn run_unlocked(
         &self,
         action: &Action,
@@ -310,9 +323,19 @@ impl VirtualBox {
         progress: Progress<'_>,
     ) -> Result<Output, HostError> {
         let runner = self.runner()?;
+        self.unlocked(action, || runner.run_with_progress(command, deadline(action), progress))
+    }
+
+    /// Tries a part of an action; once more, for a while, where the machine's last process still has to let go of it.
+    fn unlocked<T>(
+        &self,
+        action: &Action,
+        attempt: impl Fn() -> Result<T, HostError>,
+    ) -> Result<T, HostError> {
+        let runner = self.runner()?;
         let end = Instant::now() + UNLOCK;
         loop {
-            let outcome = runner.run_with_progress(command, deadline(action), progress);
+            let outcome = attempt();
             let Err(error) = &outcome else { return outcome };
             let Some(Target::Existing(machine)) = action.machine() else { return outcome };
             let is_over = Instant::now() >= end || !is_locked(error);
@@ -358,23 +381,40 @@ impl VirtualBox {
     fn delete_machine(&self, uuid: Uuid, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         use crate::host::Inspect as _;
         let before = self.reread(uuid, false)?;
+        match self.unlocked(action, || self.natively(action)) {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) => {}
+            // It was lost before it came to the registry: VBoxManage begins anew.
+            Err(HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before)? => {}
+            Err(error) => return self.end_deletion(uuid, &before, error),
+        }
         let mut done = Done::default();
         for command in command_lines(action, &Spellings::default())? {
             match self.run_unlocked(action, &command, progress) {
                 Ok(output) => done.warnings.extend(output.warnings()),
-                Err(error) if error.class() == ErrorClass::Unknown => {
-                    let after = self.reread(uuid, false)?;
-                    if let (Some(machine), false) =
-                        (before.machines.get(&uuid), after.machines.contains_key(&uuid))
-                    {
-                        leftovers::of_deletion(machine, &before, &after);
-                    }
-                    return Err(error);
-                }
-                Err(error) => return Err(error),
+                Err(error) => return self.end_deletion(uuid, &before, error),
             }
         }
         Ok(done)
+    }
+
+    /// Whether a machine that was to be deleted is still registered as it was.
+    fn is_whole_still(&self, uuid: Uuid, before: &Inventory) -> Result<bool, HostError> {
+        use crate::host::Inspect as _;
+        let (before, after) = (before.machines.get(&uuid), self.reread(uuid, false)?.machines.remove(&uuid));
+        Ok(before.zip(after.as_ref()).is_some_and(|(before, after)| before.attachments == after.attachments))
+    }
+
+    /// Removes what a deletion has left whose end nobody knows.
+    fn end_deletion(&self, uuid: Uuid, before: &Inventory, error: HostError) -> Result<Done, HostError> {
+        use crate::host::Inspect as _;
+        if error.class() == ErrorClass::Unknown {
+            let after = self.reread(uuid, false)?;
+            if let (Some(machine), false) = (before.machines.get(&uuid), after.machines.contains_key(&uuid)) {
+                leftovers::of_deletion(machine, before, &after);
+            }
+        }
+        Err(error)
     }
 
     /// Makes VirtualBox's server look at a VMDK before it attaches it.

@@ -6,6 +6,8 @@
 //! - Output goes to unnamed files: a server that the command starts would keep a pipe open long after the command has
 //!   ended, and a file holds all that was written once the process is gone.
 
+mod servant;
+
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -15,6 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use self::servant::Servant;
 pub use super::classify::Output;
 use super::classify::judge;
 use super::command::CommandLine;
@@ -137,6 +140,15 @@ impl Runner {
         &self.program
     }
 
+    /// Its deadlines.
+    pub fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    fn count_one(&self) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How many processes were spawned so far.
     pub fn spawned(&self) -> u64 {
         self.spawned.load(Ordering::Relaxed)
@@ -251,7 +263,7 @@ impl Runner {
         if let Some(trace) = &self.trace {
             trace(command);
         }
-        self.spawned.fetch_add(1, Ordering::Relaxed);
+        self.count_one();
         let start = || -> io::Result<Process> {
             let (stdout, stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
             let mut process = self.process(&self.program);
@@ -284,7 +296,7 @@ impl Runner {
 
     /// Starts VirtualBox's own server and leaves it alone: it ends by itself after its last client.
     pub fn start_server(&self, program: &Path, arguments: &[OsString]) -> Result<Server, HostError> {
-        self.spawned.fetch_add(1, Ordering::Relaxed);
+        self.count_one();
         let child = self
             .process(program)
             .args(arguments)

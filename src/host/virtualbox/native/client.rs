@@ -1,0 +1,293 @@
+//! The run's side of the helper: it is started when it is first of use, asked, given up where it dies, and ended with the run.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::protocol::{Answer, Ask, Greeting, Refusal, Reply, Request, Response, VERSION};
+use super::{FOLDER_VARIABLE, VERB};
+use crate::host::virtualbox::runner::{Patience, Runner, Servant};
+
+/// How a helper is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// vboxmcp itself.
+    pub program: PathBuf,
+    /// A program that is run instead, with vboxmcp and its arguments as its own: where VirtualBox lives in a root of its own.
+    pub through: Option<PathBuf>,
+    /// The folder of VirtualBox's libraries.
+    pub folder: PathBuf,
+}
+
+impl Launch {
+    fn start(&self, runner: &Runner) -> Result<Servant, String> {
+        let mut arguments = vec![OsString::from(VERB)];
+        let program = match &self.through {
+            None => &self.program,
+            Some(through) => {
+                arguments.insert(0, self.program.clone().into_os_string());
+                through
+            }
+        };
+        let folder = (FOLDER_VARIABLE, self.folder.as_os_str());
+        runner.start_servant(program, &arguments, folder).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        })
+    }
+}
+
+/// What came of asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done(Reply),
+    /// VirtualBox refused.
+    Refused(Refusal),
+    /// Nothing was begun: VBoxManage may do it.
+    Untouched,
+    /// The helper ended, or was ended, in the middle of it, for this reason: nobody knows what came of it.
+    Lost(String),
+}
+
+/// How often a helper may be lost before the run goes on without.
+const LOSSES: u32 = 3;
+
+#[derive(Debug, Default)]
+struct State {
+    helper: Option<Helper>,
+    /// Why there is none, and will be none.
+    impossible: Option<String>,
+    losses: u32,
+    /// Machines in whose work a helper was lost, nil for VirtualBox's own extra data. Their next is VBoxManage's.
+    shunned: BTreeSet<Uuid>,
+}
+
+/// The helper of a run.
+#[derive(Debug, Default)]
+pub struct Native {
+    launch: Option<Launch>,
+    state: Mutex<State>,
+}
+
+/// What a request is about.
+fn subject(ask: &Ask) -> Uuid {
+    match ask {
+        Ask::Change { machine, .. } | Ask::Unregister { machine, .. } => *machine,
+        Ask::Data { machine, .. } => machine.unwrap_or_default(),
+        Ask::Register { .. } | Ask::States => Uuid::max(),
+    }
+}
+
+impl Native {
+    /// A helper that is not started yet.
+    pub fn new(launch: Launch) -> Self {
+        Self { launch: Some(launch), state: Mutex::default() }
+    }
+
+    /// How it is started; `None` where it was not looked for.
+    pub fn launch(&self) -> Option<&Launch> {
+        self.launch.as_ref()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts it where it does not run. The error says why there is none.
+    pub fn greet(&self, runner: &Runner) -> Result<Greeting, String> {
+        let mut state = self.state();
+        self.ensure(&mut state, runner)?;
+        Ok(state.helper.as_ref().map(|helper| helper.greeting.clone()).unwrap_or_default())
+    }
+
+    fn ensure(&self, state: &mut State, runner: &Runner) -> Result<(), String> {
+        if state.helper.is_some() {
+            return Ok(());
+        }
+        if let Some(why) = &state.impossible {
+            return Err(why.clone());
+        }
+        let launch = self.launch.as_ref().ok_or("it was not looked for");
+        let started = launch.map_err(str::to_owned).and_then(|launch| Helper::start(launch, runner));
+        match started {
+            Ok(helper) => state.helper = Some(helper),
+            Err(why) => {
+                state.impossible = Some(why.clone());
+                return Err(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for several things at once. They are begun one after another.
+    pub fn ask(&self, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
+        let mut state = self.state();
+        let is_shunned = asks.iter().any(|ask| state.shunned.contains(&subject(ask)));
+        if is_shunned || self.ensure(&mut state, runner).is_err() {
+            return vec![Outcome::Untouched; asks.len()];
+        }
+        let Some(helper) = &mut state.helper else { return vec![Outcome::Untouched; asks.len()] };
+        let outcomes = helper.ask(asks, runner.patience());
+        let lost = asks.iter().zip(&outcomes).find(|(_, outcome)| matches!(outcome, Outcome::Lost(_)));
+        if let Some((ask, Outcome::Lost(why))) = lost {
+            state.helper = None;
+            state.shunned.insert(subject(ask));
+            state.losses += 1;
+            if state.losses >= LOSSES {
+                state.impossible = Some(why.clone());
+            }
+        }
+        outcomes
+    }
+
+    /// States of all machines, by a helper that runs anyway.
+    pub fn states(&self, runner: &Runner) -> Option<std::collections::BTreeMap<Uuid, u32>> {
+        if self.state().helper.is_none() {
+            return None;
+        }
+        match self.ask(runner, &[Ask::States]).pop() {
+            Some(Outcome::Done(reply)) => Some(reply.states),
+            _ => None,
+        }
+    }
+
+    /// Ends it: the server that it is connected to is another one by now, or the run is over.
+    pub fn dismiss(&self) {
+        self.state().helper = None;
+    }
+
+    /// Process id of the helper that runs.
+    pub fn process(&self) -> Option<u32> {
+        self.state().helper.as_ref().map(|helper| helper.servant.id())
+    }
+}
+
+/// A helper that runs.
+#[derive(Debug)]
+struct Helper {
+    servant: Servant,
+    greeting: Greeting,
+    lines: Receiver<String>,
+    next: u64,
+}
+
+/// The end of a helper's answers.
+enum Silence {
+    /// It has ended.
+    Ended,
+    /// It says nothing.
+    Late,
+    /// It says what nobody expects.
+    Garbage,
+}
+
+impl Helper {
+    /// Starts one and waits until it is connected. A client that stalls while it connects has done nothing: another one is started.
+    fn start(launch: &Launch, runner: &Runner) -> Result<Self, String> {
+        let mut why = String::new();
+        for limit in &runner.patience().read {
+            let mut helper = Self::spawn(launch, runner)?;
+            match helper.line::<Greeting>(*limit) {
+                Ok(greeting) if greeting.protocol != VERSION => {
+                    return Err("it is another version of vboxmcp".to_owned());
+                }
+                Ok(Greeting { refused: Some(why), .. }) => return Err(why),
+                Ok(greeting) => {
+                    helper.greeting = greeting;
+                    return Ok(helper);
+                }
+                Err(Silence::Ended | Silence::Garbage) => return Err(helper.last_words()),
+                Err(Silence::Late) => why = format!("it did not connect within {} s", limit.as_secs()),
+            }
+        }
+        Err(why)
+    }
+
+    fn spawn(launch: &Launch, runner: &Runner) -> Result<Self, String> {
+        let mut servant = launch.start(runner)?;
+        let (sender, lines) = channel();
+        let output = servant.take_output().ok_or("it has no output")?;
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let Ok(line) = line else { break };
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { servant, greeting: Greeting::default(), lines, next: 1 })
+    }
+
+    fn line<T: serde::de::DeserializeOwned>(&self, limit: Duration) -> Result<T, Silence> {
+        let line = self.lines.recv_timeout(limit).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Silence::Late,
+            RecvTimeoutError::Disconnected => Silence::Ended,
+        })?;
+        serde_json::from_str(&line).map_err(|_| Silence::Garbage)
+    }
+
+    /// What a helper that has ended said last.
+    fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        let mut errors = &self.servant.errors;
+        // What cannot be read was not said.
+        let _ = errors.rewind().and_then(|()| errors.take(64 << 10).read_to_string(&mut text));
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        last.map_or_else(|| "it ended without a word".to_owned(), str::to_owned)
+    }
+
+    fn ask(&mut self, asks: &[Ask], patience: &Patience) -> Vec<Outcome> {
+        let first = self.next;
+        let mut text = Vec::new();
+        for ask in asks {
+            let request = Request { id: self.next, ask: ask.clone() };
+            self.next += 1;
+            if serde_json::to_writer(&mut text, &request).is_err() {
+                return vec![Outcome::Untouched; asks.len()];
+            }
+            text.push(b'\n');
+        }
+        // One that has ended is noticed below. What it has begun by then, nobody knows.
+        let _ = self.servant.input().map(|input| input.write_all(&text).and_then(|()| input.flush()));
+        let mut outcomes = Vec::new();
+        for (id, ask) in (first..).zip(asks) {
+            let limit = if matches!(ask, Ask::Unregister { .. }) { patience.silence } else { patience.once };
+            let answer = match self.line::<Response>(limit) {
+                Ok(response) if response.id == id => Ok(response.answer),
+                Ok(_) => Err(Silence::Garbage),
+                Err(silence) => Err(silence),
+            };
+            outcomes.push(match answer {
+                Ok(Answer::Done(reply)) => Outcome::Done(reply),
+                Ok(Answer::Refused(refusal)) => Outcome::Refused(refusal),
+                Ok(Answer::Cannot(_)) => Outcome::Untouched,
+                Ok(Answer::Lost(why)) => Outcome::Lost(why),
+                Err(Silence::Ended) => Outcome::Lost(self.last_words()),
+                Err(Silence::Garbage) => Outcome::Lost("it said something unexpected".to_owned()),
+                Err(Silence::Late) => {
+                    Outcome::Lost(format!("it did not answer within {} s", limit.as_secs()))
+                }
+            });
+            if matches!(outcomes.last(), Some(Outcome::Lost(_))) {
+                break;
+            }
+        }
+        // A helper does one thing at a time: what comes behind the one that it was lost with was not begun, once it has ended.
+        if outcomes.len() < asks.len() {
+            self.servant.end();
+            outcomes.resize(asks.len(), Outcome::Untouched);
+        }
+        outcomes
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
