@@ -19,6 +19,8 @@ mod faults_suite;
 mod manifests;
 #[path = "suite/mcp/mod.rs"]
 mod mcp;
+#[path = "suite/native.rs"]
+mod native;
 #[path = "suite/preflight.rs"]
 mod preflight;
 #[path = "capability/mod.rs"]

@@ -132,6 +132,7 @@ impl<'lab> Home<'lab> {
             .env("VBOX_USER_HOME", self.virtualbox())
             .env("VBOX_IPC_SOCKETID", &self.socket)
             .env("VBOXMCP_VBOXMANAGE", self.lab.vboxmanage())
+            .envs(self.lab.bring().map(|bring| ("VBOXMCP_NATIVE_THROUGH", bring)))
             .env("XDG_CONFIG_HOME", self.root.join("config"))
             .env("XDG_STATE_HOME", self.root.join("state"))
             .env("XDG_CACHE_HOME", self.root.join("cache"));

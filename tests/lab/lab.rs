@@ -53,6 +53,11 @@ impl Lab {
         &self.vboxmanage
     }
 
+    /// What takes the native helper to where VirtualBox is; none where that is here.
+    pub fn bring(&self) -> Option<PathBuf> {
+        self.driverless.then(|| self.vboxmanage.with_file_name("bring"))
+    }
+
     /// The mount namespace of the laboratory.
     pub fn namespace(&self) -> PathBuf {
         self.folder().join("mounts/namespace")

@@ -39,6 +39,7 @@ mod home;
 mod kills;
 mod lab;
 mod mcp;
+mod native;
 mod operate;
 mod os_types;
 mod plans;
@@ -78,6 +79,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("examples", examples::TESTS),
     ("export", export::TESTS),
     ("mcp", mcp::TESTS),
+    ("native", native::TESTS),
     ("faults", faults::DEATHS),
     ("faults", faults::HOST),
     ("faults", faults::NAMES),

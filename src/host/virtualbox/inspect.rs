@@ -245,7 +245,12 @@ impl VirtualBox {
         if !want.states && !want.ask_server {
             return Ok(Lives::Unasked);
         }
-        Ok(Lives::Known { running: live::running(self.runner()?)?, server: true })
+        let runner = self.runner()?;
+        let running = match self.native.states(runner) {
+            Some(states) => live::among(&states),
+            None => live::running(runner)?,
+        };
+        Ok(Lives::Known { running, server: true })
     }
 
     /// Why a machine's file is not the answer.

@@ -3,7 +3,7 @@
 //! Settings files do not tell. No server means that nothing runs; else one `list runningvms` tells which machines run or are paused, and
 //! the last line of that kind in a machine's `VBox.log` tells which of the two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -64,6 +64,13 @@ pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {
         command: "VBoxManage list runningvms".to_owned(),
         detail: format!("`{line}` where a machine was expected"),
     })
+}
+
+/// Those of these states, in VirtualBox's numbers, in which `list runningvms` would name the machine.
+pub fn among(states: &BTreeMap<Uuid, u32>) -> BTreeSet<Uuid> {
+    /// Running, paused, teleporting, snapshots of a machine that runs.
+    const LISTED: [u32; 8] = [6, 7, 9, 10, 15, 17, 18, 19];
+    states.iter().filter(|(_, state)| LISTED.contains(state)).map(|(machine, _)| *machine).collect()
 }
 
 /// Lines `"NAME" {UUID}`. A name may hold anything, a line end too, but not end with a UUID.

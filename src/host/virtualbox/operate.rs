@@ -381,18 +381,22 @@ impl VirtualBox {
     fn delete_machine(&self, uuid: Uuid, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         use crate::host::Inspect as _;
         let before = self.reread(uuid, false)?;
+        let mut lost = None;
         match self.unlocked(action, || self.natively(action)) {
             Ok(Some(done)) => return Ok(done),
             Ok(None) => {}
             // It was lost before it came to the registry: VBoxManage begins anew.
-            Err(HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before)? => {}
+            Err(error @ HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before)? => {
+                lost = Some(error)
+            }
             Err(error) => return self.end_deletion(uuid, &before, error),
         }
         let mut done = Done::default();
         for command in command_lines(action, &Spellings::default())? {
             match self.run_unlocked(action, &command, progress) {
                 Ok(output) => done.warnings.extend(output.warnings()),
-                Err(error) => return self.end_deletion(uuid, &before, error),
+                // What the lost one had asked for may have been done since.
+                Err(error) => return self.end_deletion(uuid, &before, lost.unwrap_or(error)),
             }
         }
         Ok(done)

@@ -2,6 +2,7 @@
 
 mod media;
 mod place;
+mod route;
 
 use serde::Serialize;
 
@@ -90,6 +91,11 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
             report.add("server", Verdict::Good, "VirtualBox answers");
             true
         }
+        // The row of the route says it.
+        Err(HostError::NoHelper { .. }) => {
+            report.add("server", Verdict::Good, "VirtualBox answers");
+            true
+        }
         // Without a program the row above says it.
         Err(HostError::NoVBoxManage { .. }) => false,
         Err(error) => {
@@ -99,6 +105,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
     };
     let inventory = read(context);
     if answers {
+        route::check(&mut report, context);
         match context.host.installation() {
             Ok(found) => installation(&mut report, &found, inventory.as_ref().ok()),
             Err(error) => report.failure("installation", &error.into()),
@@ -119,6 +126,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
         }
         Err(failure) => report.failure("reading", &failure),
     }
+    context.host.finish();
     report
 }
 

@@ -1,6 +1,6 @@
 //! The run's side of the helper: it is started when it is first of use, asked, given up where it dies, and ended with the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
@@ -65,8 +65,8 @@ struct State {
     /// Why there is none, and will be none.
     impossible: Option<String>,
     losses: u32,
-    /// Machines in whose work a helper was lost, nil for VirtualBox's own extra data. Their next is VBoxManage's.
-    shunned: BTreeSet<Uuid>,
+    /// What a helper was lost with. What comes next of it is VBoxManage's.
+    shunned: BTreeSet<Subject>,
 }
 
 /// The helper of a run.
@@ -77,11 +77,22 @@ pub struct Native {
 }
 
 /// What a request is about.
-fn subject(ask: &Ask) -> Uuid {
-    match ask {
-        Ask::Change { machine, .. } | Ask::Unregister { machine, .. } => *machine,
-        Ask::Data { machine, .. } => machine.unwrap_or_default(),
-        Ask::Register { .. } | Ask::States => Uuid::max(),
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Machine(Uuid),
+    File(PathBuf),
+    VirtualBox,
+}
+
+impl Subject {
+    fn of(ask: &Ask) -> Self {
+        match ask {
+            Ask::Change { machine, .. }
+            | Ask::Unregister { machine, .. }
+            | Ask::Data { machine: Some(machine), .. } => Self::Machine(*machine),
+            Ask::Register { file } => Self::File(file.clone()),
+            Ask::Data { machine: None, .. } | Ask::States => Self::VirtualBox,
+        }
     }
 }
 
@@ -128,17 +139,22 @@ impl Native {
 
     /// Asks for several things at once. They are begun one after another.
     pub fn ask(&self, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
-        let mut state = self.state();
-        let is_shunned = asks.iter().any(|ask| state.shunned.contains(&subject(ask)));
-        if is_shunned || self.ensure(&mut state, runner).is_err() {
+        self.ask_of(&mut self.state(), runner, asks)
+    }
+
+    fn ask_of(&self, state: &mut State, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
+        let is_shunned = asks.iter().any(|ask| state.shunned.contains(&Subject::of(ask)));
+        if is_shunned || self.ensure(state, runner).is_err() {
             return vec![Outcome::Untouched; asks.len()];
         }
         let Some(helper) = &mut state.helper else { return vec![Outcome::Untouched; asks.len()] };
         let outcomes = helper.ask(asks, runner.patience());
         let lost = asks.iter().zip(&outcomes).find(|(_, outcome)| matches!(outcome, Outcome::Lost(_)));
         if let Some((ask, Outcome::Lost(why))) = lost {
-            state.helper = None;
-            state.shunned.insert(subject(ask));
+            if let Some(mut helper) = state.helper.take() {
+                helper.servant.end();
+            }
+            state.shunned.insert(Subject::of(ask));
             state.losses += 1;
             if state.losses >= LOSSES {
                 state.impossible = Some(why.clone());
@@ -147,12 +163,11 @@ impl Native {
         outcomes
     }
 
-    /// States of all machines, by a helper that runs anyway.
-    pub fn states(&self, runner: &Runner) -> Option<std::collections::BTreeMap<Uuid, u32>> {
-        if self.state().helper.is_none() {
-            return None;
-        }
-        match self.ask(runner, &[Ask::States]).pop() {
+    /// States of all machines, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do.
+    pub fn states(&self, runner: &Runner) -> Option<BTreeMap<Uuid, u32>> {
+        let mut state = self.state.try_lock().ok()?;
+        state.helper.as_ref()?;
+        match self.ask_of(&mut state, runner, &[Ask::States]).pop() {
             Some(Outcome::Done(reply)) => Some(reply.states),
             _ => None,
         }
@@ -243,20 +258,43 @@ impl Helper {
         last.map_or_else(|| "it ended without a word".to_owned(), str::to_owned)
     }
 
+    /// Asks for all of it, as much at a time as a pipe holds: writing must not wait for a helper that hangs.
     fn ask(&mut self, asks: &[Ask], patience: &Patience) -> Vec<Outcome> {
-        let first = self.next;
-        let mut text = Vec::new();
-        for ask in asks {
-            let request = Request { id: self.next, ask: ask.clone() };
-            self.next += 1;
-            if serde_json::to_writer(&mut text, &request).is_err() {
-                return vec![Outcome::Untouched; asks.len()];
-            }
-            text.push(b'\n');
-        }
-        // One that has ended is noticed below. What it has begun by then, nobody knows.
-        let _ = self.servant.input().map(|input| input.write_all(&text).and_then(|()| input.flush()));
+        const HELD: usize = 32 << 10;
         let mut outcomes = Vec::new();
+        let mut rest = asks;
+        while !rest.is_empty() && !matches!(outcomes.last(), Some(Outcome::Lost(_))) {
+            let (mut text, mut taken) = (Vec::new(), 0);
+            let first = self.next;
+            for ask in rest {
+                let request = Request { id: self.next, ask: ask.clone() };
+                let Ok(line) = serde_json::to_string(&request) else { break };
+                if taken > 0 && text.len() + line.len() >= HELD {
+                    break;
+                }
+                text.extend([line.as_bytes(), b"\n"].concat());
+                self.next += 1;
+                taken += 1;
+            }
+            if taken == 0 {
+                break;
+            }
+            // One that has ended is noticed by its silence. What it has begun by then, nobody knows.
+            let _ = self.servant.input().map(|input| input.write_all(&text).and_then(|()| input.flush()));
+            let (now, later) = rest.split_at(taken);
+            self.listen(first, now, patience, &mut outcomes);
+            rest = later;
+        }
+        if outcomes.len() < asks.len() {
+            // It does one thing at a time: what comes behind the one that it was lost with was not begun, once it has ended.
+            self.servant.end();
+            outcomes.resize(asks.len(), Outcome::Untouched);
+        }
+        outcomes
+    }
+
+    /// Takes the answers to some requests, up to the one that it was lost with.
+    fn listen(&mut self, first: u64, asks: &[Ask], patience: &Patience, outcomes: &mut Vec<Outcome>) {
         for (id, ask) in (first..).zip(asks) {
             let limit = if matches!(ask, Ask::Unregister { .. }) { patience.silence } else { patience.once };
             let answer = match self.line::<Response>(limit) {
@@ -264,7 +302,7 @@ impl Helper {
                 Ok(_) => Err(Silence::Garbage),
                 Err(silence) => Err(silence),
             };
-            outcomes.push(match answer {
+            let outcome = match answer {
                 Ok(Answer::Done(reply)) => Outcome::Done(reply),
                 Ok(Answer::Refused(refusal)) => Outcome::Refused(refusal),
                 Ok(Answer::Cannot(_)) => Outcome::Untouched,
@@ -274,17 +312,13 @@ impl Helper {
                 Err(Silence::Late) => {
                     Outcome::Lost(format!("it did not answer within {} s", limit.as_secs()))
                 }
-            });
-            if matches!(outcomes.last(), Some(Outcome::Lost(_))) {
+            };
+            let is_lost = matches!(outcome, Outcome::Lost(_));
+            outcomes.push(outcome);
+            if is_lost {
                 break;
             }
         }
-        // A helper does one thing at a time: what comes behind the one that it was lost with was not begun, once it has ended.
-        if outcomes.len() < asks.len() {
-            self.servant.end();
-            outcomes.resize(asks.len(), Outcome::Untouched);
-        }
-        outcomes
     }
 }
 

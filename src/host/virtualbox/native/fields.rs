@@ -127,10 +127,7 @@ const ROWS: &[Row] = &[
     Row(
         "executionEngine",
         Machine,
-        Word(
-            109,
-            &[("default", 1), ("hwvirt", 2), ("native-api", 3), ("interpreter", 4), ("recompiler", 5)],
-        ),
+        Word(109, &[("default", 1), ("hwvirt", 2), ("native-api", 3), ("interpreter", 4), ("recompiler", 5)]),
     ),
     Row("cpuProfile", Machine, Text(113)),
     Row(
@@ -190,11 +187,7 @@ const ROWS: &[Row] = &[
     Row("audio.out", Audio, Flag(8)),
     Row("nics.#.cable", Nic, Flag(27)),
     Row("nics.#.speed", Nic, Number(29)),
-    Row(
-        "nics.#.promiscuous",
-        Nic,
-        Word(31, &[("deny", 1), ("allow-vms", 2), ("allow-all", 3)]),
-    ),
+    Row("nics.#.promiscuous", Nic, Word(31, &[("deny", 1), ("allow-vms", 2), ("allow-all", 3)])),
     Row("nics.#.bootPriority", Nic, Number(38)),
     Row("nics.#.nat.bindIp", Nat, Text(6)),
     Row("nics.#.nat.dns.passDomain", Nat, Flag(16)),

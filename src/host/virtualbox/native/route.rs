@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::client::Outcome;
 use super::protocol::{Ask, Refusal};
 use super::{Launch, Native, asks};
+use crate::host::checkup::NativeRoute;
 use crate::host::virtualbox::VirtualBox;
 use crate::host::virtualbox::classify::told;
-use crate::host::checkup::NativeRoute;
 use crate::host::{Done, HostError};
 use crate::model::Route;
 use crate::plan::{Action, Target};
@@ -34,7 +34,9 @@ impl VirtualBox {
         let version = match (&self.runner, self.native.launch()) {
             (Err(_), _) => Err("there is no VBoxManage".to_owned()),
             (Ok(_), None) => Err(format!("{} is not beside VBoxManage", super::LIBRARY)),
-            (Ok(runner), Some(_)) => self.native.greet(runner).map(|greeting| greeting.version.unwrap_or_default()),
+            (Ok(runner), Some(_)) => {
+                self.native.greet(runner).map(|greeting| greeting.version.unwrap_or_default())
+            }
         };
         NativeRoute { library, version }
     }

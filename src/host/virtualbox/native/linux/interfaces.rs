@@ -115,8 +115,7 @@ pub type SetNumber = unsafe extern "C" fn(*mut Raw, u32) -> Code;
 pub type SetOffset = unsafe extern "C" fn(*mut Raw, i64) -> Code;
 pub type SetFlag = unsafe extern "C" fn(*mut Raw, Bool) -> Code;
 pub type SetProperty = unsafe extern "C" fn(*mut Raw, u32, Bool) -> Code;
-pub type AddRule =
-    unsafe extern "C" fn(*mut Raw, *const u16, u32, *const u16, u16, *const u16, u16) -> Code;
+pub type AddRule = unsafe extern "C" fn(*mut Raw, *const u16, u32, *const u16, u16, *const u16, u16) -> Code;
 
 pub mod client {
     use super::{GetObject, Interface::Client, Method, method};

@@ -82,11 +82,17 @@ impl Library {
         let shown = file.display();
         // SAFETY: the file lies beside the VBoxManage that the run would call, so that the one's initialisers are as trusted as
         // the other's `main`. No other thread runs that could be disturbed by them.
-        let code = unsafe { libloading::Library::new(file) }.map_err(|error| error.to_string())?;
+        let code = unsafe { libloading::Library::new(file) }.map_err(|error| {
+            let cause =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            format!("{shown} cannot be loaded: {cause}")
+        })?;
         let functions = {
             // SAFETY: the function of this name has this type in every version of the binding, which its argument is about.
             let entry = unsafe {
-                code.get::<unsafe extern "C" fn(u32) -> *const Functions>(c"VBoxGetXPCOMCFunctions".to_bytes_with_nul())
+                code.get::<unsafe extern "C" fn(u32) -> *const Functions>(
+                    c"VBoxGetXPCOMCFunctions".to_bytes_with_nul(),
+                )
             };
             let entry = entry.map_err(|_| format!("{shown} is not VirtualBox's C binding"))?;
             // SAFETY: as above; it only looks at its argument.
@@ -212,7 +218,11 @@ impl Library {
     /// What an error says of itself.
     pub fn words(info: &Object<'_>, code: Code) -> Refusal {
         Refusal {
-            code: info.number(&error_info::RESULT).ok().filter(|code| code & 0x8000_0000 != 0).unwrap_or(code),
+            code: info
+                .number(&error_info::RESULT)
+                .ok()
+                .filter(|code| code & 0x8000_0000 != 0)
+                .unwrap_or(code),
             text: info.text(&error_info::TEXT).unwrap_or_default(),
             component: info.text(&error_info::COMPONENT).unwrap_or_default(),
             half_deleted: false,

@@ -270,9 +270,7 @@ impl<'l> Object<'l> {
         let pointers = pointers(objects);
         let mut raw = null_mut();
         // SAFETY: the shape is the method's; the pointers are as many as is said, and their objects live through the call.
-        let code = unsafe {
-            act(self.raw.as_ptr(), count(&pointers), pointers.as_ptr(), &raw mut raw)
-        };
+        let code = unsafe { act(self.raw.as_ptr(), count(&pointers), pointers.as_ptr(), &raw mut raw) };
         self.made(code, raw, interface)
     }
 

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use super::interfaces::{
-    Interface, client, machine, medium, method, parts, progress, session, virtual_box,
-};
+use super::interfaces::{Interface, client, machine, medium, method, parts, progress, session, virtual_box};
 use super::library::{Failure, GONE, Library};
 use super::object::Object;
 use crate::host::virtualbox::native::fields::{Argument, How, Known, Part, known};
@@ -38,9 +36,11 @@ impl<'l> Work<'l> {
                 let value = value.as_deref().unwrap_or_default();
                 self.virtual_box.set_pair(&virtual_box::SET_EXTRA_DATA, key, value).map(|()| Reply::default())
             }
-            Ask::Data { machine: Some(machine), key, value } => self.locked(*machine, machine::SHARED, |machine| {
-                machine.set_pair(&machine::SET_EXTRA_DATA, key, value.as_deref().unwrap_or_default())
-            }),
+            Ask::Data { machine: Some(machine), key, value } => {
+                self.locked(*machine, machine::SHARED, |machine| {
+                    machine.set_pair(&machine::SET_EXTRA_DATA, key, value.as_deref().unwrap_or_default())
+                })
+            }
             Ask::Unregister { machine, delete } => self.unregister(*machine, *delete),
             Ask::States => self.states(),
         };

@@ -1,0 +1,197 @@
+//! What becomes of a run that loses its helper, or the server that its helper is connected to.
+//!
+//! "In the middle" is made by stopping VirtualBox's server: the helper waits for an answer then, and what it has asked for is done when the
+//! server goes on, helper or not.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use uuid::Uuid;
+use vboxmcp::host::{ErrorClass, Operate as _};
+use vboxmcp::model::Route;
+
+use super::{Side, born, both, data, files, set, settings, unregister};
+use crate::home::{Home, eventually, is_running, kill, path};
+use crate::lab::Lab;
+
+fn signal(id: u32, name: &str) {
+    // There is no safe function for it in the standard library; the shell has it built in.
+    let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &id.to_string()]).status();
+    assert!(sent.expect("a shell").success(), "{name} {id}");
+}
+
+/// Does something while the server stands still and the helper is killed; then the server goes on.
+fn killed_in_the_middle<T>(home: &Home, side: &Side, work: impl FnOnce() -> T) -> T {
+    let (server, helper) = (home.server_pid().expect("a server"), side.helper());
+    signal(server, "STOP");
+    let killer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(400));
+        kill(helper);
+        thread::sleep(Duration::from_millis(200));
+        signal(server, "CONT");
+    });
+    let result = work();
+    killer.join().expect("the helper was killed");
+    result
+}
+
+pub fn it_dies_in_the_middle_of_a_change(lab: &Lab) {
+    let home = lab.home();
+    let (native, other) = both(&home, lab);
+    let machine = born(&home, "one");
+    native.done(&data(machine, "a", Some("b")));
+    // One that may be given twice: its outcome is unknown, the next try is VBoxManage's.
+    let change = set(machine, &[("memory", json!(48)), ("description", json!("new"))]);
+    let error = killed_in_the_middle(&home, &native, || native.perform(&change)).expect_err("it died");
+    assert_eq!(error.class(), ErrorClass::Unknown, "{error}");
+    let seen = settings(&native, machine);
+    let is = |memory: u32, description: &str| {
+        seen["memory"] == json!(memory) && seen["description"] == json!(description)
+    };
+    assert!(is(32, "") || is(48, "new"), "all or nothing: {seen}");
+    let before = native.commands();
+    native.done(&change);
+    assert!(native.commands() > before, "by VBoxManage");
+    assert_eq!(settings(&native, machine)["memory"], json!(48));
+    // Another machine has a helper again.
+    let second = born(&home, "two");
+    let before = native.commands();
+    native.done(&set(second, &[("memory", json!(40))]));
+    assert_eq!((native.commands(), settings(&other, second)["memory"].clone()), (before, json!(40)));
+}
+
+pub fn it_dies_in_the_middle_of_a_deletion(lab: &Lab) {
+    let home = lab.home();
+    let (native, _) = both(&home, lab);
+    for round in 0..3 {
+        let name = format!("m{round}");
+        let machine = born(&home, &name);
+        let disk = home.machines().join(&name).join("disk.vdi");
+        home.vbox(&["storagectl", &name, "--name", "s", "--add=sata"]).ok();
+        home.vbox(&["createmedium", "disk", "--filename", path(&disk), "--size=8"]).ok();
+        let medium = ["--storagectl=s", "--port=0", "--type=hdd", "--medium", path(&disk)];
+        home.vbox(&[&["storageattach", &name], &medium[..]].concat()).ok();
+        let alive = born(&home, &format!("alive{round}"));
+        native.done(&data(alive, "a", Some("b")));
+        // Whoever ends it, VBoxManage or the server that goes on: nothing is left.
+        match killed_in_the_middle(&home, &native, || native.perform(&unregister(machine, true))) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.class(), ErrorClass::Unknown, "{error}"),
+        }
+        eventually("it is no longer registered", 10, || !native.inventory().machines.contains_key(&machine));
+        eventually("nothing is left", 10, || files(&home.machines().join(&name)).is_empty());
+        assert!(!home.vbox(&["list", "hdds"]).ok().contains("disk.vdi"));
+    }
+}
+
+pub fn it_dies_in_the_middle_of_a_birth(lab: &Lab) {
+    let home = lab.home();
+    let (native, other) = both(&home, lab);
+    let machines: Vec<Uuid> = ["one", "two", "three"].iter().map(|name| born(&home, name)).collect();
+    for machine in &machines {
+        other.done(&unregister(*machine, false));
+    }
+    let files: Vec<_> = ["one", "two", "three"].map(|name| home.settings(name)).to_vec();
+    let alive = born(&home, "alive");
+    native.done(&data(alive, "a", Some("b")));
+    let answers = killed_in_the_middle(&home, &native, || native.host.register_all(&files));
+    let classes: Vec<ErrorClass> = answers
+        .expect("by the helper")
+        .into_iter()
+        .map(|answer| answer.expect_err("it died").class())
+        .collect();
+    // The first one may have been done; the others were not begun, and may be given again.
+    assert_eq!(classes, [ErrorClass::Unknown, ErrorClass::NotExecuted, ErrorClass::NotExecuted]);
+    let answers = native.host.register_all(&files[1..]).expect("by another helper");
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let there = native.inventory();
+    assert!(machines[1..].iter().all(|machine| there.machines.contains_key(machine)));
+}
+
+/// Kills at times that nobody has chosen: a machine is never anything but what it was or what it was to be.
+pub fn it_dies_at_any_time(lab: &Lab) {
+    let home = lab.home();
+    let mut unknown = 0;
+    let machines: Vec<Uuid> = (0..12).map(|number| born(&home, &format!("m{number}"))).collect();
+    for (number, machine) in (0_u64..).zip(&machines) {
+        // A run of its own: one that has lost three goes on without.
+        let native = Side::new(&home, lab, Route::Native);
+        let helper = native.helper();
+        let killer = thread::spawn(move || {
+            thread::sleep(Duration::from_micros(300 + 900 * number));
+            kill(helper);
+        });
+        let mut memory = 32;
+        for next in 33..60 {
+            let change = set(*machine, &[("memory", json!(next)), ("graphics.vram", json!(next - 20))]);
+            let outcome = native.perform(&change);
+            let seen = settings(&native, *machine);
+            let now = u32::try_from(seen["memory"].as_u64().expect("a number")).expect("a small one");
+            match outcome {
+                Ok(_) => assert_eq!(now, next),
+                Err(error) => {
+                    assert_eq!(error.class(), ErrorClass::Unknown, "{error}");
+                    assert!(now == memory || now == next, "{now} is neither {memory} nor {next}");
+                    unknown += 1;
+                }
+            }
+            if now > 33 {
+                assert_eq!(seen["graphics"]["vram"], json!(now - 20), "half a change");
+            }
+            memory = now;
+        }
+        killer.join().expect("the helper was killed");
+    }
+    assert!(unknown > 0, "no helper died at work");
+}
+
+pub fn the_server_dies(lab: &Lab) {
+    let home = lab.home();
+    let (native, _) = both(&home, lab);
+    let machine = born(&home, "one");
+    // Between two actions: another server is started, and another helper for it.
+    native.done(&set(machine, &[("memory", json!(40))]));
+    let first = native.helper();
+    kill(home.server_pid().expect("a server"));
+    eventually("it is gone", 10, || !home.has_server());
+    let before = native.commands();
+    native.done(&set(machine, &[("memory", json!(41))]));
+    assert_ne!(native.helper(), first);
+    assert_eq!((native.commands() - before, is_running(first)), (0, false));
+    assert_eq!(settings(&native, machine)["memory"], json!(41));
+
+    // In the middle of one.
+    let server = home.server_pid().expect("a server");
+    signal(server, "STOP");
+    let killer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(400));
+        kill(server);
+    });
+    let begun = Instant::now();
+    let error = native.perform(&set(machine, &[("memory", json!(42))])).expect_err("the server died");
+    assert_eq!(error.class(), ErrorClass::Unknown, "{error}");
+    assert!(error.to_string().contains("native helper"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    killer.join().expect("the server was killed");
+    native.done(&set(machine, &[("memory", json!(42))]));
+    assert_eq!(settings(&native, machine)["memory"], json!(42));
+}
+
+/// A helper that outlived its run would keep VirtualBox's server, and its locks.
+pub fn it_goes_with_its_run(lab: &Lab) {
+    let home = lab.home();
+    let native = Side::new(&home, lab, Route::Native);
+    let machine = born(&home, "one");
+    native.done(&set(machine, &[("memory", json!(40))]));
+    let helper = native.helper();
+    native.host.finish();
+    assert!(!is_running(helper) && native.host.native().process().is_none());
+    // The next action has another one.
+    native.done(&set(machine, &[("memory", json!(41))]));
+    let helper = native.helper();
+    drop(native);
+    assert!(!is_running(helper));
+    home.wait_no_server();
+}
