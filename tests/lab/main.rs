@@ -60,6 +60,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use vboxmcp::model::Route;
 
 use crate::lab::Lab;
 
@@ -105,7 +106,10 @@ fn main() -> ExitCode {
     let tests = TESTS.iter().flat_map(|(group, tests)| {
         tests.iter().map(move |(name, run)| (format!("{group}::{name}"), Box::new(*run) as Body))
     });
-    let scenarios = scenarios::tests().into_iter().map(|(name, run)| (format!("scenarios::{name}"), run));
+    let routes = [("scenarios", Route::VBoxManage), ("scenarios_native", Route::Native)];
+    let scenarios = routes.into_iter().flat_map(|(group, route)| {
+        scenarios::tests(route).into_iter().map(move |(name, run)| (format!("{group}::{name}"), run))
+    });
     let tests: Vec<_> = tests.chain(scenarios).filter(|(name, _)| wanted(name, &arguments)).collect();
     if arguments.list || tests.is_empty() {
         let trials = tests.into_iter().map(|(name, _)| Trial::test(name, || Ok(()))).collect();

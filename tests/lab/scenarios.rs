@@ -7,6 +7,7 @@ use std::path::Path;
 
 use vboxmcp::config::Environment;
 use vboxmcp::host::sim::SimHost;
+use vboxmcp::model::Route;
 
 use crate::Body;
 use crate::by_hand::do_by_hand;
@@ -15,23 +16,26 @@ use crate::lab::Lab;
 use crate::scenario::case::Case;
 use crate::scenario::{Record, Stage, cases, play};
 
-/// One test for each case that can play here.
-pub fn tests() -> Vec<(String, Body)> {
+/// One test for each case that can play here, by one of the routes.
+pub fn tests(route: Route) -> Vec<(String, Body)> {
     cases()
         .into_iter()
         .filter(|(_, path)| Case::read(path).only_simulated.is_none())
         .map(|(name, path)| {
-            let test: Body = Box::new(move |lab| both(lab, &path));
+            let test: Body = Box::new(move |lab| both(lab, &path, route));
             (name, test)
         })
         .collect()
 }
 
-fn both(lab: &Lab, path: &Path) {
+fn both(lab: &Lab, path: &Path, route: Route) {
     let case = Case::read(path);
     let real = {
         let home = lab.home();
-        let environment = Environment { variables: variables(&home), ..Environment::default() };
+        let mut variables = variables(&home);
+        variables.insert("VBOXMCP_ROUTE".into(), route.word().into());
+        let program = Some(env!("CARGO_BIN_EXE_vboxmcp").into());
+        let environment = Environment { variables, program, ..Environment::default() };
         let root = home.root().to_owned();
         play(&case, &Stage { environment, root, hand: Box::new(|hand| do_by_hand(&home, hand)) })
     };

@@ -1,5 +1,7 @@
 //! The native helper as a process of its own, with libraries that are not the one it knows; none of them is VirtualBox.
 
+#![expect(clippy::disallowed_methods, reason = "the helper and a compiler are started")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,12 +41,12 @@ fn a_library_that_is_none_is_refused() {
     is_refused(folder.path(), &["VBoxXPCOMC.so"]);
     // One that this program has loaded itself.
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let other = maps.split_whitespace().find(|word| word.contains("/libgcc_s.so")).expect("a library");
+    let other = maps.split_whitespace().find(|word| word.contains("/libgcc_s.so")).unwrap();
     fs::copy(other, &library).unwrap();
     is_refused(folder.path(), &["is not VirtualBox's C binding"]);
 }
 
-/// A folder with a library that a compiler makes of `tests/fake/binding.c`.
+/// A folder with a library that the C compiler, which Rust links with, makes of `tests/fake/binding.c`.
 #[cfg(target_os = "linux")]
 fn binding(folder: &tempfile::TempDir, defines: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/binding.c");
@@ -54,7 +56,7 @@ fn binding(folder: &tempfile::TempDir, defines: &[&str]) -> PathBuf {
         .args(defines)
         .arg(source)
         .output()
-        .expect("the C compiler that Rust links with");
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     folder.path().to_owned()
 }

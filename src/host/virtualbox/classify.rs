@@ -122,13 +122,11 @@ pub fn judge(command: &CommandLine, status: Option<i32>, output: Output) -> Resu
 /// What VirtualBox told the native helper, as VBoxManage would have printed it: it means the same. `half_deleted` is a machine
 /// that is no longer registered, and some of whose files are left.
 pub fn told(what: &str, code: u32, text: &str, component: &str, half_deleted: bool) -> HostError {
-    let mut stderr = String::new();
-    let first = if half_deleted { Some("Machine delete failed") } else { None };
-    for line in first.into_iter().chain(text.lines()) {
-        stderr += &format!("VBoxManage: error: {line}\n");
-    }
     let name = code_name(code);
-    stderr += &format!("VBoxManage: error: Details: code {name} ({code:#010x}), component {component}\n");
+    let details = format!("Details: code {name} ({code:#010x}), component {component}");
+    let first = if half_deleted { Some("Machine delete failed") } else { None };
+    let lines = first.into_iter().chain(text.lines()).chain([details.as_str()]);
+    let stderr: String = lines.flat_map(|line| ["VBoxManage: error: ", line, "\n"]).collect();
     let message = message(&stderr).filter(|message| !message.starts_with("Details: "));
     HostError::Refused {
         command: what.to_owned(),

@@ -387,7 +387,7 @@ impl VirtualBox {
             Ok(None) => {}
             // It was lost before it came to the registry: VBoxManage begins anew.
             Err(error @ HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before)? => {
-                lost = Some(error)
+                lost = Some(error);
             }
             Err(error) => return self.end_deletion(uuid, &before, error),
         }

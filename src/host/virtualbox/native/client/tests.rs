@@ -78,7 +78,7 @@ fn it_is_started_once_and_ends_with_its_input() {
     assert_eq!(fake.ask(&[data(1), data(2), data(3)]), [done.clone(), done.clone(), done.clone()]);
     assert_eq!(fake.ask(&[data(1)]), [done]);
     assert_eq!(fake.starts(), 1);
-    let process = std::path::PathBuf::from(format!("/proc/{}", fake.native.process().unwrap()));
+    let process = PathBuf::from(format!("/proc/{}", fake.native.process().unwrap()));
     let begun = Instant::now();
     fake.native.dismiss();
     assert!(!process.exists() && begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
