@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `VBOXMCP_TEST_VBOXMANAGE` | the `VBoxManage` of an installed VirtualBox, instead of the laboratory |
 //! | `VBOXMCP_REQUIRE_LAB=1` | a machine that cannot have the laboratory fails the tests |
+//! | `VBOXMCP_TEST_ROUTE` | the `--route` that the scenarios are played by: `native` if it is not set, else `vboxmanage`, `born` |
 //! | `VBOXMCP_KILLS`, `VBOXMCP_KILLS_SEED` | how many kills `kills` tries (15), and which (`kills.sh` sets both) |
 //! | `VBOXMCP_TEST_KEEP=1` | the tests' folders stay, and it is said where |
 //!
@@ -106,10 +107,9 @@ fn main() -> ExitCode {
     let tests = TESTS.iter().flat_map(|(group, tests)| {
         tests.iter().map(move |(name, run)| (format!("{group}::{name}"), Box::new(*run) as Body))
     });
-    let routes = [("scenarios", Route::VBoxManage), ("scenarios_native", Route::Native)];
-    let scenarios = routes.into_iter().flat_map(|(group, route)| {
-        scenarios::tests(route).into_iter().map(move |(name, run)| (format!("{group}::{name}"), run))
-    });
+    let route = std::env::var("VBOXMCP_TEST_ROUTE").ok().map(|route| route.parse().expect("a route"));
+    let scenarios = scenarios::tests(route.unwrap_or(Route::Native));
+    let scenarios = scenarios.into_iter().map(|(name, run)| (format!("scenarios::{name}"), run));
     let tests: Vec<_> = tests.chain(scenarios).filter(|(name, _)| wanted(name, &arguments)).collect();
     if arguments.list || tests.is_empty() {
         let trials = tests.into_iter().map(|(name, _)| Trial::test(name, || Ok(()))).collect();

@@ -50,9 +50,14 @@ impl VirtualBox {
         // VirtualBox sees to it that what it writes is on the disk, too.
         let files: Vec<File> = written.iter_mut().flat_map(|(_, files, _)| std::mem::take(files)).collect();
         let synced = sync_all(&files);
+        let mut by_helper = match &synced {
+            Ok(()) => self.register_by_helper(written.iter().map(|(ready, ..)| ready)),
+            Err(_) => Vec::new(),
+        }
+        .into_iter();
         for (ready, _, outcome) in written {
             let registered = match &synced {
-                Ok(()) => self.register(&ready),
+                Ok(()) => by_helper.next().flatten().unwrap_or_else(|| self.register(&ready)),
                 Err(error) => Err(HostError::Write {
                     path: ready.file.clone(),
                     source: std::io::Error::new(error.kind(), error.to_string()),
@@ -66,15 +71,34 @@ impl VirtualBox {
         outcomes
     }
 
+    /// Registers machines by the native helper, all in one go. None for one that VBoxManage registers: after a helper that was lost, what is
+    /// registered tells.
+    fn register_by_helper<'b: 'r, 'r>(
+        &self,
+        ready: impl Iterator<Item = &'r Ready<'b>> + Clone,
+    ) -> Vec<Option<Result<(), HostError>>> {
+        let files: Vec<PathBuf> = ready.clone().map(|ready| ready.file.clone()).collect();
+        let answers = self.register_all(&files).into_iter().flatten();
+        let registered = answers.zip(ready).map(|(answer, ready)| match answer {
+            Err(HostError::NotBegun { .. }) => None,
+            Err(HostError::HelperLost { .. }) => self.is_registered(ready).then_some(Ok(())),
+            answer => Some(answer),
+        });
+        registered.collect()
+    }
+
+    fn is_registered(&self, ready: &Ready<'_>) -> bool {
+        self.settings_file(ready.birth.machine).is_ok_and(|file| file.is_some())
+    }
+
     /// Registers a machine. Where nobody answers in time, what is registered tells.
     fn register(&self, ready: &Ready<'_>) -> Result<(), HostError> {
         let file = ready.file.to_string_lossy();
         let command = CommandLine::of(["registervm", &file]);
         let runner = self.runner()?;
-        let is_there = || self.settings_file(ready.birth.machine).is_ok_and(|file| file.is_some());
         match runner.run(&command, Deadline::Repeatable) {
             // A second attempt finds what the first one did.
-            Err(_) if is_there() => Ok(()),
+            Err(_) if self.is_registered(ready) => Ok(()),
             outcome => outcome.map(drop),
         }
     }

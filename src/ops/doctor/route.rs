@@ -25,6 +25,9 @@ fn say(route: Route, found: &NativeRoute) -> (Verdict, String) {
             (Verdict::Good, text)
         }
         (Route::VBoxManage, Err(_)) => (Verdict::Good, "VBoxManage alone, as the settings say".to_owned()),
+        (Route::Born, _) => {
+            (Verdict::Good, "VBoxManage, and new machines born whole, as the settings say".to_owned())
+        }
         (_, Ok(version)) => {
             let text = format!(
                 "the native helper for births, changes and deletions of machines that are off, VBoxManage for the rest ({library}, VirtualBox \
@@ -33,7 +36,7 @@ fn say(route: Route, found: &NativeRoute) -> (Verdict, String) {
             (Verdict::Good, text)
         }
         (Route::Auto, Err(why)) => {
-            (Verdict::Good, format!("VBoxManage alone: no native helper, since {why}"))
+            (Verdict::Good, format!("VBoxManage, and new machines born whole; no native helper, since {why}"))
         }
         (Route::Native, Err(why)) => (Verdict::Bad, format!("the native helper cannot be used here: {why}")),
     }
@@ -55,6 +58,7 @@ mod tests {
         assert_eq!(said(Route::Auto, &none), (Verdict::Good, true, false));
         assert_eq!(said(Route::VBoxManage, &none), (Verdict::Good, false, false));
         assert_eq!(said(Route::Native, &none), (Verdict::Bad, true, false));
+        assert_eq!(said(Route::Born, &none), (Verdict::Good, false, false));
         for route in [Route::Auto, Route::VBoxManage, Route::Native] {
             assert_eq!(said(route, &there), (Verdict::Good, false, true));
         }

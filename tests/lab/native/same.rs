@@ -162,7 +162,12 @@ pub fn births_alike(lab: &Lab) {
     let broken = home.scratch().join("broken.vbox");
     std::fs::write(&broken, "no settings").unwrap();
     for file in [home.settings("one"), home.scratch().join("none.vbox"), broken] {
-        let refused = native.host.register(&file).expect("by the helper").expect_err("refused");
+        let refused = native
+            .host
+            .register_all(std::slice::from_ref(&file))
+            .expect("by the helper")
+            .remove(0)
+            .expect_err("refused");
         let said = other.host.runner().unwrap().run(
             &vboxmcp::host::virtualbox::CommandLine::of(["registervm", path(&file)]),
             vboxmcp::host::virtualbox::Deadline::Once,

@@ -68,13 +68,9 @@ impl VirtualBox {
         Some(answers.collect())
     }
 
-    /// The same for one.
-    pub fn register(&self, file: &std::path::Path) -> Option<Result<(), HostError>> {
-        self.register_all(&[file.to_owned()])?.pop()
-    }
-
     fn by_helper(&self, asks: &[Ask]) -> Option<Vec<Outcome>> {
-        if self.route() == Route::VBoxManage || self.native.launch().is_none() {
+        let forbids = matches!(self.route(), Route::VBoxManage | Route::Born);
+        if forbids || self.native.launch().is_none() {
             return None;
         }
         let runner = self.runner().ok()?;

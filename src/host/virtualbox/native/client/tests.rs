@@ -216,13 +216,15 @@ fn change(path: &str, value: &str) -> Action {
 #[test]
 fn the_route_decides_who_does_it() {
     let done = answering(r#""done":{}"#);
-    for (route, helper) in [(Route::Auto, true), (Route::Native, true), (Route::VBoxManage, false)] {
+    let routes =
+        [(Route::Auto, true), (Route::Native, true), (Route::VBoxManage, false), (Route::Born, false)];
+    for (route, helper) in routes {
         let folder = tempfile::tempdir().unwrap();
         let host = host(&folder, &done, route);
         host.perform(&register_write(), &|_| {}).unwrap();
         let by_vboxmanage = calls(&folder) == ["setextradata global k v"];
         assert_eq!((by_vboxmanage, folder.path().join("starts").exists()), (!helper, helper), "{route}");
-        assert_eq!(host.register(&folder.path().join("new.vbox")).is_some(), helper, "{route}");
+        assert_eq!(host.register_all(&[folder.path().join("new.vbox")]).is_some(), helper, "{route}");
         // What the helper does not know is VBoxManage's on every route.
         host.perform(&Action::Start { machine: Target::Existing(VM) }, &|_| {}).unwrap();
         assert_eq!(calls(&folder).last().unwrap(), "startvm VM --type=headless");
@@ -242,7 +244,7 @@ fn only_who_insists_on_a_helper_is_refused_without() {
     other.prepare().unwrap();
     other.perform(&register_write(), &|_| {}).unwrap();
     assert_eq!(calls(&folder), ["list runningvms", "setextradata global k v"]);
-    assert_eq!(other.register(&folder.path().join("new.vbox")).map(|done| done.is_ok()), None);
+    assert!(other.register_all(&[folder.path().join("new.vbox")]).is_none());
 }
 
 #[test]
