@@ -1,6 +1,7 @@
 //! All tests that need no VirtualBox.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[allow(dead_code, reason = "the tests on a real VirtualBox ask more of it")]
 mod agent;
 #[path = "suite/broken_vboxmanage.rs"]
 mod broken_vboxmanage;

@@ -1,6 +1,8 @@
 //! An agent that tests play: a client of the Model Context Protocol that knows nothing of the server's code, in both of the
 //! protocol's eras. Every line of standard output must be a message, or the test fails.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -8,6 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+pub use self::server::Server;
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

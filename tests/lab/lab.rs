@@ -42,7 +42,7 @@ impl Lab {
     pub fn find() -> Result<Lab, Missing> {
         let lab = match std::env::var_os("VBOXMCP_TEST_VBOXMANAGE") {
             Some(installed) => Lab { vboxmanage: installed.into(), driverless: false },
-            None => Lab { vboxmanage: set_up()?.join("VBoxManage"), driverless: true },
+            None => Lab { vboxmanage: set_up("lab/setup.sh")?.join("VBoxManage"), driverless: true },
         };
         home::sweep();
         Ok(lab)
@@ -83,18 +83,18 @@ impl Lab {
     }
 }
 
-/// Runs `setup.sh`, which prints the folder of the programs.
-fn set_up() -> Result<PathBuf, Missing> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/setup.sh");
+/// Runs a script that makes something ready, below `tests`: what it prints is where that is.
+pub fn set_up(script: &str) -> Result<PathBuf, Missing> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let output = Command::new("bash")
-        .arg(&script)
+        .arg(&path)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .output()
-        .map_err(|error| Missing::Impossible(format!("{}: {error}", script.display())))?;
+        .map_err(|error| Missing::Impossible(format!("{}: {error}", path.display())))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let reason =
-        said.lines().last().unwrap_or("tests/lab/setup.sh failed").trim_start_matches("lab: ").to_owned();
+    let reason = said.lines().last().map_or_else(|| format!("tests/{script} failed"), str::to_owned);
+    let reason = reason.trim_start_matches("lab: ").trim_start_matches("python_sdk: ").to_owned();
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().into()),
         Some(77) => Err(Missing::Impossible(reason)),

@@ -7,8 +7,8 @@
 //! | Variable | Effect |
 //! |---|---|
 //! | `VBOXMCP_TEST_VBOXMANAGE` | the `VBoxManage` of an installed VirtualBox, instead of the laboratory |
-//! | `VBOXMCP_REQUIRE_LAB=1` | a machine that cannot have the laboratory fails the tests |
 //! | `VBOXMCP_TEST_ROUTE` | the `--route` that the scenarios are played by: `native` if it is not set, else `vboxmanage`, `born` |
+//! | `VBOXMCP_REQUIRE_LAB=1` | a machine that cannot have the laboratory, or the SDK of `python_sdk`, fails the tests |
 //! | `VBOXMCP_KILLS`, `VBOXMCP_KILLS_SEED` | how many kills `kills` tries (15), and which (`kills.sh` sets both) |
 //! | `VBOXMCP_TEST_KEEP=1` | the tests' folders stay, and it is said where |
 //!
@@ -46,6 +46,7 @@ mod os_types;
 mod plans;
 #[path = "../capability/mod.rs"]
 mod probe;
+mod python_sdk;
 mod random;
 mod reader;
 mod revert;
@@ -90,6 +91,7 @@ const TESTS: &[(&str, &[Test])] = &[
     ("operate", operate::TESTS),
     ("os_types", os_types::TESTS),
     ("plans", plans::TESTS),
+    ("python_sdk", python_sdk::TESTS),
     ("reader", reader::TESTS),
     ("revert", revert::TESTS),
     ("runs", runs::TESTS),
@@ -131,6 +133,7 @@ fn main() -> ExitCode {
             }
             Err(why) => Err(Failed::from(why.to_string())),
         };
+        let ignored = ignored || name.starts_with("python_sdk::") && python_sdk::cannot_be();
         Trial::test(name, body).with_ignored_flag(ignored)
     };
     libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()

@@ -1,59 +1,35 @@
 //! The server over HTTP: who may come in, and as whom.
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::Bench;
+use crate::agent::Server;
 
 const TOKEN: &str = "correct-horse-battery-staple-1";
 
-/// A server, and where it listens.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = lines.map_while(Result::ok).find_map(|line| {
-            Some(line.strip_prefix("listening on http://")?.strip_suffix("/mcp")?.to_owned())
-        });
-        Self { child, address: said.unwrap() }
+/// The status of an answer, and what it says.
+fn post(server: &Server, headers: &[(&str, &str)], body: &Value) -> (u16, String) {
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let body = body.to_string();
+    let mut request = "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n\
+                       Accept: application/json, text/event-stream\r\n"
+        .to_owned();
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        write!(request, "Host: {}\r\n", server.address).unwrap();
     }
-
-    /// The status of an answer, and what it says.
-    fn post(&self, headers: &[(&str, &str)], body: &Value) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let body = body.to_string();
-        let mut request = "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n\
-                           Accept: application/json, text/event-stream\r\n"
-            .to_owned();
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            write!(request, "Host: {}\r\n", self.address).unwrap();
-        }
-        for (name, value) in headers {
-            write!(request, "{name}: {value}\r\n").unwrap();
-        }
-        write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
-        (status, answer)
+    for (name, value) in headers {
+        write!(request, "{name}: {value}\r\n").unwrap();
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (status, answer)
 }
 
 /// A request of 2026-07-28, with the headers that it needs.
@@ -81,7 +57,7 @@ fn ask(
 ) -> (u16, String) {
     let (headers, body) = modern(method, name, params);
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    server.post(&headers.chain(more.iter().copied()).collect::<Vec<_>>(), &body)
+    post(server, &headers.chain(more.iter().copied()).collect::<Vec<_>>(), &body)
 }
 
 fn bearer(token: &str) -> String {
@@ -103,7 +79,7 @@ fn pages_and_names_from_elsewhere_are_refused() {
         "jsonrpc": "2.0", "id": 1, "method": "initialize",
         "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
     });
-    let (status, said) = server.post(&[], &hello);
+    let (status, said) = post(&server, &[], &hello);
     assert_eq!(status, 200, "{said}");
     assert!(said.contains("vboxmcp makes VirtualBox match"), "{said}");
 }
