@@ -155,13 +155,13 @@ fn watch(desk: &Desk, sender: &Sender<Arc<Changes>>) -> Result<(), Failure> {
     let context = desk.context(|_| {})?;
     let mut watch = Watch::new()?;
     watch.follow(&context, None)?;
-    let mut before = ops::get(&context)?.inventory.machines;
+    let mut before = ops::machines(&context)?.inventory.machines;
     loop {
         if watch.wait(TICK)?.is_none() {
             continue;
         }
         // One that is being saved is read at the next stroke.
-        let (Ok(()), Ok(now)) = (watch.follow(&context, None), ops::get(&context)) else { continue };
+        let (Ok(()), Ok(now)) = (watch.follow(&context, None), ops::machines(&context)) else { continue };
         let now = now.inventory.machines;
         let mut changes = Changes::default();
         for uuid in before.keys().chain(now.keys().filter(|uuid| !before.contains_key(*uuid))) {

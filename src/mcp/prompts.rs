@@ -29,6 +29,12 @@ pub fn list() -> ListPromptsResult {
             None,
         )
         .with_title("Review drift"),
+        Prompt::new(
+            "go-back",
+            Some("Plan to bring a machine back to one of its snapshots, and say what that loses."),
+            Some(vec![argument("machine", "Its name."), argument("snapshot", "The snapshot's name.")]),
+        )
+        .with_title("Go back to a snapshot"),
     ];
     ListPromptsResult::with_all_items(prompts).with_cache_scope(CacheScope::Public)
 }
@@ -51,6 +57,12 @@ pub fn get(request: &GetPromptRequestParams) -> Result<GetPromptResult, ErrorDat
         "review-drift" => "Call `drift`. For each object that moved tell me what was applied, what is there now, and whether \
             the manifest or the machine should give way. `runs` shows what was applied when. Change nothing."
             .to_owned(),
+        "go-back" => format!(
+            "Bring the machine {} back to its snapshot {}: call `get` to see what is there, then `revert`. Show me the plan, and say what \
+             is lost and which guests stop. Do not apply anything before I say so.",
+            required(arguments, "machine")?,
+            required(arguments, "snapshot")?
+        ),
         name => return Err(ErrorData::invalid_params(format!("there is no prompt `{name}`"), None)),
     };
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))

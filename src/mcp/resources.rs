@@ -1,16 +1,18 @@
 //! What can be read by its address: machines, plans, runs, the schema and the words of the language.
 
+use std::collections::BTreeSet;
+
 use rmcp::ErrorData;
 use rmcp::model::{
     CacheScope, CompleteRequestParams, CompleteResult, CompletionInfo, ListResourceTemplatesResult,
     ListResourcesResult, ReadResourceResult, Reference, Resource, ResourceContents, ResourceTemplate,
 };
 
-use super::answer::text;
+use super::answer::{capped, text};
 use super::tool::Call;
 use crate::config::Tier;
 use crate::failure::{Failure, Kind};
-use crate::ops::{self, runs};
+use crate::ops::{self, GetResponse, runs};
 use crate::render::plan::write_plan;
 use crate::render::runs::write_run;
 
@@ -38,7 +40,7 @@ pub fn list(call: &Call<'_>) -> Result<ListResourcesResult, Failure> {
         .with_description("Every word of a manifest: what it takes, and in which states of a machine it is changed in place.")
         .with_mime_type("application/json");
     let mut all = vec![schema, vocabulary];
-    for row in ops::get(&context)?.machines.into_iter().take(MOST_LISTED) {
+    for row in ops::machines(&context)?.machines.into_iter().take(MOST_LISTED) {
         let name = row.name.unwrap_or_else(|| row.uuid.to_string());
         all.push(Resource::new(format!("{MACHINE}{}", row.uuid), name).with_mime_type("application/json"));
     }
@@ -70,7 +72,7 @@ pub fn read(call: &Call<'_>, address: &str) -> Result<ReadResourceResult, Failur
         (words.map_err(|error| Failure::new(Kind::Internal, error))?, "application/json")
     } else if let Some(name) = address.strip_prefix(MACHINE) {
         let context = call.desk.context(|_| {})?;
-        let response = ops::get(&context)?;
+        let response = ops::machines(&context)?;
         let detail = match response.meant(&decoded(name))?.as_slice() {
             [row] => response.detail(row),
             rows => {
@@ -78,8 +80,10 @@ pub fn read(call: &Call<'_>, address: &str) -> Result<ReadResourceResult, Failur
                 return Err(Failure::new(Kind::Usage, text));
             }
         };
-        let json = serde_json::to_string(&detail).map_err(|error| Failure::new(Kind::Internal, error))?;
-        (json, "application/json")
+        let mut detail =
+            serde_json::to_value(&detail).map_err(|error| Failure::new(Kind::Internal, error))?;
+        capped(&mut detail);
+        (detail.to_string(), "application/json")
     } else if let Some(hash) = address.strip_prefix(PLAN) {
         call.caller.expect(Tier::Plan, "plan")?;
         let context = call.desk.context(|_| {})?;
@@ -106,12 +110,16 @@ pub fn unreadable(failure: &Failure, address: &str) -> ErrorData {
     }
 }
 
-/// Names of machines, hashes of plans and ids of runs that begin as the argument does.
+/// Names of machines and of their snapshots, hashes of plans and ids of runs that begin as the argument does.
 pub fn complete(call: &Call<'_>, request: &CompleteRequestParams) -> Result<CompleteResult, Failure> {
     let context = call.desk.context(|_| {})?;
     let known = match (&request.r#ref, request.argument.name.as_str()) {
         (Reference::Resource(_), "name") | (Reference::Prompt(_), "machine") => {
-            ops::get(&context)?.machines.into_iter().filter_map(|row| row.name).collect()
+            ops::machines(&context)?.machines.into_iter().filter_map(|row| row.name).collect()
+        }
+        (Reference::Prompt(_), "snapshot") => {
+            let machine = request.context.as_ref().and_then(|context| context.get_argument("machine"));
+            snapshots(&ops::machines(&context)?, machine.map(String::as_str))
         }
         (Reference::Resource(_), "id") => {
             runs::list(&context, Some(CompletionInfo::MAX_VALUES))?.into_iter().map(|row| row.id).collect()
@@ -129,6 +137,15 @@ pub fn complete(call: &Call<'_>, request: &CompleteRequestParams) -> Result<Comp
     let shown = fits.into_iter().take(CompletionInfo::MAX_VALUES).collect();
     let info = CompletionInfo::with_pagination(shown, total, more);
     info.map(CompleteResult::new).map_err(|error| Failure::new(Kind::Internal, error))
+}
+
+/// Names of the snapshots of one machine, or of all of them.
+fn snapshots(there: &GetResponse, machine: Option<&str>) -> Vec<String> {
+    let meant = there.machines.iter().filter(|row| machine.is_none() || row.name.as_deref() == machine);
+    let details = meant.filter_map(|row| there.detail(row));
+    let names: BTreeSet<String> =
+        details.flat_map(|detail| detail.snapshots).map(|snapshot| snapshot.name).collect();
+    names.into_iter().collect()
 }
 
 /// A part of an address as it was before it was written into one: `%20` is a space.

@@ -197,6 +197,16 @@ pub fn get(context: &Context) -> Result<GetResponse, Failure> {
     let mut inventory = read(context)?;
     // Without VBoxManage there is a list all the same.
     inventory.networks.host_only = context.host.host_only().ok();
+    Ok(listed(inventory))
+}
+
+/// The same for whoever wants to know of machines: VirtualBox is not asked for its host-only interfaces, which may take as long as
+/// all the rest.
+pub fn machines(context: &Context) -> Result<GetResponse, Failure> {
+    read(context).map(listed)
+}
+
+fn listed(inventory: Inventory) -> GetResponse {
     let mut machines: Vec<MachineRow> =
         inventory.machines.values().map(|machine| row(machine, &inventory)).collect();
     machines.sort_by(|a, b| (&a.name, a.uuid).cmp(&(&b.name, b.uuid)));
@@ -225,7 +235,7 @@ pub fn get(context: &Context) -> Result<GetResponse, Failure> {
         .collect();
     disks.sort_by(|a, b| a.location.cmp(&b.location));
     let networks = networks::rows(&inventory);
-    Ok(GetResponse { machines, disks, networks, inventory })
+    GetResponse { machines, disks, networks, inventory }
 }
 
 fn row(machine: &Machine, inventory: &Inventory) -> MachineRow {

@@ -1,7 +1,7 @@
 //! An agent that tests play: a client of the Model Context Protocol that knows nothing of the server's code, in both of the
 //! protocol's eras. Every line of standard output must be a message, or the test fails.
 
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,8 +10,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
-pub use self::server::Server;
 
 /// How a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +164,16 @@ impl Agent {
         }
     }
 
+    /// The answer that comes next, of whichever request.
+    pub fn next(&mut self) -> (u64, Result<Value, Value>) {
+        loop {
+            if let Some(number) = self.answers.keys().next().copied() {
+                return (number, self.wait(number));
+            }
+            self.read();
+        }
+    }
+
     /// Takes in one message of the server.
     pub fn read(&mut self) {
         let line = match self.lines.recv_timeout(PATIENCE) {
@@ -215,6 +223,12 @@ impl Agent {
     pub fn write(&mut self, message: &Value) {
         let stdin = self.stdin.as_mut().unwrap();
         writeln!(stdin, "{message}").unwrap();
+    }
+
+    /// Ends the server the hard way.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Hangs up, and how the server ended.

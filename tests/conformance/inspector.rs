@@ -7,7 +7,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::agent::Server;
+use crate::agent::server::Server;
 use crate::node;
 
 /// One look, with the folder of the Inspector.

@@ -133,7 +133,7 @@ spec:
     let written = written.replace(hash, "HASH").replace(&hash[..8], "HASH");
     let written = crate::scenario::normal::text(&written, &home.scratch().with_file_name(""));
     let lines = written.lines().map(|line| match line.split_once(" within ") {
-        Some((before, rest)) if rest.ends_with("Now:") => format!("{before} within TIME. Now:"),
+        Some((before, rest)) if rest.ends_with(" s.") => format!("{before} within TIME."),
         _ => without_times(line),
     });
     let written = lines.collect::<Vec<String>>().join("\n") + "\n";

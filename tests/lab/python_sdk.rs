@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::Test;
-use crate::agent::Server;
+use crate::agent::server::Server;
 use crate::home::{self, Home, path};
 use crate::lab::{self, Lab, Missing};
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::answer::{Answer, fenced};
+use super::super::answer::Answer;
 use super::super::tool::{Call, Run, Tool};
 use super::shared::pattern;
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ impl Run for Console {
         let lines: Vec<String> = console.text.lines().map(|line| format!("  {}", plain(line))).collect();
         let data =
             Said { port: console.port, file: console.file.display().to_string(), before: console.before };
-        Ok(Answer::new(fenced(&lines.join("\n")), data))
+        Ok(Answer::foreign(lines.join("\n"), data))
     }
 }
 

@@ -82,6 +82,6 @@ impl Run for Drift {
             pending: report.pending,
             notes: report.notes().iter().map(|note| note.text.clone()).collect(),
         };
-        Ok(Answer::new(text, data))
+        Ok(Answer::foreign(text, data))
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::answer::Answer;
+use super::super::answer::{Answer, Fence};
 use super::super::tool::{Call, Run, Tool};
 use crate::failure::{Failure, Kind};
 use crate::model::StackName;
@@ -50,6 +50,8 @@ impl Run for Export {
             machines: exported.machines.iter().map(ToString::to_string).collect(),
             notes: exported.notes.into_iter().map(|note| note.text).collect(),
         };
-        Ok(Answer::new(exported.yaml, data))
+        // A manifest all the same: the fence is a comment, and no line of a value begins where one does.
+        let yaml = exported.yaml.trim_end().to_owned();
+        Ok(Answer { fence: Fence::Comments, ..Answer::new(yaml, data) })
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::answer::{Answer, capped, fenced, text};
+use super::super::answer::{Answer, text};
 use super::super::tool::{Call, Run, Tool};
 use crate::failure::{Failure, Kind};
 use crate::ops;
@@ -80,7 +80,7 @@ impl Tool for Get {
 impl Run for Get {
     fn run(call: &Call<'_>, input: Input) -> Result<Answer<Found>, Failure> {
         let context = call.desk.context(|_| {})?;
-        let response = ops::get(&context)?;
+        let response = ops::machines(&context)?;
         let row = match response.meant(&input.machine)?.as_slice() {
             [row] => *row,
             rows => {
@@ -96,9 +96,7 @@ impl Run for Get {
             return Err(Failure::new(Kind::Internal, "a machine of the list is not in the inventory"));
         };
         let text = text(|out, view| write_machine(out, row, &response.inventory, view));
-        let mut settings = detail.settings;
-        capped(&mut settings);
-        let settings = match settings {
+        let settings = match detail.settings {
             Value::Object(settings) => settings,
             _ => Map::new(),
         };
@@ -130,6 +128,6 @@ impl Run for Get {
                 .collect(),
         };
         let link = Some(format!("vbox://machine/{}", row.uuid));
-        Ok(Answer { link, ..Answer::new(fenced(&text), data) })
+        Ok(Answer { link, ..Answer::foreign(text, data) })
     }
 }

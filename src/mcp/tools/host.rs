@@ -62,10 +62,8 @@ impl Run for Host {
         let context = call.desk.context(|_| {})?;
         let report = ops::doctor(&context, DoctorRequest::default());
         let rights = &call.caller.rights;
-        let said = text(|out, view| {
-            write_doctor(out, &report, view)?;
-            writeln!(out, "{} is at tier {}", call.caller.name, rights.tier)
-        });
+        let said = text(|out, view| write_doctor(out, &report, view));
+        let next = Some(format!("{} is at tier {}", call.caller.name, rights.tier));
         let data = Looked {
             verdict: word(report.verdict()),
             checks: report
@@ -82,6 +80,6 @@ impl Run for Host {
             tier: rights.tier.word(),
             grant: rights.grant.iter().map(|danger| danger.word()).collect(),
         };
-        Ok(Answer::new(said, data))
+        Ok(Answer { next, ..Answer::foreign(said, data) })
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::answer::{Answer, text};
+use super::super::answer::{Answer, cut_to, text};
 use super::super::tool::{Call, Run, Tool};
 use crate::failure::{Failure, Kind};
 use crate::ops::{self, MachineRow};
-use crate::render::inventory::{write_machines, write_problems};
+use crate::render::inventory::write_machines;
+use crate::render::text::printable;
 
 /// The tool.
 pub struct List;
@@ -68,8 +69,17 @@ struct Row {
     reason: Option<String>,
 }
 
-/// Longer names and reasons are cut, so that a row stays short; `get` has all of them.
+/// Bytes of a row, in the text and in the value. A longer one leaves something out, which `get` has.
+const MOST_ROW: usize = 120;
+
+/// Bytes of a name, of the name of a stack, and of a reason.
 const MOST_NAME: usize = 36;
+const MOST_STACK: usize = 24;
+const MOST_REASON: usize = 20;
+
+/// What could not be read: so many problems are told, and so many bytes of each.
+const MOST_PROBLEMS: usize = 10;
+const MOST_PROBLEM: usize = 200;
 
 impl Tool for List {
     type Input = Input;
@@ -83,7 +93,7 @@ impl Tool for List {
 impl Run for List {
     fn run(call: &Call<'_>, input: Input) -> Result<Answer<Listed>, Failure> {
         let context = call.desk.context(|_| {})?;
-        let response = ops::get(&context)?;
+        let response = ops::machines(&context)?;
         let from = match &input.cursor {
             None => 0,
             Some(cursor) => cursor.parse().map_err(|_| {
@@ -107,41 +117,69 @@ impl Run for List {
         for row in &response.machines {
             *names.entry(row.name.as_deref().unwrap_or_default()).or_default() += 1;
         }
-        let rows = page.iter().map(|row| {
-            let name = row.name.clone().unwrap_or_default();
-            let shown = cut(&name);
-            let is_unclear = shown != name || name.is_empty() || names.get(name.as_str()) != Some(&1);
-            Row {
-                name: shown,
-                state: row.state.clone().unwrap_or_else(|| "unknown".to_owned()),
-                cpus: row.cpus,
-                memory: row.memory,
-                stack: row.stack.clone(),
-                id: is_unclear.then(|| row.uuid.to_string()),
-                reason: row.reason.as_deref().map(cut),
-            }
-        });
-        let problems = &response.inventory.problems;
+        let is_clear = |name: &str| !name.is_empty() && names.get(name) == Some(&1);
+        let problems = response.inventory.problems.iter().take(MOST_PROBLEMS);
         let data = Listed {
-            machines: rows.collect(),
+            machines: page.iter().map(|one| row(one, is_clear)).collect(),
             total: wanted.len(),
             next: next.clone(),
-            problems: problems.iter().map(|one| format!("{}: {}", one.what, one.reason)).collect(),
+            problems: problems.map(|one| told(&one.what, &one.reason)).collect(),
         };
+        let rows: Vec<MachineRow> = page.into_iter().map(short).collect();
         let text = text(|out, view| {
-            write_machines(out, &page, view)?;
+            write_machines(out, &rows, view)?;
             if let Some(next) = next {
-                writeln!(out, "{} of {}; the rest: cursor {next}", page.len(), wanted.len())?;
+                writeln!(out, "{} of {}; the rest: cursor {next}", rows.len(), wanted.len())?;
             }
-            write_problems(out, problems, view)
+            for problem in &data.problems {
+                writeln!(out, "not read: {problem}")?;
+            }
+            Ok(())
         });
-        Ok(Answer::new(text, data))
+        Ok(Answer::foreign(text, data))
     }
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST_NAME) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
+fn told(what: &str, reason: &str) -> String {
+    cut_to(&printable(&format!("{what}: {reason}")), MOST_PROBLEM)
+}
+
+/// A row for the text. The address is `get`'s: its name says it already, mostly.
+fn short(row: MachineRow) -> MachineRow {
+    MachineRow {
+        name: row.name.map(|name| cut_to(&name, MOST_NAME)),
+        stack: row.stack.map(|stack| cut_to(&stack, MOST_STACK)),
+        reason: row.reason.map(|reason| cut_to(&reason, MOST_REASON)),
+        address: None,
+        ..row
     }
+}
+
+/// A row for the value: what there is to say, without what would make it too long.
+fn row(machine: &MachineRow, is_clear: impl Fn(&str) -> bool) -> Row {
+    let name = machine.name.clone().unwrap_or_default();
+    let shown = cut_to(&name, MOST_NAME);
+    let is_clear = shown == name && is_clear(&name);
+    let mut row = Row {
+        name: shown,
+        state: machine.state.clone().unwrap_or_else(|| "unknown".to_owned()),
+        cpus: machine.cpus,
+        memory: machine.memory,
+        stack: machine.stack.as_deref().map(|stack| cut_to(stack, MOST_STACK)),
+        id: (!is_clear).then(|| machine.uuid.to_string()),
+        reason: machine.reason.as_deref().map(|reason| cut_to(reason, MOST_REASON)),
+    };
+    // From what can be done without to what cannot.
+    let shorter: [fn(&mut Row); 4] = [
+        |row| (row.cpus, row.memory) = (None, None),
+        |row| row.reason = None,
+        |row| row.stack = row.stack.as_deref().map(|stack| cut_to(stack, MOST_STACK / 2)),
+        |row| row.name = cut_to(&row.name, MOST_NAME / 3),
+    ];
+    for shorten in shorter {
+        if serde_json::to_vec(&row).map_or(0, |bytes| bytes.len()) > MOST_ROW {
+            shorten(&mut row);
+        }
+    }
+    row
 }

@@ -46,33 +46,34 @@ pub fn answer(
     response: &PlanResponse,
 ) -> Result<Answer<Planned>, Failure> {
     let plan = &response.plan;
-    let mut said = text(|out, view| {
+    let said = text(|out, view| {
         write_findings(out, &response.findings, view)?;
         write_plan(out, plan, view)?;
         write_refusals(out, plan, view)
     });
-    let mut link = None;
+    let (mut link, mut then) = (None, None);
     if !plan.steps.is_empty() {
         call.desk.shelf(context)?.keep(plan, &call.caller.name, &call.caller.version)?;
         link = Some(format!("vbox://plan/{}", plan.hash));
         if plan.refusals.is_empty() {
-            said.push_str(&next(call, plan));
+            then = Some(next(call, plan));
         }
     }
     let mut data = planned(plan);
     data.notes.extend(findings(&response.findings));
-    Ok(Answer { link, ..Answer::new(said, data) })
+    // What was there before stands in it: that may be anybody's words.
+    Ok(Answer { link, next: then, ..Answer::foreign(said, data) })
 }
 
 /// What comes next, for a model that would otherwise guess.
 fn next(call: &Call<'_>, plan: &Plan) -> String {
     let dangers = plan.objects.iter().flat_map(|object| object.danger.iter().copied()).collect();
     match call.caller.expect_apply(&dangers) {
-        Ok(()) => "\nNext: show this to the person, then call apply with the hash.".to_owned(),
+        Ok(()) => "Next: show this to the person, then call apply with the hash.".to_owned(),
         Err(_) if call.caller.rights.tier < Tier::ApplySafe => {
-            format!("\nNext: a person applies it; {} may only plan.", call.caller.name)
+            format!("Next: a person applies it; {} may only plan.", call.caller.name)
         }
-        Err(failure) => format!("\nNext: a person applies it: {failure}."),
+        Err(failure) => format!("Next: a person applies it: {failure}."),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::answer::{Answer, fenced};
+use super::super::answer::Answer;
 use super::super::tool::{Call, Run, Tool};
 use super::shared::pattern;
 use crate::failure::{Failure, Kind};
@@ -84,7 +84,9 @@ impl Run for Wait {
         let now: String = waited.now.chars().filter(|character| !character.is_control()).take(200).collect();
         let how = if waited.came { "It came" } else { "It did not come" };
         let seconds = waited.after.as_secs_f64();
-        let text = format!("{how} within {seconds:.1} s. Now:\n{}", fenced(&format!("  {now}")));
-        Ok(Answer { failed: !waited.came, ..Answer::new(text, Ended { came: waited.came, now, seconds }) })
+        let text = format!("  {now}");
+        let next = Some(format!("{how} within {seconds:.1} s."));
+        let data = Ended { came: waited.came, now, seconds };
+        Ok(Answer { failed: !waited.came, next, ..Answer::foreign(text, data) })
     }
 }

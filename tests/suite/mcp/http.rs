@@ -1,52 +1,11 @@
 //! The server over HTTP: who may come in, and as whom.
 
-use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-
 use serde_json::{Value, json};
 
 use super::Bench;
-use crate::agent::Server;
+use crate::agent::server::{Server, modern};
 
 const TOKEN: &str = "correct-horse-battery-staple-1";
-
-/// The status of an answer, and what it says.
-fn post(server: &Server, headers: &[(&str, &str)], body: &Value) -> (u16, String) {
-    let mut stream = TcpStream::connect(&server.address).unwrap();
-    let body = body.to_string();
-    let mut request = "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n\
-                       Accept: application/json, text/event-stream\r\n"
-        .to_owned();
-    if !headers.iter().any(|(name, _)| *name == "Host") {
-        write!(request, "Host: {}\r\n", server.address).unwrap();
-    }
-    for (name, value) in headers {
-        write!(request, "{name}: {value}\r\n").unwrap();
-    }
-    write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
-    (status, answer)
-}
-
-/// A request of 2026-07-28, with the headers that it needs.
-fn modern(method: &str, name: Option<&str>, mut params: Value) -> (Vec<(String, String)>, Value) {
-    let version = "2026-07-28";
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": version,
-        "io.modelcontextprotocol/clientInfo": {"name": "boss", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let mut headers = vec![
-        ("MCP-Protocol-Version".to_owned(), version.to_owned()),
-        ("Mcp-Method".to_owned(), method.to_owned()),
-    ];
-    headers.extend(name.map(|name| ("Mcp-Name".to_owned(), name.to_owned())));
-    (headers, json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
-}
 
 fn ask(
     server: &Server,
@@ -55,9 +14,9 @@ fn ask(
     name: Option<&str>,
     params: Value,
 ) -> (u16, String) {
-    let (headers, body) = modern(method, name, params);
+    let (headers, body) = modern("boss", method, name, params);
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    post(server, &headers.chain(more.iter().copied()).collect::<Vec<_>>(), &body)
+    server.post(&headers.chain(more.iter().copied()).collect::<Vec<_>>(), &body)
 }
 
 fn bearer(token: &str) -> String {
@@ -79,7 +38,7 @@ fn pages_and_names_from_elsewhere_are_refused() {
         "jsonrpc": "2.0", "id": 1, "method": "initialize",
         "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
     });
-    let (status, said) = post(&server, &[], &hello);
+    let (status, said) = server.post(&[], &hello);
     assert_eq!(status, 200, "{said}");
     assert!(said.contains("vboxmcp makes VirtualBox match"), "{said}");
 }

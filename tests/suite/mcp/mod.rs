@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use vboxmcp::host::sim::{ByHand, SimHost};
 
 use crate::agent::{Agent, Era};
 
@@ -84,21 +85,34 @@ impl Bench {
         files.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect()
     }
 
+    /// What somebody does on the host without vboxmcp.
+    fn by_hand(&self, what: &ByHand) {
+        SimHost::open(&self.folder.path().join("host")).unwrap().by_hand(what).unwrap();
+    }
+
     fn agent(&self, era: Era) -> Agent {
         Agent::start(self.command(&["mcp"]), era)
     }
 
-    /// What the program says on a terminal, for programs.
+    /// What the program says on a terminal, for programs: the last of it.
     #[track_caller]
     fn terminal(&self, arguments: &[&str], stdin: Option<&Path>) -> serde_json::Value {
         let mut command = self.command(arguments);
-        command.args(["-o", "json"]);
         if let Some(file) = stdin {
             command.stdin(std::fs::File::open(file).unwrap());
         }
-        let output = command.output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let last = text.lines().last().unwrap_or_else(|| panic!("nothing was said: {arguments:?}"));
-        serde_json::from_str(last).unwrap()
+        let said = documents(&mut command).pop();
+        said.unwrap_or_else(|| panic!("nothing was said: {arguments:?}"))
     }
+
+    /// All of it. Nobody consents to anything.
+    fn documents(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        documents(self.command(arguments).stdin(Stdio::null()))
+    }
+}
+
+fn documents(command: &mut Command) -> Vec<serde_json::Value> {
+    let output = command.args(["-o", "json"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

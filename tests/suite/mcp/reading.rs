@@ -67,10 +67,12 @@ fn another_clients_plan_is_not_there() {
 #[test]
 fn prompts_are_filled_in_and_names_completed() {
     let bench = Bench::new();
-    bench.terminal(&["apply", "lab.yaml", "--yes"], None);
+    bench.terminal(&["apply", "lab.yaml", "--yes", "--var", "state=poweroff"], None);
+    bench.terminal(&["snapshot", "clean", "web-*", "--yes"], None);
+    bench.terminal(&["snapshot", "tested", "web-2", "--yes"], None);
     let mut agent = bench.agent(Era::Legacy);
     let prompts = agent.request("prompts/list", json!({})).unwrap();
-    assert_eq!(prompts["prompts"].as_array().unwrap().len(), 3);
+    assert_eq!(prompts["prompts"].as_array().unwrap().len(), 4);
     let asked = json!({"name": "take-over", "arguments": {"machine": "web-1"}});
     let prompt = agent.request("prompts/get", asked).unwrap();
     assert!(prompt["messages"][0]["content"]["text"].as_str().unwrap().contains("web-1"));
@@ -85,6 +87,15 @@ fn prompts_are_filled_in_and_names_completed() {
     assert_eq!(completed(&mut agent, machine, "name", "x"), json!([]));
     let prompt = json!({"type": "ref/prompt", "name": "take-over"});
     assert_eq!(completed(&mut agent, prompt, "machine", "web-2"), json!(["web-2"]));
+    let prompt = json!({"type": "ref/prompt", "name": "go-back"});
+    assert_eq!(completed(&mut agent, prompt.clone(), "snapshot", ""), json!(["clean", "tested"]));
+    assert_eq!(completed(&mut agent, prompt.clone(), "snapshot", "te"), json!(["tested"]));
+    let with = json!({"ref": prompt, "argument": {"name": "snapshot", "value": ""}, "context": {"arguments": {"machine": "web-1"}}});
+    let named = agent.request("completion/complete", with).unwrap();
+    assert_eq!(named["completion"]["values"], json!(["clean"]), "those of the machine that was picked");
+    let asked = json!({"name": "go-back", "arguments": {"machine": "web-1", "snapshot": "clean"}});
+    let prompt = agent.request("prompts/get", asked).unwrap().to_string();
+    assert!(prompt.contains("web-1") && prompt.contains("clean") && prompt.contains("`revert`"), "{prompt}");
 }
 
 #[test]
@@ -148,6 +159,34 @@ fn a_run_is_a_task_that_outlives_its_server() {
     assert_eq!((&again["status"], &again["result"]), (&ended["status"], &ended["result"]));
     later.request("tasks/cancel", id.clone()).unwrap();
     assert!(start("other").request("tasks/get", id).is_err(), "it is no task of another client");
+}
+
+#[test]
+fn a_task_whose_server_dies_says_so_and_is_gone_on_with() {
+    let bench = Bench::new();
+    bench.configure("[mcp]\ntier = \"apply-safe\"\n");
+    let many = "apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {name: node}\n\
+                spec: {replicas: 100, osType: Debian_64, memory: 64MiB}\n";
+    std::fs::write(bench.root().join("lab.yaml"), many).unwrap();
+    let can = json!({"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let start = || Agent::with_capabilities(bench.command(&["mcp"]), Era::Modern, "test-agent", can.clone());
+    let mut agent = start();
+    agent.answer = yes();
+    let hash = agent.tool("plan", json!({"paths": ["lab.yaml"]})).1["hash"].clone();
+    let task = agent.apply(&hash);
+    let id = json!({"taskId": task["taskId"]});
+    assert_eq!(agent.request("tasks/get", id.clone()).unwrap()["status"], json!("working"));
+    agent.kill();
+    let mut later = start();
+    let told = later.request("tasks/get", id).unwrap();
+    assert_eq!(told["status"], json!("failed"), "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("vboxmcp runs resume"), "{told}");
+    // Nobody takes the consent over for a plan that has run.
+    let again = later.call("apply", json!({"hash": hash}));
+    assert_eq!(again["isError"], json!(true), "{again}");
+    let run = task["taskId"].as_str().unwrap();
+    assert_eq!(bench.terminal(&["runs", "resume", run, "--yes"], None)["exitCode"], json!(0));
+    assert_eq!(later.tool("list", json!({"limit": 1})).1["total"], json!(100));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What a client may do is what the configuration says, and nothing that the client sends.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use vboxmcp::host::sim::{ByHand, SimHost};
+use vboxmcp::host::sim::ByHand;
 
 use super::Bench;
 use crate::agent::{Agent, Era, text};
@@ -31,26 +33,8 @@ fn a_client_sees_the_tools_that_it_may_use() {
         bench.configure(toml);
         let mut agent = bench.agent(Era::Modern);
         let names = names(&mut agent);
-        for tool in [
-            "list",
-            "get",
-            "host",
-            "runs",
-            "screenshot",
-            "console",
-            "wait",
-            "validate",
-            "export",
-            "drift",
-            "plan",
-            "power",
-            "snapshot",
-            "revert",
-            "destroy",
-            "adopt",
-            "apply",
-        ] {
-            assert_eq!(names.iter().any(|name| name == tool), !hidden.contains(&tool), "{tool} with {toml}");
+        for tool in TOOLS {
+            assert_eq!(names.iter().any(|name| name == tool), !hidden.contains(tool), "{tool} with {toml}");
         }
         for tool in hidden {
             let (text, said) = agent.failing_tool(tool, json!({"hash": "00000000"}));
@@ -157,7 +141,7 @@ fn what_is_only_looked_at_says_why_it_cannot_be() {
     assert!(said.contains("say one of `port`, `property` and `state`"), "{said}");
     let create =
         ByHand::Create { name: "stranger".to_owned(), os_type: "Other".to_owned(), groups: Vec::new() };
-    SimHost::open(&bench.folder.path().join("host")).unwrap().by_hand(&create).unwrap();
+    bench.by_hand(&create);
     for (tool, mut with) in
         [("screenshot", json!({})), ("console", json!({})), ("wait", json!({"state": "running"}))]
     {
@@ -229,26 +213,30 @@ fn paths_in_a_manifest_are_below_the_root_or_allowed() {
     bench.agent(Era::Modern).failing_tool("validate", json!({"manifest": manifest("/etcetera")}));
 }
 
+/// All tools.
+const TOOLS: &[&str] = &[
+    "list",
+    "get",
+    "host",
+    "runs",
+    "screenshot",
+    "console",
+    "wait",
+    "validate",
+    "explain",
+    "export",
+    "drift",
+    "plan",
+    "power",
+    "snapshot",
+    "revert",
+    "destroy",
+    "adopt",
+    "apply",
+];
+
 /// One thing that an agent may try: a tool, and arguments that are partly right.
 fn attempt() -> impl Strategy<Value = (String, Value)> {
-    let tools = [
-        "list",
-        "get",
-        "host",
-        "runs",
-        "screenshot",
-        "console",
-        "validate",
-        "export",
-        "drift",
-        "plan",
-        "power",
-        "snapshot",
-        "revert",
-        "destroy",
-        "adopt",
-        "apply",
-    ];
     let machine = prop_oneof![Just("web-1"), Just("vm/web-2"), Just("foreign"), Just("*")];
     let allow = prop::sample::subsequence(
         vec!["downtime", "power-cut", "discard-state", "revert", "destroy-data"],
@@ -257,7 +245,7 @@ fn attempt() -> impl Strategy<Value = (String, Value)> {
     let command = prop::sample::select(vec!["start", "stop", "restart", "pause", "resume", "save", "reset"]);
     let state = prop::sample::select(vec!["running", "poweroff", "saved", "paused"]);
     let flags = any::<[bool; 3]>();
-    (prop::sample::select(tools.to_vec()), machine, allow, command, state, flags).prop_map(
+    (prop::sample::select(TOOLS), machine, allow, command, state, flags).prop_map(
         |(tool, machine, allow, command, state, [first, second, third])| {
             let declared = json!({"paths": ["lab.yaml"], "variables": {"state": state}});
             let with = |more: Value| {
@@ -269,6 +257,8 @@ fn attempt() -> impl Strategy<Value = (String, Value)> {
             };
             let arguments = match tool {
                 "get" | "screenshot" | "console" => json!({"machine": machine}),
+                "wait" => json!({"machine": machine, "state": "running", "seconds": 0}),
+                "explain" => json!({"field": "memory"}),
                 "revert" => with(json!({"snapshot": "clean", "allow": allow})),
                 "validate" | "drift" => declared,
                 "export" if first => json!({"machines": [machine], "stack": "shop"}),
@@ -290,7 +280,14 @@ fn an_agent_that_may_plan_cannot_change_anything_by_any_sequence_of_calls() {
     let bench = Bench::new();
     bench.terminal(&["apply", "lab.yaml", "--yes"], None);
     bench.terminal(&["snapshot", "clean", "web-*", "--yes"], None);
-    let before = bench.host();
+    // All tools are tried, the one too that is not listed for this client.
+    bench.configure("[mcp]\ntier = \"apply-destroy\"\n");
+    let all: BTreeSet<String> = names(&mut bench.agent(Era::Modern)).into_iter().collect();
+    assert_eq!(all, TOOLS.iter().map(|name| (*name).to_owned()).collect());
+    bench.configure("[mcp]\ntier = \"plan\"\n");
+    let inventory = || bench.terminal(&["inventory"], None);
+    let (before, there) = (bench.host(), inventory());
+    assert!(there.to_string().contains("web-2"), "{there}");
     let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&prop::collection::vec(attempt(), 1..15), |attempts| {
@@ -310,7 +307,9 @@ fn an_agent_that_may_plan_cannot_change_anything_by_any_sequence_of_calls() {
                     }
                 }
                 prop_assert_eq!(&agent.asked, &Vec::<Value>::new());
+                prop_assert!(agent.end().success());
                 prop_assert!(bench.host() == before, "the host is another one after {:?}", attempts);
+                prop_assert_eq!(&inventory(), &there, "the host is another one after {:?}", &attempts);
             }
             Ok(())
         })
