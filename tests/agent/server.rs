@@ -32,6 +32,14 @@ impl Server {
 
     /// The status of an answer, and what it says.
     pub fn post(&self, headers: &[(&str, &str)], body: &Value) -> (u16, String) {
+        let mut answer = String::new();
+        self.open(headers, body).read_to_string(&mut answer).unwrap();
+        let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
+        (status, answer)
+    }
+
+    /// Asks, and leaves it to the caller how much of the answer is read.
+    pub fn open(&self, headers: &[(&str, &str)], body: &Value) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let body = body.to_string();
         let mut request = "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n\
@@ -45,10 +53,7 @@ impl Server {
         }
         write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split_whitespace().nth(1).unwrap().parse().unwrap();
-        (status, answer)
+        stream
     }
 }
 

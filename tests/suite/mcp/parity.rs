@@ -103,7 +103,7 @@ fn acting_tools_make_the_plans_of_their_twins() {
     ] {
         let typed = bench.documents(twin);
         let result = agent.call(tool, with.clone());
-        let planned = typed.iter().find(|one| one["type"] == json!("plan"));
+        let planned = typed.iter().find(|one| one["type"] == json!("plan")).map(|one| &one["plan"]);
         if let Some(plan) = planned {
             let own = &result["structuredContent"];
             let steps = plan["steps"].as_array().unwrap().len();
