@@ -15,6 +15,8 @@ pub const TESTS: &[Test] = &[
     ("a_plan_is_the_same_as_in_a_terminal", a_plan_is_the_same_as_in_a_terminal),
     ("an_agent_plans_and_applies_with_consent", an_agent_plans_and_applies_with_consent),
     ("an_agent_sees_a_guest_come_up", an_agent_sees_a_guest_come_up),
+    ("a_client_is_told_what_changes_by_hand", a_client_is_told_what_changes_by_hand),
+    ("a_client_that_goes_leaves_a_run_to_go_on_with", a_client_that_goes_leaves_a_run_to_go_on_with),
     ("the_recorded_conversation_is_what_is_said", the_recorded_conversation_is_what_is_said),
 ];
 
@@ -238,4 +240,76 @@ fn an_agent_plans_and_applies_with_consent(lab: &Lab) {
         assert_eq!(agent.tool("list", json!({})).1["total"], json!(0));
         assert!(agent.end().success());
     }
+}
+
+/// Subscriptions, fed by what somebody does with VBoxManage.
+fn a_client_is_told_what_changes_by_hand(lab: &Lab) {
+    const UPDATED: &str = "notifications/resources/updated";
+    let home = Home::new(lab);
+    fs::write(home.scratch().join("lab.yaml"), MANIFEST).expect("a manifest in the scratch folder");
+    assert_eq!(home.vboxmcp(&["apply", "lab.yaml", "--yes"]).code, Some(0));
+    for (era, memory) in Era::ALL.into_iter().zip(["64", "48"]) {
+        let mut agent = agent(&home, era);
+        let mine = "vbox://machine/node-2";
+        match era {
+            Era::Legacy => {
+                agent.request("resources/subscribe", json!({"uri": mine})).expect("an answer");
+            }
+            Era::Modern => {
+                let wanted = json!({"resourceSubscriptions": [mine]});
+                agent.send("subscriptions/listen", json!({"notifications": wanted}));
+            }
+        }
+        // What is there when the first one subscribes is what later changes are told by.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        for machine in ["node-1", "node-2"] {
+            home.vbox(&["modifyvm", machine, "--memory", memory]).ok();
+        }
+        let told = loop {
+            agent.read();
+            if let Some(one) = agent.notifications.iter().find(|one| one["method"] == json!(UPDATED)) {
+                break one["params"]["uri"].clone();
+            }
+        };
+        assert_eq!(told, json!(mine), "{era:?}: nobody asked for node-1");
+        let read = agent.request("resources/read", json!({"uri": mine})).expect("the machine");
+        let text = read["contents"][0]["text"].as_str().expect("its text");
+        let machine: Value = serde_json::from_str(text).expect("a document");
+        assert_eq!(machine["settings"]["memory"].to_string(), memory, "{era:?}");
+    }
+}
+
+/// A client that hangs up in the middle of an apply: the running step ends, and the run can be gone on with.
+fn a_client_that_goes_leaves_a_run_to_go_on_with(lab: &Lab) {
+    let home = Home::new(lab);
+    let scratch = home.scratch();
+    let many = MANIFEST.replace("replicas: 2", "replicas: 5");
+    fs::write(scratch.join("lab.yaml"), many).expect("a manifest in the scratch folder");
+    let tiers = "[mcp]\ntier = \"apply-safe\"\n";
+    fs::write(scratch.join("vboxmcp.toml"), tiers).expect("a configuration in the scratch folder");
+    let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
+    command.args(["mcp", "--root", path(&scratch)]);
+    let mut agent = Agent::with_person(command, Era::Modern);
+    let hash = agent.tool("plan", json!({"paths": ["lab.yaml"]})).1["hash"].clone();
+    let asked = agent.call("apply", json!({"hash": hash}));
+    agent.send(
+        "tools/call",
+        json!({
+            "name": "apply", "arguments": {"hash": hash}, "requestState": asked["requestState"],
+            "inputResponses": {"approval": {"action": "accept", "content": {"approve": true}}},
+            "_meta": {"progressToken": 1},
+        }),
+    );
+    while !agent.notifications.iter().any(|one| one["params"]["progress"].as_f64() >= Some(2.0)) {
+        agent.read();
+    }
+    assert!(agent.end().success());
+    let shown = |words: &[&str]| -> Value { serde_json::from_str(&home.vboxmcp(words).ok()).expect("a run") };
+    let run = shown(&["runs", "show", "latest", "-o", "json"]);
+    assert_eq!((&run["run"]["state"], &run["run"]["failed"]), (&json!("cancelled"), &json!(0)), "{run}");
+    assert!(run["run"]["done"].as_u64() >= Some(2), "{run}");
+    assert_eq!(home.vboxmcp(&["runs", "resume", "latest", "--yes"]).code, Some(0));
+    assert_eq!(home.vbox(&["list", "vms"]).ok().lines().count(), 5);
+    let pending = shown(&["plan", "lab.yaml", "-o", "json"]);
+    assert_eq!(pending["steps"], json!([]), "{pending}");
 }
