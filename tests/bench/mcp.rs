@@ -76,8 +76,9 @@ fn main() -> ExitCode {
     let home = Home::new(&lab);
     fs::write(home.scratch().join("lab.yaml"), MANIFEST).unwrap();
     let start = Instant::now();
-    let said = home.vboxmcp(&["apply", "lab.yaml", "--yes", "--quiet"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
+    let said = home::run(command.args(["apply", "lab.yaml", "--yes", "--quiet"]), Duration::from_mins(20));
+    assert!(said.as_ref().is_some_and(|said| said.code == Some(0)), "{said:?}");
     println!("{MACHINES} machines applied in {}", seconds(start.elapsed()));
     looks(&home, &lab);
     at_once_over_stdio(&home);

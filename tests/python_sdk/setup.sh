@@ -4,7 +4,7 @@
 #   tests/python_sdk/setup.sh      make it ready; prints the path of its Python
 #
 # It is kept under ${XDG_CACHE_HOME:-~/.cache}/vboxmcp-lab/python-sdk-DIGEST, made once for each requirements.txt. Exit codes: 0 ready;
-# 1 failed; 77 it cannot be here (no Python 3.10 or later that can make virtual environments). One line on standard error says why.
+# 1 failed; 77 it cannot be here (no Python 3.10 or later that can make virtual environments, no packages). One line on standard error says why.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -23,6 +23,9 @@ fi
 rm -rf -- "$folder"
 python3 -m venv "$folder" >&2
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
-    --requirement "$here/requirements.txt" >&2
+    --requirement "$here/requirements.txt" >&2 || {
+    echo "python_sdk: the packages of tests/python_sdk/requirements.txt are not to be had" >&2
+    exit 77
+}
 touch "$folder/ready"
 echo "$folder/bin/python"
