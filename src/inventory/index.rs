@@ -1,13 +1,13 @@
 //! Where things of an inventory are, by what they are looked up by: planning asks about every object, and must not look at
 //! all others each time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use uuid::Uuid;
 
-use super::{Identity, Inventory, Ownership};
+use super::{AttachedMedium, Identity, Inventory, Ownership};
 use crate::model::{Address, StackName};
 
 /// Made at the first question and true for the inventory as it was then: whoever changes machines, media or registers after a question
@@ -24,8 +24,12 @@ pub(super) struct Tables {
     pub named: HashMap<String, Vec<Uuid>>,
     /// Media by file; of two with the same file the one with the lesser UUID.
     pub located: HashMap<PathBuf, Uuid>,
-    /// Media that others are differences to.
-    pub parents: HashSet<Uuid>,
+    /// Differences to each medium.
+    pub children: HashMap<Uuid, BTreeSet<Uuid>>,
+    /// Media that machines have in their places, themselves.
+    pub attached: HashSet<Uuid>,
+    /// Machines that have each medium in their places, itself or through differences.
+    pub users: HashMap<Uuid, BTreeSet<Uuid>>,
     /// Register entries by the UUID that they name; the first of them.
     pub entries: HashMap<Uuid, (StackName, Address)>,
 }
@@ -72,7 +76,22 @@ impl Tables {
         }
         for medium in inventory.media.values() {
             tables.located.entry(medium.location.clone()).or_insert(medium.uuid);
-            tables.parents.extend(medium.parent);
+            if let Some(parent) = medium.parent {
+                tables.children.entry(parent).or_default().insert(medium.uuid);
+            }
+        }
+        for machine in inventory.machines.values() {
+            for attachment in &machine.attachments {
+                let AttachedMedium::Image(leaf) = attachment.medium else { continue };
+                tables.attached.insert(leaf);
+                let mut current = Some(leaf);
+                // In a cycle one comes back to a medium whose user it is already.
+                while let Some(medium) = current
+                    && tables.users.entry(medium).or_default().insert(machine.uuid)
+                {
+                    current = inventory.media.get(&medium).and_then(|one| one.parent);
+                }
+            }
         }
         for (stack, register) in &inventory.registers {
             for (address, entry) in &register.entries {

@@ -130,7 +130,16 @@ impl Inventory {
 
     /// Differences to a medium.
     pub fn children_of(&self, medium: Uuid) -> BTreeSet<Uuid> {
-        self.media.values().filter(|other| other.parent == Some(medium)).map(|other| other.uuid).collect()
+        let children = self.index.tables(self).children.get(&medium).cloned().unwrap_or_default();
+        debug_assert!(
+            self.media
+                .values()
+                .filter(|other| other.parent == Some(medium))
+                .map(|other| other.uuid)
+                .eq(children.iter().copied()),
+            "the inventory was changed after it was asked"
+        );
+        children
     }
 
     /// Whether a medium is `below` or one that it is, directly or not, a difference to.
@@ -149,13 +158,24 @@ impl Inventory {
 
     /// Machines that a medium is attached to, itself or through differences.
     pub fn machines_using(&self, medium: Uuid) -> BTreeSet<Uuid> {
-        let uses = |machine: &&Machine| {
-            machine.attachments.iter().any(|attachment| match &attachment.medium {
-                AttachedMedium::Image(leaf) => self.is_in_chain(medium, *leaf),
-                AttachedMedium::HostDrive(_) | AttachedMedium::Empty => false,
-            })
-        };
-        self.machines.values().filter(uses).map(|machine| machine.uuid).collect()
+        let users = self.index.tables(self).users.get(&medium).cloned().unwrap_or_default();
+        debug_assert!(
+            self.machines
+                .values()
+                .filter(|machine| self.uses(machine, medium))
+                .map(|machine| machine.uuid)
+                .eq(users.iter().copied()),
+            "the inventory was changed after it was asked"
+        );
+        users
+    }
+
+    /// Whether a machine has a medium in one of its places, itself or through differences.
+    fn uses(&self, machine: &Machine, medium: Uuid) -> bool {
+        machine.attachments.iter().any(|attachment| match &attachment.medium {
+            AttachedMedium::Image(leaf) => self.is_in_chain(medium, *leaf),
+            AttachedMedium::HostDrive(_) | AttachedMedium::Empty => false,
+        })
     }
 
     /// The medium registered at a path.
@@ -171,17 +191,26 @@ impl Inventory {
 
     /// Whether a machine has the medium itself, not a difference to it, in one of its places now.
     pub fn is_attached(&self, medium: Uuid) -> bool {
-        let attachments = self.machines.values().flat_map(|machine| &machine.attachments);
-        attachments.into_iter().any(|attachment| attachment.medium == AttachedMedium::Image(medium))
+        self.index.tables(self).attached.contains(&medium)
     }
 
     /// The difference that holds what a guest last wrote to a disk which nobody has attached: the one leaf above the base that no
     /// snapshot holds. `None` where there are several, or where a difference is attached.
     pub fn free_leaf(&self, base: Uuid) -> Option<Uuid> {
-        let above = |medium: &&Medium| {
-            medium.uuid != base && self.base_of(medium.uuid).is_some_and(|own| own.uuid == base)
-        };
-        let above: Vec<Uuid> = self.media.values().filter(above).map(|medium| medium.uuid).collect();
+        if self.base_of(base)?.uuid != base {
+            return None;
+        }
+        let mut above = Vec::new();
+        let mut below = vec![base];
+        // A medium has one parent, so that nothing is come to twice.
+        while let Some(medium) = below.pop() {
+            let children = self.children_of(medium);
+            below.extend(&children);
+            above.extend(children);
+        }
+        if above.is_empty() {
+            return None;
+        }
         if above.iter().any(|medium| self.is_attached(*medium)) {
             return None;
         }
@@ -194,7 +223,7 @@ impl Inventory {
 
     /// Whether other media are differences to one.
     pub fn has_children(&self, medium: Uuid) -> bool {
-        let has = self.index.tables(self).parents.contains(&medium);
+        let has = self.index.tables(self).children.contains_key(&medium);
         debug_assert_eq!(
             has,
             self.media.values().any(|other| other.parent == Some(medium)),

@@ -1,6 +1,6 @@
 //! What a plan makes of a machine's settings: the questions of the other files begin with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::apply::step::live_tree;
 use crate::diff::tree;
 use crate::inventory::{Inventory, Machine};
 use crate::model::{Address, FieldPath};
-use crate::plan::{Action, Plan, Target};
+use crate::plan::{Action, Plan, Step, Target};
 
 /// One machine after the plan.
 pub struct After<'a> {
@@ -28,15 +28,18 @@ pub struct After<'a> {
 
 /// The machines that a plan has steps for, in the order of their addresses.
 pub fn machines<'a>(plan: &'a Plan, inventory: &'a Inventory) -> Vec<After<'a>> {
-    let addresses: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
-    addresses.into_iter().map(|address| one(address, plan, inventory)).collect()
+    let mut by_address: BTreeMap<&Address, Vec<&Step>> = BTreeMap::new();
+    for step in &plan.steps {
+        by_address.entry(&step.address).or_default().push(step);
+    }
+    by_address.into_iter().map(|(address, steps)| one(address, &steps, inventory)).collect()
 }
 
-fn one<'a>(address: &'a Address, plan: &'a Plan, inventory: &'a Inventory) -> After<'a> {
+fn one<'a>(address: &'a Address, steps: &[&'a Step], inventory: &'a Inventory) -> After<'a> {
     let mut machine: Option<&Machine> = None;
     let (mut starts, mut live) = (false, false);
     let mut assignments = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.address == *address) {
+    for step in steps {
         if let Some(Target::Existing(uuid)) = step.action.machine() {
             machine = inventory.machines.get(uuid);
         }

@@ -120,6 +120,11 @@ impl SimHost {
         self.store.look(World::clone).map(|world| Self::with(Store::of(world)).with_births(self.births))
     }
 
+    /// Keeps its state, as it is now, in a folder for [`Self::open`]. Its own paths stay where they are.
+    pub fn keep_in(&self, folder: &Path) -> Result<(), HostError> {
+        self.store.keep_in(folder)
+    }
+
     /// Everything that it knows, files and folders included: what a test compares.
     pub fn everything(&self) -> Result<Value, HostError> {
         self.store.look(|world| serde_json::to_value(world).unwrap_or_default())

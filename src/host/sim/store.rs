@@ -70,6 +70,15 @@ impl Store {
         Ok(Self::Folder(folder, Arc::new(Mutex::new(seen))))
     }
 
+    /// Writes the state into a folder, which is made where it is missing.
+    pub fn keep_in(&self, folder: &Path) -> Result<(), HostError> {
+        Self::folder(folder)?;
+        self.look(|world| {
+            let _lock = lock(folder)?;
+            write(folder, &mut Seen { text: String::new(), world: world.clone() })
+        })?
+    }
+
     /// Looks at the state.
     pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> Result<T, HostError> {
         match self {

@@ -6,8 +6,9 @@
 mod moved;
 mod now;
 mod objects;
+mod seen;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -17,9 +18,10 @@ pub use moved::moved;
 pub use objects::needs_interfaces;
 
 use now::{
-    chain_now, entry_now, fact, former_now, holders_of_mac, holders_of_port, images, members, named_now,
-    owned_now, places, port, remembered, snapshots, stack_now, uses_now,
+    Holders, chain_now, entry_now, fact, former_now, images, members, named_now, owned_now, places, port,
+    remembered, snapshots, stack_now, uses_now,
 };
+use seen::Seen;
 
 use super::action::Action;
 use super::ports;
@@ -39,7 +41,13 @@ pub fn read_set(
     objects: &[ObjectPlan],
     steps: &[Step],
 ) -> ReadSet {
-    let mut reader = Reader { desired, inventory, steps, reads: Vec::new() };
+    let mut by_address: HashMap<&Address, Vec<&Step>> = HashMap::new();
+    for step in steps {
+        by_address.entry(&step.address).or_default().push(step);
+    }
+    let blocked = objects.iter().filter(|object| !object.blocked.is_empty());
+    let blocked: HashSet<&Address> = blocked.map(|object| &object.address).collect();
+    let mut reader = Reader { desired, inventory, steps, by_address, reads: Seen::default() };
     let is_bounded =
         |step: &Step| step.danger.iter().any(|d| matches!(d, Danger::Downtime | Danger::DestroyData));
     if policy.prune || (verb == Verb::Apply && steps.iter().any(is_bounded)) {
@@ -57,9 +65,7 @@ pub fn read_set(
     for (address, declared) in &desired.machines {
         match verb {
             Verb::Apply => {
-                let is_blocked =
-                    |object: &ObjectPlan| object.address == *address && !object.blocked.is_empty();
-                reader.declared(address, declared, objects.iter().any(is_blocked));
+                reader.declared(address, declared, blocked.contains(address));
                 reader.snapshots(address);
             }
             Verb::Destroy => {
@@ -70,7 +76,9 @@ pub fn read_set(
                 if let Some(object) = objects.iter().find(|object| object.address == *address) {
                     reader.owned(address);
                     reader.named(declared.name.as_str());
-                    reader.reads.extend(object.uuid.map(|machine| Read::Unowned { machine }));
+                    if let Some(machine) = object.uuid {
+                        reader.add(Read::Unowned { machine });
+                    }
                 }
             }
             // Commands to machines say what they read: see `of_state`.
@@ -87,26 +95,29 @@ pub fn read_set(
     }
     reader.removals(verb, objects);
     reader.claims();
-    ReadSet { stack: Some(desired.stack.clone()), reads: reader.reads }
+    ReadSet { stack: Some(desired.stack.clone()), reads: reader.reads.into_reads() }
 }
 
 struct Reader<'a> {
     desired: &'a Desired,
     inventory: &'a Inventory,
     steps: &'a [Step],
-    reads: Vec<Read>,
+    by_address: HashMap<&'a Address, Vec<&'a Step>>,
+    reads: Seen,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Adds a read, once.
     fn add(&mut self, read: Read) {
-        if !self.reads.contains(&read) {
-            self.reads.push(read);
-        }
+        self.reads.add(read);
     }
 
-    fn actions(&self, address: &Address) -> impl Iterator<Item = &Action> {
-        self.steps.iter().filter(move |step| step.address == *address).map(|step| &step.action)
+    fn steps(&self, address: &Address) -> impl Iterator<Item = &'a Step> + use<'a, '_> {
+        self.by_address.get(address).into_iter().flatten().copied()
+    }
+
+    fn actions(&self, address: &Address) -> impl Iterator<Item = &'a Action> + use<'a, '_> {
+        self.steps(address).map(|step| &step.action)
     }
 
     fn stack(&mut self, prunes: bool) {
@@ -258,7 +269,7 @@ impl Reader<'_> {
         } else {
             shape::declared(declared, Some(&folder))
         };
-        let subject = Subject::of(&self.reads, &self.desired.stack, address, self.inventory);
+        let subject = self.reads.subjects.find(&self.desired.stack, address, self.inventory);
         let Some(there) = subject.map(|subject| subject.tree(self.inventory)) else { return };
         let mut paths: BTreeSet<FieldPath> =
             tree::leaves(&wanted).into_iter().map(|(path, _)| path).collect();
@@ -284,7 +295,7 @@ impl Reader<'_> {
         }
         paths.extend(used.folders.iter().map(|name| FieldPath::of(["sharedFolders", name])));
         // A member that goes is compared whole right before its step.
-        let steps = self.steps.iter().filter(|step| step.address == *address);
+        let steps = self.steps(address);
         paths.extend(steps.flat_map(|step| &step.expects).filter_map(|expected| match expected {
             Expectation::Field(path, _) => Some(path.clone()),
             Expectation::State(_) | Expectation::NameFree(_) | Expectation::Attached(..) => None,
@@ -321,7 +332,7 @@ impl Reader<'_> {
         for snapshot in declared {
             let Some(own) = snapshot.address_on(address) else { continue };
             self.entry(&own);
-            let subject = Subject::of(&self.reads, &desired.stack, address, inventory);
+            let subject = self.reads.subjects.find(&desired.stack, address, inventory);
             let Some(machine) = subject.map(|subject| subject.machine) else { continue };
             self.add(Read::Snapshots { address: address.clone(), uuids: snapshots(machine) });
             if diff::snapshot::named(machine, &snapshot.name).is_none() {
@@ -387,11 +398,12 @@ impl Reader<'_> {
         // What was passed over on the way to the first free one counts as well.
         let chosen = assigned.difference(&fixed).max().copied();
         let passed = chosen.into_iter().flat_map(|port| ports::FIRST_AUTO..=port);
+        let holders = Holders::of(self.inventory);
         for port in fixed.iter().copied().chain(passed) {
-            self.add(Read::HostPort { port, machines: holders_of_port(port, self.inventory) });
+            self.add(Read::HostPort { port, machines: holders.of_port(port) });
         }
         for mac in macs {
-            let machines = holders_of_mac(&mac, self.inventory);
+            let machines = holders.of_mac(&mac);
             self.add(Read::Mac { mac, machines });
         }
     }
@@ -456,22 +468,7 @@ struct Subject<'a> {
     known_as: Address,
 }
 
-impl<'a> Subject<'a> {
-    /// The machine that was `address` when `reads` were made, if it still is there.
-    fn of(reads: &[Read], stack: &StackName, address: &Address, inventory: &'a Inventory) -> Option<Self> {
-        reads.iter().find_map(|read| match read {
-            Read::Owned { address: own, machine: Some(uuid), .. } if own == address => {
-                let machine = inventory.machines.get(uuid)?;
-                Some(Self { machine, stack: stack.clone(), known_as: address.clone() })
-            }
-            Read::Former { address: new, stack, from, machine: Some(uuid), .. } if new == address => {
-                let machine = inventory.machines.get(uuid)?;
-                Some(Self { machine, stack: stack.clone(), known_as: from.clone() })
-            }
-            _ => None,
-        })
-    }
-
+impl Subject<'_> {
     fn tree(&self, inventory: &Inventory) -> Value {
         shape::live(self.machine, &self.known_as, &self.stack, None, inventory)
     }

@@ -1,5 +1,6 @@
 //! What is no longer as it was read.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -8,10 +9,11 @@ use uuid::Uuid;
 
 use super::Subject;
 use super::now::{
-    chain_now, entry_now, fact, former_now, holders_of_mac, holders_of_port, members, named_now, owned_now,
-    places, remembered, snapshots, stack_now, uses_now,
+    Holders, chain_now, entry_now, fact, former_now, members, named_now, owned_now, places, remembered,
+    snapshots, stack_now, uses_now,
 };
 use super::objects;
+use super::seen::Subjects;
 use crate::diff::tree;
 use crate::inventory::{Inventory, Membership, Moved, Ownership, PathFact, Read, ReadSet};
 use crate::model::{Address, FieldPath, PowerState, StackName};
@@ -19,19 +21,37 @@ use crate::model::{Address, FieldPath, PowerState, StackName};
 /// What is no longer as it was read, in the order in which it was read.
 pub fn moved(reads: &ReadSet, inventory: &Inventory) -> Vec<Moved> {
     let Some(stack) = &reads.stack else { return Vec::new() };
-    let now = Now { reads: &reads.reads, stack, inventory };
+    let subjects = Subjects::of(&reads.reads);
+    let now = Now { subjects, stack, inventory, tree: RefCell::default(), holders: OnceCell::new() };
     reads.reads.iter().flat_map(|read| now.compare(read)).collect()
 }
 
 struct Now<'a> {
-    reads: &'a [Read],
+    subjects: Subjects,
     stack: &'a StackName,
     inventory: &'a Inventory,
+    /// The tree that was asked for last: the reads of one machine follow one another.
+    tree: RefCell<Option<(Address, Value)>>,
+    holders: OnceCell<Holders>,
 }
 
 impl Now<'_> {
     fn subject(&self, address: &Address) -> Option<Subject<'_>> {
-        Subject::of(self.reads, self.stack, address, self.inventory)
+        self.subjects.find(self.stack, address, self.inventory)
+    }
+
+    /// Looks at the fields of a machine.
+    fn with_tree<T>(&self, address: &Address, look: impl FnOnce(&Value) -> T) -> Option<T> {
+        let mut last = self.tree.borrow_mut();
+        let (_, tree) = match last.take().filter(|(of, _)| of == address) {
+            Some(same) => last.insert(same),
+            None => last.insert((address.clone(), self.subject(address)?.tree(self.inventory))),
+        };
+        Some(look(tree))
+    }
+
+    fn holders(&self) -> &Holders {
+        self.holders.get_or_init(|| Holders::of(self.inventory))
     }
 
     fn compare(&self, read: &Read) -> Vec<Moved> {
@@ -129,15 +149,17 @@ impl Now<'_> {
                 differ(&address.to_string(), "register entry", show(entry), show(&now))
             }
             Read::Field { address, path, value } => {
-                let tree = self.subject(address)?.tree(inventory);
-                let now = tree::get(&tree, path);
-                if same(path, value.as_ref(), now) {
-                    return None;
-                }
-                differ(&address.to_string(), &path.to_string(), shown(value.as_ref()), shown(now))
+                let compare = |tree: &Value| {
+                    let now = tree::get(tree, path);
+                    if same(path, value.as_ref(), now) {
+                        return None;
+                    }
+                    differ(&address.to_string(), &path.to_string(), shown(value.as_ref()), shown(now))
+                };
+                self.with_tree(address, compare)?
             }
             Read::Members { address, path, keys } => {
-                let now = members(&self.subject(address)?.tree(inventory), path);
+                let now = self.with_tree(address, |tree| members(tree, path))?;
                 differ(&address.to_string(), &path.to_string(), list(keys), list(&now))
             }
             Read::Attachments { address, places: then } => {
@@ -171,11 +193,11 @@ impl Now<'_> {
                 differ(&format!("machine name {name:?}"), "", holders(uuids), holders(&now))
             }
             Read::HostPort { port, machines } => {
-                let now = holders_of_port(*port, inventory);
+                let now = self.holders().of_port(*port);
                 differ(&format!("host port {port}"), "", holders(machines), holders(&now))
             }
             Read::Mac { mac, machines } => {
-                let now = holders_of_mac(mac, inventory);
+                let now = self.holders().of_mac(mac);
                 differ(&format!("MAC address {mac}"), "", holders(machines), holders(&now))
             }
             Read::Path { path, there } => {

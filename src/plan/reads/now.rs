@@ -1,6 +1,6 @@
 //! The values that a read-set holds, as the host has them now: the same functions make the reads and compare them later.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::inventory::{
     AttachedMedium, Inventory, Machine, MarkState, Membership, Ownership, PathFact, Read, Registered,
 };
 use crate::model::state::StateClass;
-use crate::model::{Address, FieldPath, HostPort, PowerState, Settings, StackName};
+use crate::model::{Address, FieldPath, HostPort, PowerState, StackName};
 
 pub(super) fn stack_now(stack: &StackName, prunes: bool, inventory: &Inventory) -> Read {
     let owned = inventory.machines.values().filter_map(|machine| match inventory.owner_of(machine) {
@@ -142,15 +142,32 @@ pub(super) fn port(port: HostPort) -> Option<u16> {
     }
 }
 
-fn holders(inventory: &Inventory, holds: impl Fn(&Settings) -> bool) -> BTreeSet<Uuid> {
-    let holders = inventory.machines.values().filter(|machine| holds(&machine.settings));
-    holders.map(|machine| machine.uuid).collect()
+/// Who has which host ports and MAC addresses, of all machines at once.
+#[derive(Default)]
+pub(super) struct Holders {
+    ports: HashMap<u16, BTreeSet<Uuid>>,
+    macs: HashMap<String, BTreeSet<Uuid>>,
 }
 
-pub(super) fn holders_of_port(wanted: u16, inventory: &Inventory) -> BTreeSet<Uuid> {
-    holders(inventory, |settings| ports::rules(settings).any(|rule| port(rule.host_port) == Some(wanted)))
-}
+impl Holders {
+    pub(super) fn of(inventory: &Inventory) -> Self {
+        let mut holders = Self::default();
+        for machine in inventory.machines.values() {
+            for port in ports::rules(&machine.settings).filter_map(|rule| port(rule.host_port)) {
+                holders.ports.entry(port).or_default().insert(machine.uuid);
+            }
+            for mac in ports::macs(&machine.settings) {
+                holders.macs.entry(mac).or_default().insert(machine.uuid);
+            }
+        }
+        holders
+    }
 
-pub(super) fn holders_of_mac(wanted: &str, inventory: &Inventory) -> BTreeSet<Uuid> {
-    holders(inventory, |settings| ports::macs(settings).any(|mac| mac == wanted))
+    pub(super) fn of_port(&self, port: u16) -> BTreeSet<Uuid> {
+        self.ports.get(&port).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn of_mac(&self, mac: &str) -> BTreeSet<Uuid> {
+        self.macs.get(mac).cloned().unwrap_or_default()
+    }
 }
