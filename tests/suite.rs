@@ -35,6 +35,9 @@ mod scenario;
 mod scenarios;
 #[path = "suite/schemas.rs"]
 mod schemas;
+#[cfg(unix)]
+#[path = "suite/stalls.rs"]
+mod stalls;
 #[path = "suite/structure.rs"]
 mod structure;
 #[path = "suite/teams.rs"]

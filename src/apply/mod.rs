@@ -269,16 +269,18 @@ fn announce(journal: &mut Journal, phase: Phase, writes: &[Shard]) -> Result<(),
 fn write_register(host: &Arc<dyn Host>, writes: &[Shard]) -> Result<(), ApplyError> {
     for shard in writes {
         let action = Action::WriteRegister { shard: shard.clone() };
-        let written = host.perform(&action, &|_| {});
-        // Whatever VirtualBox said: what counts is what is there now.
-        let there = host
-            .reread(Uuid::nil(), false)
-            .map_err(ApplyError::host("cannot read the stack's register back"))?;
-        if readback::missing(&action, None, &there).is_some() {
-            return Err(match written {
-                Err(source) => ApplyError::host("cannot write the stack's register")(source),
-                Ok(_) => ApplyError::RegisterLost { key: shard.key.clone() },
-            });
+        for attempt in 0.. {
+            let written = host.perform(&action, &|_| {});
+            // Whatever VirtualBox said: what counts is what is there now.
+            let there = host
+                .reread(Uuid::nil(), false)
+                .map_err(ApplyError::host("cannot read the stack's register back"))?;
+            match written {
+                _ if readback::missing(&action, None, &there).is_none() => break,
+                Err(error) if step::again(&action, &error, attempt) => {}
+                Err(source) => return Err(ApplyError::host("cannot write the stack's register")(source)),
+                Ok(_) => return Err(ApplyError::RegisterLost { key: shard.key.clone() }),
+            }
         }
     }
     Ok(())

@@ -98,8 +98,8 @@ fn perform(
     {
         return refused(&error);
     }
-    let mut last = None;
-    for attempt in 0..2 {
+    let mut attempt = 0;
+    loop {
         let performed = host.perform(&action, &|percent| report.percent(percent));
         let made = match (&performed, &action) {
             (Ok(done), _) if done.made.is_some() => done.made,
@@ -125,7 +125,10 @@ fn perform(
             }
             // It says that it failed, and what it was to do is there: it was done.
             (Err(error), None) if error.class() == ErrorClass::Unknown => {
-                let warnings = vec![format!("{error}; what it was to do is there")];
+                // That it was ended early is nobody's concern.
+                let is_soft = matches!(error, HostError::Timeout { .. }) && action.is_repeatable();
+                let warnings =
+                    if is_soft { Vec::new() } else { vec![format!("{error}; what it was to do is there")] };
                 return ended(StepOutcome::Done { warnings }, made);
             }
             (Err(error), None) => return refused(&error),
@@ -137,12 +140,7 @@ fn perform(
                 );
             }
             (Err(error), Some(missing)) => {
-                let again = match error.class() {
-                    ErrorClass::NotExecuted => true,
-                    ErrorClass::Unknown => action.is_repeatable() && !matches!(error, HostError::Cancelled),
-                    _ => false,
-                };
-                if !again || attempt > 0 {
+                if !again(&action, &error, attempt) {
                     let mut end = refused(&error);
                     if let (StepOutcome::Failed { errors, .. }, ErrorClass::Unknown) =
                         (&mut end.outcome, error.class())
@@ -152,11 +150,22 @@ fn perform(
                     return end;
                 }
                 report.retried(error.to_string());
-                last = Some(error);
+                attempt += 1;
             }
         }
     }
-    last.map_or_else(|| failed(Vec::new(), None, false), |error| refused(&error))
+}
+
+/// Whether an action that is not done is tried once more after so many times. What VirtualBox did not answer in time was ended soon the
+/// first two times, and has long the third.
+pub(super) fn again(action: &Action, error: &HostError, attempt: usize) -> bool {
+    match (error, error.class()) {
+        (HostError::Timeout { .. }, ErrorClass::Unknown) => attempt < 2 && action.is_repeatable(),
+        (HostError::Cancelled, _) => false,
+        (_, ErrorClass::NotExecuted) => attempt < 1,
+        (_, ErrorClass::Unknown) => attempt < 1 && action.is_repeatable(),
+        _ => false,
+    }
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

@@ -73,7 +73,7 @@ pub fn adopt(
             }
         }
     }
-    let steps = draft::number(&drafts);
+    let steps = draft::number(drafts);
     let mut plan = canonical::assemble(Verb::Adopt, desired, inventory, policy, objects, steps, register);
     limits::check(&mut plan, desired, inventory);
     plan.notes = notes;

@@ -1,14 +1,17 @@
 //! Canonical bytes and hash of a plan.
 
+use std::io::{self, BufWriter, Write};
+
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::reads;
 use super::register::RegisterPlan;
-use super::types::{HostId, ObjectPlan, Plan, Step, Verb};
+use super::types::{HostId, ObjectPlan, Plan, Refusal, Step, Verb};
 use crate::diff::{machine as shape, network, own_disk};
-use crate::inventory::Inventory;
-use crate::model::digest::{hex, sha256};
-use crate::model::{Desired, Policy};
+use crate::inventory::{Inventory, ReadSet};
+use crate::model::digest::hex;
+use crate::model::{Desired, Policy, StackName};
 
 /// A plan without hash and notes.
 pub fn assemble(
@@ -77,13 +80,88 @@ impl Plan {
     /// Where something is written differs between two checkouts of the same manifests; what is written does not.
     /// Canonical: the fields in the order of the type, maps sorted by key, no white space.
     pub fn sealed_hash(&self) -> String {
-        let mut content = self.clone();
-        content.notes.clear();
-        content.hash.clear();
-        for field in content.objects.iter_mut().flat_map(|object| &mut object.fields) {
-            field.difference.source = None;
-        }
-        // Strings, numbers, and maps with string keys: serialisation has no way to fail.
-        sha256(&serde_json::to_vec(&content).unwrap_or_default())
+        let Self {
+            format_version,
+            tool_version,
+            verb,
+            host,
+            stack,
+            desired_digest,
+            policy,
+            objects,
+            reads,
+            steps,
+            register,
+            refusals,
+            hash: _,
+            notes: _,
+        } = self;
+        let content = Content {
+            format_version: *format_version,
+            tool_version,
+            verb: *verb,
+            host,
+            stack,
+            desired_digest,
+            policy,
+            objects: Sourceless(objects),
+            reads,
+            steps,
+            register,
+            refusals,
+            hash: "",
+        };
+        let mut writer = BufWriter::new(Hashing(Sha256::new()));
+        // Strings, numbers, and maps with string keys: neither serialisation nor the hash has a way to fail.
+        let _ = serde_json::to_writer(&mut writer, &content);
+        writer.into_inner().map(|hashing| hex(&hashing.0.finalize())).unwrap_or_default()
+    }
+}
+
+/// A plan's fields in its own order, without those that are outside the hash. A large plan is neither copied for it nor held as text.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Content<'a> {
+    format_version: u32,
+    tool_version: &'a str,
+    verb: Verb,
+    host: &'a HostId,
+    stack: &'a StackName,
+    desired_digest: &'a str,
+    policy: &'a Policy,
+    objects: Sourceless<'a>,
+    reads: &'a ReadSet,
+    steps: &'a [Step],
+    register: &'a RegisterPlan,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    refusals: &'a [Refusal],
+    hash: &'static str,
+}
+
+/// Objects whose fields do not say where they are written.
+struct Sourceless<'a>(&'a [ObjectPlan]);
+
+impl Serialize for Sourceless<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|object| {
+            let mut object = object.clone();
+            for field in &mut object.fields {
+                field.difference.source = None;
+            }
+            object
+        }))
+    }
+}
+
+struct Hashing(Sha256);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -106,7 +106,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     };
     destroy_disks(desired, inventory, policy, options, &mut into);
     destroy_networks(desired, inventory, policy, options, &mut into);
-    let steps = order::along_dependencies(draft::number(&drafts), desired);
+    let steps = order::along_dependencies(draft::number(drafts), desired);
     let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
     plan.refusals = refusals;
     plan.notes.extend(notes);

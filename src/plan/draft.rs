@@ -27,7 +27,7 @@ pub struct DraftStep {
 }
 
 /// The steps of one machine, one after another: a machine has one writer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Draft {
     /// The object.
     pub address: Address,
@@ -175,27 +175,30 @@ impl Draft {
 
 /// Numbers the steps of all drafts. Steps of one draft follow one another, the first of them those that it comes `after`, which are of
 /// earlier drafts.
-pub fn number(drafts: &[Draft]) -> Vec<Step> {
+pub fn number(drafts: impl IntoIterator<Item = Draft>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let mut last: BTreeMap<&Address, StepId> = BTreeMap::new();
+    let mut last: BTreeMap<Address, StepId> = BTreeMap::new();
     for draft in drafts {
         let mut before: Vec<StepId> =
             draft.after.iter().filter_map(|address| last.get(address).copied()).collect();
         before.sort_unstable();
-        for step in &draft.steps {
+        let has_steps = !draft.steps.is_empty();
+        for step in draft.steps {
             // A plan of four billion steps does not fit into memory.
             let id = StepId::try_from(steps.len() + 1).unwrap_or(StepId::MAX);
             steps.push(Step {
                 id,
-                address: step.object.as_ref().unwrap_or(&draft.address).clone(),
-                action: step.action.clone(),
-                cause: step.cause.clone(),
+                address: step.object.unwrap_or_else(|| draft.address.clone()),
+                action: step.action,
+                cause: step.cause,
                 needs: std::mem::take(&mut before),
-                danger: step.danger.clone(),
-                expects: step.expects.clone(),
+                danger: step.danger,
+                expects: step.expects,
             });
             before = vec![id];
-            last.insert(&draft.address, id);
+        }
+        if let Some(id) = before.first().filter(|_| has_steps) {
+            last.insert(draft.address, *id);
         }
     }
     steps

@@ -102,7 +102,7 @@ pub fn sealed(
     inventory: &Inventory,
     policy: &Policy,
 ) -> Plan {
-    let (steps, register) = (draft::number(drafts), RegisterPlan::default());
+    let (steps, register) = (draft::number(drafts.iter().cloned()), RegisterPlan::default());
     let mut plan = canonical::assemble(verb, desired, inventory, policy, objects, steps, register);
     plan.reads.reads = reads;
     limits::check(&mut plan, desired, inventory);

@@ -201,7 +201,7 @@ pub fn revert(
     let reads = read(revert, &parts, &changes, &declared, inventory, policy);
     let Parts { objects, drafts, mut register, refusals, notes } = parts;
     register.paths = None;
-    let steps = super::order::along_dependencies(super::draft::number(&drafts), desired);
+    let steps = super::order::along_dependencies(super::draft::number(drafts), desired);
     let mut plan = canonical::assemble(Verb::Revert, desired, inventory, policy, objects, steps, register);
     plan.reads.reads = reads;
     plan.refusals = refusals;
@@ -379,7 +379,7 @@ fn read(
     part.machines.retain(|address, _| changes.machines.contains_key(address));
     part.disks.retain(|address, _| changes.disks.contains_key(address));
     part.networks.retain(|address, _| changes.networks.contains_key(address));
-    let steps = super::draft::number(&parts.drafts);
+    let steps = super::draft::number(parts.drafts.iter().cloned());
     let of_after = reads::read_set(Verb::Apply, &part, revert.after, policy, &parts.objects, &steps);
     let stack = of_after.stack.clone();
     let goes: BTreeSet<&Address> = revert

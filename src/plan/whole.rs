@@ -38,7 +38,7 @@ pub fn plan(
     );
     register.forget.extend(changes.superseded.iter().cloned());
     register.paths = (!options.is_partial).then(|| desired.paths.clone());
-    let steps = order::along_dependencies(draft::number(&drafts), desired);
+    let steps = order::along_dependencies(draft::number(drafts), desired);
     let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, objects, steps, register);
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);

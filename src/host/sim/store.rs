@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::world::World;
 use crate::host::HostError;
+use crate::model::digest::sha256;
 
 /// The state of one simulated host.
 #[derive(Clone, Debug)]
@@ -22,7 +23,8 @@ pub enum Store {
 /// What the file held when it was last looked at, so that it is parsed only when somebody else has written it.
 #[derive(Debug, Default)]
 pub struct Seen {
-    text: String,
+    /// SHA-256 of the file's text; empty where there is none.
+    digest: String,
     world: World,
 }
 
@@ -66,7 +68,7 @@ impl Store {
         for path in [folder.join("home"), folder.join("machines")] {
             std::fs::create_dir_all(&path).map_err(|source| read_error(&path, source))?;
         }
-        let seen = Seen { text: String::new(), world: World::empty(&folder) };
+        let seen = Seen { digest: String::new(), world: World::empty(&folder) };
         Ok(Self::Folder(folder, Arc::new(Mutex::new(seen))))
     }
 
@@ -75,7 +77,7 @@ impl Store {
         Self::folder(folder)?;
         self.look(|world| {
             let _lock = lock(folder)?;
-            write(folder, &mut Seen { text: String::new(), world: world.clone() })
+            write(folder, &mut Seen { digest: String::new(), world: world.clone() })
         })?
     }
 
@@ -128,11 +130,12 @@ fn refresh(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(read_error(&path, source)),
     };
-    if text == seen.text {
+    let digest = digest(&text);
+    if digest == seen.digest {
         return Ok(());
     }
     if text.is_empty() {
-        *seen = Seen { text, world: World::empty(folder) };
+        *seen = Seen { digest, world: World::empty(folder) };
         return Ok(());
     }
     let malformed = |detail: String| HostError::Malformed { path: path.clone(), detail };
@@ -140,7 +143,7 @@ fn refresh(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
     if read.version != Store::VERSION {
         return Err(malformed(format!("version {}, written by another vboxmcp", read.version)));
     }
-    *seen = Seen { text, world: read.world };
+    *seen = Seen { digest, world: read.world };
     Ok(())
 }
 
@@ -150,17 +153,22 @@ fn write(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
     let temporary = folder.join("simulated-host.json-tmp");
     let text = serde_json::to_string(&Written { version: Store::VERSION, world: &seen.world })
         .map_err(|error| HostError::Malformed { path: path.clone(), detail: error.to_string() })?;
-    if text == seen.text {
+    let digest = digest(&text);
+    if digest == seen.digest {
         return Ok(());
     }
     // A state that could not be written is not the state: it is read again.
-    seen.text.clear();
+    seen.digest.clear();
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| std::fs::rename(&temporary, &path));
     written.map_err(|source| read_error(&path, source))?;
-    seen.text = text;
+    seen.digest = digest;
     Ok(())
+}
+
+fn digest(text: &str) -> String {
+    if text.is_empty() { String::new() } else { sha256(text.as_bytes()) }
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> HostError {

@@ -297,6 +297,18 @@ fn a_folder_keeps_the_host_for_the_next_process() {
 }
 
 #[test]
+fn a_host_in_memory_goes_on_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = SimHost::in_memory_below(folder.path());
+    let machine = create(&host, "a", &["/"]);
+    host.keep_in(folder.path()).unwrap();
+    let kept = SimHost::open(folder.path()).unwrap();
+    assert_eq!(kept.everything().unwrap(), host.everything().unwrap());
+    act(&kept, &Action::Unregister { machine: Target::Existing(machine), delete: true }).unwrap();
+    assert_ne!(SimHost::open(folder.path()).unwrap().everything().unwrap(), host.everything().unwrap());
+}
+
+#[test]
 fn faults_come_where_they_are_planned() {
     let host = SimHost::in_memory();
     let folder = host.inventory(&Want::default()).unwrap().host.machine_folder;

@@ -1,20 +1,23 @@
 //! The only place that spawns a process: VBoxManage, with its stalls, its races and its lies about success.
 //!
 //! - A client now and then sleeps for exactly ten seconds (`vbox-settings` 5.2). A command that may be given twice has a
-//!   short deadline, is then ended, and given again; the last attempt has a long one.
+//!   short deadline and is then ended. One that only reads is given again at once; of one that changes something the outcome is
+//!   unknown, and whoever gave it looks and gives it again, if it is still to be done: the next time it has longer. The last
+//!   deadline is a long one.
 //! - `Failed to create the VirtualBox object!` means that nothing was done: the command is given again, with pauses.
 //! - Output goes to unnamed files: a server that the command starts would keep a pipe open long after the command has
 //!   ended, and a file holds all that was written once the process is gone.
 
 mod servant;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::servant::Servant;
@@ -29,7 +32,7 @@ use crate::host::{ErrorClass, HostError, Progress};
 pub enum Deadline {
     /// Only reads: ended soon and given again.
     Read,
-    /// Changes something, and may be given twice: ended soon and given again.
+    /// Changes something, and may be given twice: ended soon, and sooner the first time than the next.
     Repeatable,
     /// Changes something and must not be given twice.
     Once,
@@ -42,7 +45,7 @@ pub enum Deadline {
 pub struct Patience {
     /// One for each attempt of a command that only reads.
     pub read: Vec<Duration>,
-    /// One for each attempt of a change that may be given twice.
+    /// One for each time that a change is given that may be given twice.
     pub repeatable: Vec<Duration>,
     /// For a change that must not be given twice.
     pub once: Duration,
@@ -61,7 +64,7 @@ impl Default for Patience {
         Self {
             // The last one is longer than VirtualBox's own stall.
             read: seconds(&[1, 2, 15]),
-            repeatable: seconds(&[2, 4, 60]),
+            repeatable: seconds(&[1, 2, 60]),
             once: Duration::from_mins(1),
             silence: Duration::from_mins(10),
             pauses: pauses.to_vec(),
@@ -83,6 +86,8 @@ pub struct Runner {
     cancelled: Mutex<bool>,
     wake: Condvar,
     trace: Option<Trace>,
+    /// Changes that were ended at their deadlines, and how often each of them was since it last went well.
+    ended: Mutex<HashMap<String, usize>>,
 }
 
 impl std::fmt::Debug for Runner {
@@ -118,6 +123,7 @@ impl Runner {
             cancelled: Mutex::new(false),
             wake: Condvar::new(),
             trace: None,
+            ended: Mutex::default(),
         }
     }
 
@@ -223,7 +229,7 @@ impl Runner {
     ) -> Result<(Option<i32>, Output), HostError> {
         let limits: &[Duration] = match deadline {
             Deadline::Read => &self.patience.read,
-            Deadline::Repeatable => &self.patience.repeatable,
+            Deadline::Repeatable => std::slice::from_ref(self.next_limit(command)),
             Deadline::Once => std::slice::from_ref(&self.patience.once),
             Deadline::Long => std::slice::from_ref(&self.patience.silence),
         };
@@ -233,10 +239,16 @@ impl Runner {
             let end = process.wait(*limit, deadline == Deadline::Long, &cancelled, progress);
             match end.map_err(|source| self.failure(source))? {
                 End::Status(status) => {
+                    self.forget(command);
                     let output = process.output().map_err(|source| self.failure(source))?;
                     return Ok((status.code(), output));
                 }
-                End::Limit => process.end(self.patience.grace),
+                End::Limit => {
+                    process.end(self.patience.grace);
+                    if deadline == Deadline::Repeatable {
+                        self.remember(command);
+                    }
+                }
                 End::Cancelled => {
                     process.end(self.patience.grace);
                     return Err(HostError::Cancelled);
@@ -253,6 +265,34 @@ impl Runner {
             seconds: limits.last().map_or(0, Duration::as_secs),
             harmless: deadline == Deadline::Read,
         })
+    }
+
+    fn ended(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long a change may take this time.
+    fn next_limit(&self, command: &CommandLine) -> &Duration {
+        let times = self.ended().get(&command.to_string()).copied().unwrap_or_default();
+        self.patience.repeatable.get(times).unwrap_or(&self.patience.once)
+    }
+
+    /// A change was ended. After the longest deadline it begins with the shortest.
+    fn remember(&self, command: &CommandLine) {
+        let (mut ended, key) = (self.ended(), command.to_string());
+        let times = ended.get(&key).copied().unwrap_or_default() + 1;
+        if times < self.patience.repeatable.len() {
+            ended.insert(key, times);
+        } else {
+            ended.remove(&key);
+        }
+    }
+
+    fn forget(&self, command: &CommandLine) {
+        let mut ended = self.ended();
+        if !ended.is_empty() {
+            ended.remove(&command.to_string());
+        }
     }
 
     fn failure(&self, source: io::Error) -> HostError {

@@ -10,7 +10,7 @@ use vboxmcp::inventory::Mark;
 use vboxmcp::model::{Address, PowerState, StackName};
 use vboxmcp::plan::{Action, Target};
 
-use super::{Stage, create, live, modify};
+use super::{Stage, create, live, modify, perform};
 use crate::guest::Guest;
 use crate::lab::Lab;
 
@@ -192,8 +192,7 @@ pub fn the_server_is_started_once(lab: &Lab) {
                 let uuid = Uuid::from_u128(0xbead_0000_0000_4000_8000_0000_0000_0000 + number);
                 scope.spawn(move || {
                     host.perform(&create(uuid, &format!("m{number}"), "Other", &[], home), &|_| {}).unwrap();
-                    host.perform(&modify(uuid, &[("memory", json!(16)), ("nics.1", Value::Null)]), &|_| {})
-                        .unwrap();
+                    perform(host, &modify(uuid, &[("memory", json!(16)), ("nics.1", Value::Null)])).unwrap();
                     host.perform(&start(uuid), &|_| {}).unwrap();
                     host.perform(&power_cut(uuid), &|_| {}).unwrap();
                 })

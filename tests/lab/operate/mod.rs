@@ -43,6 +43,17 @@ struct Stage<'lab> {
     born: Cell<u8>,
 }
 
+/// Performs an action, as often as a run would when VirtualBox stalls.
+fn perform(host: &VirtualBox, action: &Action) -> Result<Done, HostError> {
+    for _ in 0..2 {
+        match host.perform(action, &|_| {}) {
+            Err(HostError::Timeout { harmless: false, .. }) if action.is_repeatable() => {}
+            other => return other,
+        }
+    }
+    host.perform(action, &|_| {})
+}
+
 impl<'lab> Stage<'lab> {
     fn new(lab: &'lab Lab) -> Self {
         let home = lab.home();
@@ -52,7 +63,7 @@ impl<'lab> Stage<'lab> {
     }
 
     fn perform(&self, action: &Action) -> Result<Done, HostError> {
-        self.host.perform(action, &|_| {})
+        perform(&self.host, action)
     }
 
     #[track_caller]

@@ -136,11 +136,17 @@ fn a_false_success_and_a_signal_leave_the_outcome_open() {
 }
 
 #[test]
-fn what_may_be_done_twice_is_done_again_after_a_stall() {
+fn what_may_be_done_twice_is_ended_soon_and_has_longer_the_next_time() {
     let stalls = "[ -e \"$folder/once\" ] && exit 0; touch \"$folder/once\"; exec sleep 20";
-    let fake = Fake::new(stalls);
+    // Longer than the first time allows.
+    let fake = Fake::new(&format!("[ -e \"$folder/once\" ] && sleep 2; {stalls}"));
+    let ended = fake.perform(&extra_data()).unwrap_err();
+    assert!(matches!(ended, HostError::Timeout { harmless: false, seconds: 1, .. }), "{ended:?}");
+    assert_eq!(ended.class(), ErrorClass::Unknown, "whether it was done has to be looked at");
     fake.perform(&extra_data()).unwrap();
     assert_eq!(fake.calls(), ["setextradata VM k v"; 2]);
+    // It went well: the next one begins with the shortest again.
+    assert!(matches!(fake.perform(&extra_data()), Err(HostError::Timeout { seconds: 1, .. })));
     // A rule that is there would be refused the second time.
     let fake = Fake::new(&format!("[ $# = 1 ] && exit 1; {stalls}"));
     let rule = modify("nics.1.nat.portForwards.ssh", json!("2222:22"));
