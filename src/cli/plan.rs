@@ -88,10 +88,13 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
             printable(&path.display().to_string())
         ));
     }
-    Ok(match plan.is_empty() {
+    let exit = match plan.is_empty() {
         // A plan that may not run is shown all the same, and scripts must not take it for an empty one.
         _ if !plan.refusals.is_empty() => Exit::Refused,
         false if arguments.detailed_exitcode => Exit::Changes,
         _ => Exit::Done,
-    })
+    };
+    // The program ends: to take thousands of machines apart first would be an eighth of its time (measured).
+    std::mem::forget(response);
+    Ok(exit)
 }

@@ -25,6 +25,11 @@ impl Stamp {
     fn of(metadata: &std::fs::Metadata) -> Self {
         Self { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(metadata) }
     }
+
+    /// Whether the file was last written longer ago.
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        self.modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|elapsed| elapsed > age)
+    }
 }
 
 #[cfg(unix)]

@@ -2,11 +2,16 @@
 //!
 //! Offsets as found there and checked against `showmediuminfo`; those of QCOW as its specification has them.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use uuid::Uuid;
+
+use super::files::{self, Stamp};
 
 use crate::inventory::{MediumHealth, MediumKind};
 use crate::model::Bytes;
@@ -46,6 +51,46 @@ impl Header {
             ));
         }
         self
+    }
+}
+
+/// Headers that were read before, by file. A file that a guest writes to has another stamp each time and is read again.
+#[derive(Debug, Default)]
+pub struct Cache(Mutex<HashMap<PathBuf, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    format: String,
+    kind: MediumKind,
+    registered: Uuid,
+    header: Header,
+}
+
+impl Cache {
+    /// Two writes within one tick of the file system's clock leave the same stamp: a header is remembered only when its file has been
+    /// left alone for longer.
+    const SETTLED: Duration = Duration::from_secs(1);
+
+    /// Looks at the file of a registered medium, unless it is what it was.
+    pub fn read(&self, path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> Header {
+        let stamp = files::stamp(path);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(path)
+            && Some(known.stamp) == stamp
+            && (known.format.as_str(), known.kind, known.registered) == (format, kind, registered)
+        {
+            return known.header.clone();
+        }
+        let header = read(path, format, kind, registered);
+        match stamp.filter(|stamp| stamp.is_older_than(Self::SETTLED)) {
+            Some(stamp) => {
+                let (format, header) = (format.to_owned(), header.clone());
+                all.insert(path.to_owned(), Known { stamp, format, kind, registered, header });
+            }
+            None => drop(all.remove(path)),
+        }
+        header
     }
 }
 
@@ -234,4 +279,50 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::{Duration, SystemTime};
+
+    use uuid::Uuid;
+
+    use super::Cache;
+    use crate::inventory::MediumKind;
+    use crate::model::Bytes;
+
+    #[test]
+    fn a_header_is_remembered_until_its_file_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.vdi");
+        let cache = Cache::default();
+        let write = |size: u64, age: u64| {
+            let mut header = vec![0; 512];
+            header[0x40..0x48].copy_from_slice(&[0x7f, 0x10, 0xda, 0xbe, 1, 0, 1, 0]);
+            header[0x4c] = 1;
+            header[0x170..0x178].copy_from_slice(&size.to_le_bytes());
+            fs::write(&file, header).unwrap();
+            let modified = SystemTime::now() - Duration::from_secs(age);
+            File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+        };
+        let size = || cache.read(&file, "vdi", MediumKind::Disk, Uuid::nil()).size;
+        let remembered = || cache.0.lock().unwrap().len();
+        write(1 << 20, 0);
+        assert_eq!(
+            (size(), remembered()),
+            (Some(Bytes(1 << 20)), 0),
+            "it may be written once more at this very time"
+        );
+        write(2 << 20, 60);
+        assert_eq!((size(), remembered()), (Some(Bytes(2 << 20)), 1));
+        assert_eq!(size(), Some(Bytes(2 << 20)));
+        write(3 << 20, 30);
+        assert_eq!((size(), remembered()), (Some(Bytes(3 << 20)), 1));
+        // The same file as another medium is another question.
+        let other = cache.read(&file, "vdi", MediumKind::Disk, Uuid::from_u128(1));
+        assert_eq!(other.size, Some(Bytes(3 << 20)));
+        fs::remove_file(&file).unwrap();
+        assert_eq!((size(), remembered()), (None, 0));
+    }
 }

@@ -7,12 +7,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use uuid::Uuid;
 
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
-use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
+use super::{VirtualBox, circumstances, files, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
@@ -165,9 +166,23 @@ impl VirtualBox {
         let home = self.home();
         let mut round = 1;
         let (reading, server, lives) = loop {
-            let reading = Reading::new(home, &self.cache)?;
             let server = self.probe.ask(home.socket.as_deref());
-            let lives = self.lives(want, server)?;
+            // VirtualBox answers in tens of milliseconds, in which the files are read. A machine that ends meanwhile says so in its log,
+            // which is read last.
+            let (reading, lives) = thread::scope(|scope| {
+                let lives = Self::asks(want, server).then(|| scope.spawn(|| self.running()));
+                let reading = Reading::new(home, &self.cache);
+                let lives = match lives.map(thread::ScopedJoinHandle::join) {
+                    Some(Ok(running)) => running.map(|running| Lives::Known { running, server: true }),
+                    Some(Err(panic)) => std::panic::resume_unwind(panic),
+                    None if server == Some(false) => {
+                        Ok(Lives::Known { running: BTreeSet::new(), server: false })
+                    }
+                    None => Ok(Lives::Unasked),
+                };
+                (reading, lives)
+            });
+            let (reading, lives) = (reading?, lives?);
             if round == ROUNDS || reading.is_current(home) {
                 break (reading, server, lives);
             }
@@ -193,7 +208,8 @@ impl VirtualBox {
             ..Inventory::default()
         };
         for medium in global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten()) {
-            let known = inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium.clone()));
+            let known =
+                inventory.media.entry(medium.uuid).or_insert_with(|| self.with_header(medium.clone()));
             if known.location != medium.location {
                 inventory.problems.push(Problem {
                     what: format!("disk {}", medium.location.display()),
@@ -211,7 +227,7 @@ impl VirtualBox {
                 let (machine, media) = self.ask(&row.entry, &distrust, server);
                 inventory.machines.insert(machine.uuid, machine);
                 for medium in media {
-                    inventory.media.entry(medium.uuid).or_insert_with(|| with_header(medium));
+                    inventory.media.entry(medium.uuid).or_insert_with(|| self.with_header(medium));
                 }
             }
         }
@@ -238,19 +254,30 @@ impl VirtualBox {
         Ok(inventory)
     }
 
-    fn lives(&self, want: &Want, server: Option<bool>) -> Result<Lives, HostError> {
-        if server == Some(false) && !want.ask_server {
-            return Ok(Lives::Known { running: BTreeSet::new(), server: false });
-        }
-        if !want.states && !want.ask_server {
-            return Ok(Lives::Unasked);
-        }
+    /// Whether a process is asked which machines run.
+    fn asks(want: &Want, server: Option<bool>) -> bool {
+        want.ask_server || (want.states && server != Some(false))
+    }
+
+    /// The machines that run or are paused.
+    fn running(&self) -> Result<BTreeSet<Uuid>, HostError> {
         let runner = self.runner()?;
-        let running = match self.native.states(runner) {
-            Some(states) => live::among(&states),
-            None => live::running(runner)?,
-        };
-        Ok(Lives::Known { running, server: true })
+        match self.native.states(runner) {
+            Some(states) => Ok(live::among(&states)),
+            None => live::running(runner),
+        }
+    }
+
+    fn with_header(&self, mut medium: Medium) -> Medium {
+        if medium.format == "iscsi" {
+            return medium;
+        }
+        let header = self.headers.read(&medium.location, &medium.format, medium.kind, medium.uuid);
+        medium.size = header.size;
+        medium.variant = header.variant;
+        medium.parent = medium.parent.or(header.parent);
+        medium.health = header.health;
+        medium
     }
 
     /// Why a machine's file is not the answer.
@@ -284,18 +311,6 @@ impl VirtualBox {
 fn media_of(row: &Row) -> Option<&[Medium]> {
     let file: &MachineFile = row.file.as_ref().as_ref().ok()?;
     Some(&file.media)
-}
-
-fn with_header(mut medium: Medium) -> Medium {
-    if medium.format == "iscsi" {
-        return medium;
-    }
-    let header = headers::read(&medium.location, &medium.format, medium.kind, medium.uuid);
-    medium.size = header.size;
-    medium.variant = header.variant;
-    medium.parent = medium.parent.or(header.parent);
-    medium.health = header.health;
-    medium
 }
 
 /// A medium that a machine or one of its snapshots uses and no registry has.

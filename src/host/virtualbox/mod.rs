@@ -48,6 +48,7 @@ pub struct VirtualBox {
     home: Home,
     runner: Result<Runner, Vec<String>>,
     cache: registry::Cache,
+    headers: headers::Cache,
     probe: live::Probe,
     spellings: OnceLock<Spellings>,
     /// The server that was started here: it would be a zombie when it has ended, and its lock keeps a second start away.
@@ -69,6 +70,7 @@ impl VirtualBox {
             home,
             runner,
             cache: registry::Cache::default(),
+            headers: headers::Cache::default(),
             probe: live::Probe::default(),
             spellings: OnceLock::new(),
             server: Mutex::default(),
