@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Outcome;
@@ -198,6 +198,11 @@ pub fn after(
                 let machine = inventory.owned_machine(&plan.stack, &Address::Machine(machine.clone()));
                 if let Some(there) = machine.and_then(|machine| snapshot::named(machine, name)) {
                     entry.identity = Identity::Uuid(there.uuid);
+                    entry.applied = Value::Null;
+                    if member.declared.is_object() {
+                        let live = json!({ "description": there.description });
+                        entry.applied = confirmed(&member.declared, &live, &Value::Null);
+                    }
                     entry.status = Status::Confirmed;
                 }
             }
@@ -357,8 +362,6 @@ fn confirmed(declared: &Value, live: &Value, former: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

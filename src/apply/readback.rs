@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::network;
-use crate::diff::{equal, machine as shape, tree};
+use crate::diff::{disk, equal, machine as shape, tree};
 use crate::inventory::{
     AttachedMedium, Inventory, Machine, MarkState, Medium, MediumKind, Register, Registry, Shard,
 };
@@ -162,6 +162,15 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
         Action::Attach { at, insert, options, .. } => {
             on_machine(&|machine| attached(machine, at, insert, options, now))
         }
+        Action::SetAutoReset { at, enabled, .. } => on_machine(&|machine| {
+            let Some(leaf) = disk::at(machine, at).and_then(|leaf| now.media.get(&leaf)) else {
+                return Some(format!("no disk is attached at {at}"));
+            };
+            (leaf.auto_reset != *enabled).then(|| {
+                let what = if leaf.auto_reset { "thrown away" } else { "kept" };
+                format!("what is written at {at} is {what} when it starts")
+            })
+        }),
         Action::Detach { at, .. } => on_machine(&|machine| {
             machine
                 .attachment_at(&at.controller, at.port, at.device)
@@ -201,10 +210,15 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let there = machine.current_snapshot == Some(*snapshot);
             (!there).then(|| "another snapshot is the current one".to_owned())
         }),
+        Action::DescribeSnapshot { snapshot, description, .. } => on_machine(&|machine| {
+            let Some(there) = machine.snapshot(*snapshot) else {
+                return Some("there is no such snapshot".to_owned());
+            };
+            let other = there.description != *description;
+            other.then(|| format!("its description is {:?}", there.description))
+        }),
         Action::DeleteSnapshot { snapshot, .. } => on_machine(&|machine| {
-            let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
-            let there = all.into_iter().any(|one| one.uuid == *snapshot);
-            there.then(|| "the snapshot is still there".to_owned())
+            machine.snapshot(*snapshot).map(|_| "the snapshot is still there".to_owned())
         }),
         Action::Network { change } => network::missing(change, now),
         Action::Unregister { .. } => machine.map(|_| "the machine is still registered".to_owned()),

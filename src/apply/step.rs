@@ -222,6 +222,15 @@ pub(super) fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<St
             };
             (now != *then).then(|| format!("at {at} was {} and is {} now", show(*then), show(now)))
         }
+        Expectation::Described(snapshot, then) => {
+            let now = before.machines.get(&machine)?.snapshot(*snapshot).map(|there| &there.description);
+            match now {
+                None => Some("the snapshot is gone".to_owned()),
+                Some(now) => {
+                    (now != then).then(|| format!("its description was {then:?} and is {now:?} now"))
+                }
+            }
+        }
         Expectation::Field(path, then) => {
             let machine = before.machines.get(&machine)?;
             let live = live_tree(machine);

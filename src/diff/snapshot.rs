@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::inventory::{Inventory, Machine, PathFact, Snapshot};
-use crate::model::{Address, Desired, FieldPath};
+use serde_json::{Value, json};
+
+use super::{FieldDifference, equal, tree};
+use crate::inventory::{Entry, Inventory, Machine, PathFact, Snapshot, Status};
+use crate::model::{Address, Desired, DesiredSnapshot, FieldPath};
 
 /// The snapshot that a name means on a machine: the first in the order of the tree, as VirtualBox itself takes it.
 pub fn named<'a>(machine: &'a Machine, name: &str) -> Option<&'a Snapshot> {
@@ -14,6 +17,34 @@ pub fn named<'a>(machine: &'a Machine, name: &str) -> Option<&'a Snapshot> {
         snapshot.children.iter().find_map(|child| first(child, name))
     }
     first(machine.snapshots.as_ref()?, name)
+}
+
+/// What is declared of a snapshot that is there: how it is described, where that is written and not to be left alone.
+pub fn declared(snapshot: &DesiredSnapshot) -> Value {
+    let path = FieldPath::of(["description"]);
+    let text = snapshot.description.as_ref().filter(|_| !snapshot.lifecycle.ignore.contains(&path));
+    text.map_or(Value::Null, |text| json!({ "description": text }))
+}
+
+/// What a snapshot that is there is described by, where it is not what is declared.
+pub fn description(snapshot: &DesiredSnapshot, there: &Snapshot, entry: &Entry) -> Option<FieldDifference> {
+    let path = FieldPath::of(["description"]);
+    let declared = declared(snapshot);
+    declared.as_object()?;
+    let live = json!({ "description": there.description });
+    let difference = tree::compare(&declared, &live, &equal).into_iter().next()?;
+    let applied = (entry.status == Status::Confirmed).then_some(&entry.applied);
+    let last = applied.and_then(|applied| tree::get(applied, &path)).cloned();
+    let applied_known = applied.is_some_and(|applied| !applied.is_null());
+    Some(FieldDifference {
+        kind: super::kind(&difference, last.as_ref(), applied_known),
+        unknown: None,
+        source: Some(snapshot.source.to_string()),
+        path,
+        declared: difference.declared,
+        live: difference.live,
+        last,
+    })
 }
 
 /// Whether a field keeps its value when its machine goes back to a snapshot: it belongs to the machine and not to its hardware

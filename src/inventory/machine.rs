@@ -98,6 +98,12 @@ impl Machine {
         self.unknown.iter().find(|(prefix, _)| covers(prefix)).map(|(_, reason)| reason.as_str())
     }
 
+    /// One of its snapshots.
+    pub fn snapshot(&self, uuid: Uuid) -> Option<&Snapshot> {
+        let all = self.snapshots.iter().flat_map(Snapshot::leaves_first);
+        all.into_iter().find(|snapshot| snapshot.uuid == uuid)
+    }
+
     /// What hangs at one place.
     pub fn attachment_at(&self, controller: &str, port: u32, device: u32) -> Option<&Attachment> {
         self.attachments.iter().find(|a| a.controller == controller && a.port == port && a.device == device)

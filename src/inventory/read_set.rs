@@ -148,6 +148,15 @@ pub enum Read {
         /// Their UUIDs, leaves first.
         uuids: Vec<Uuid>,
     },
+    /// What a snapshot is described by.
+    Description {
+        /// The address of its machine.
+        address: Address,
+        /// The snapshot.
+        snapshot: Uuid,
+        /// Free text.
+        text: String,
+    },
     /// Port-forwards that VirtualBox remembers of an adapter that is not NAT now.
     Remembered {
         /// The address.

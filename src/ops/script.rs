@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::apply::machine_uuids;
 use crate::host::virtualbox::{CommandLine, Shell, Spellings, command_lines};
 use crate::inventory::Read;
-use crate::model::Address;
+use crate::model::{Address, Location};
 use crate::plan::{Action, Insert, Plan, Step, Target};
 
 /// One line or a few, for a shell.
@@ -81,6 +81,9 @@ impl Writer<'_> {
             _ => {}
         }
         let action = action.bound_where_known(&self.machines);
+        if let Action::SetAutoReset { machine: Target::Existing(machine), at, enabled } = &action {
+            return self.lines.push(Line::Command(auto_reset(self.shell, *machine, at, *enabled)));
+        }
         match command_lines(&action, &Spellings::default()) {
             Ok(commands) => {
                 let shell = self.shell;
@@ -148,6 +151,21 @@ fn wait(shell: Shell, machine: Uuid, seconds: u64) -> String {
         ),
         Shell::PowerShell => format!(
             "for ($i = 0; $i -lt {seconds} -and (VBoxManage list runningvms | Select-String -Quiet {machine}); $i++) {{ Start-Sleep -Seconds 1 }}"
+        ),
+    }
+}
+
+/// The difference is asked for when it is there: its UUID is VirtualBox's choice.
+fn auto_reset(shell: Shell, machine: Uuid, at: &Location, enabled: bool) -> String {
+    let key = format!("\"{}-ImageUUID-{}-{}\"=", at.controller, at.port, at.device);
+    let info = format!("VBoxManage showvminfo {machine} --machinereadable");
+    let word = if enabled { "on" } else { "off" };
+    match shell {
+        Shell::Posix => {
+            format!("VBoxManage modifymedium disk $({info} | grep -F '{key}' | cut -d '\"' -f 4) --autoreset={word}")
+        }
+        Shell::PowerShell => format!(
+            "VBoxManage modifymedium disk (({info} | Select-String -SimpleMatch '{key}').ToString().Split('\"')[3]) --autoreset={word}"
         ),
     }
 }

@@ -9,10 +9,10 @@ use super::action::{Action, Target};
 use super::draft::{Draft, DraftStep};
 use super::machine::Scene;
 use super::register::{Member, RegisterPlan};
-use super::types::{Blocked, Expectation, ObjectPlan, Operation};
+use super::types::{Blocked, Expectation, ObjectPlan, Operation, PlannedField};
 use super::whole::Removal;
-use crate::diff::{Presence, Undeclared, snapshot as shape};
-use crate::inventory::{Identity, Inventory, Machine, Snapshot};
+use crate::diff::{FieldDifference, Presence, Undeclared, snapshot as shape};
+use crate::inventory::{Identity, Inventory, Machine, Snapshot, Status};
 use crate::model::state::StateClass;
 use crate::model::{Address, Danger, Dangers, DesiredSnapshot, Policy, Take};
 
@@ -50,6 +50,35 @@ impl Scene<'_> {
                 object: Some(address),
             });
         }
+        for (address, there, field) in self.described_otherwise() {
+            let description = field.declared.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+            let machine = draft.target.clone();
+            draft.steps.push(DraftStep {
+                action: Action::DescribeSnapshot { machine, snapshot: there.uuid, description },
+                cause: vec![field.path],
+                danger: Dangers::new(),
+                expects: vec![Expectation::Described(there.uuid, there.description.clone())],
+                object: Some(address),
+            });
+        }
+    }
+
+    /// Snapshots of ours that are there and described otherwise than is declared. One that somebody else took stays as he described it.
+    fn described_otherwise(&self) -> Vec<(Address, &Snapshot, FieldDifference)> {
+        let declared =
+            self.desired.snapshots.iter().filter(|snapshot| snapshot.machines.contains(self.address));
+        let difference = |snapshot: &DesiredSnapshot| {
+            let there = shape::named(self.live()?, &snapshot.name)?;
+            let register = self.owner_register()?;
+            let entry = register.entries.get(&snapshot.address_on(self.known_as())?)?;
+            let is_ours = match &entry.identity {
+                Identity::Uuid(uuid) => *uuid == there.uuid || entry.status == Status::Pending,
+                Identity::Path(_) | Identity::Network(_) => entry.status == Status::Pending,
+            };
+            let field = shape::description(snapshot, there, entry).filter(|_| is_ours)?;
+            Some((snapshot.address_on(self.address)?, there, field))
+        };
+        declared.filter_map(difference).collect()
     }
 
     /// Why a snapshot can no longer be what is declared.
@@ -77,6 +106,12 @@ impl Scene<'_> {
             danger: Dangers::new(),
         };
         let is_external = matches!(self.difference.presence, Presence::External { .. });
+        let described = self.described_otherwise().into_iter().filter_map(|(address, there, field)| {
+            draft.steps.iter().find(|step| step.object.as_ref() == Some(&address))?;
+            let field = PlannedField { difference: field, blocked: false, recommended: false };
+            let object = object(address, Operation::Change, Vec::new(), Vec::new());
+            Some(ObjectPlan { uuid: Some(there.uuid), fields: vec![field], ..object })
+        });
         self.missing_snapshots()
             .filter_map(|(address, snapshot)| {
                 let step = draft.steps.iter().find(|step| step.object.as_ref() == Some(&address));
@@ -101,6 +136,7 @@ impl Scene<'_> {
                 };
                 Some(object(address, Operation::Blocked, Vec::new(), vec![blocked]))
             })
+            .chain(described)
             .collect()
     }
 
@@ -124,7 +160,7 @@ impl Scene<'_> {
             }
             let member = Member {
                 identity: there.map(|snapshot| Identity::Uuid(snapshot.uuid)),
-                declared: Value::Null,
+                declared: shape::declared(snapshot),
                 birth: Value::Null,
                 protect: snapshot.lifecycle.protect,
                 on_remove: snapshot.lifecycle.on_remove,

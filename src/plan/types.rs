@@ -194,6 +194,8 @@ pub enum Expectation {
     NameFree(String),
     /// A place of a controller holds that medium, a leaf; `None` is nothing, or a drive.
     Attached(Location, Option<Uuid>),
+    /// A snapshot has that description.
+    Described(Uuid, String),
 }
 
 /// One step.

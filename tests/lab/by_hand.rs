@@ -83,6 +83,9 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
         }
         ByHand::TakeSnapshot { machine, name } => ok(&["snapshot", machine, "take", name]),
         ByHand::RestoreSnapshot { machine, name } => ok(&["snapshot", machine, "restore", name]),
+        ByHand::DescribeSnapshot { machine, name, description } => {
+            ok(&["snapshot", machine, "edit", name, &format!("--description={description}")]);
+        }
         ByHand::DeleteSnapshot { machine, name } => ok(&["snapshot", machine, "delete", name]),
         ByHand::InstallGuest { machine, obeys } => {
             let disk = below(home, machine, Path::new("guest.vdi"));

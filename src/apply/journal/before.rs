@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::apply::network;
-use crate::diff::tree;
+use crate::diff::{disk, tree};
 use crate::inventory::{AttachedMedium, Inventory, Machine};
 use crate::model::Location;
 use crate::plan::{Action, Assignment, Target};
@@ -68,9 +68,15 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         }
         Action::TakeSnapshot { .. } => of("currentSnapshot".to_owned(), json!(machine.current_snapshot)),
         Action::DeleteSnapshot { snapshot, .. } => {
-            let all = machine.snapshots.iter().flat_map(crate::inventory::Snapshot::leaves_first);
-            let there = all.into_iter().find(|one| one.uuid == *snapshot);
-            of("snapshot".to_owned(), json!(there))
+            of("snapshot".to_owned(), json!(machine.snapshot(*snapshot)))
+        }
+        Action::DescribeSnapshot { snapshot, .. } => {
+            let there = machine.snapshot(*snapshot).map(|there| there.description.as_str());
+            of("description".to_owned(), there.into())
+        }
+        Action::SetAutoReset { at, .. } => {
+            let leaf = disk::at(machine, at).and_then(|leaf| now.media.get(&leaf));
+            of("autoReset".to_owned(), json!(leaf.map(|leaf| leaf.auto_reset)))
         }
         // All that there is to know of it: it will not be there to be asked, or be as it was.
         Action::Unregister { .. } | Action::RestoreSnapshot { .. } => {

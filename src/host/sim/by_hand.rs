@@ -156,6 +156,15 @@ pub enum ByHand {
         /// The snapshot's name.
         name: String,
     },
+    /// `snapshot edit --description`
+    DescribeSnapshot {
+        /// The machine.
+        machine: String,
+        /// The snapshot's name.
+        name: String,
+        /// Free text.
+        description: String,
+    },
     /// `snapshot delete`
     DeleteSnapshot {
         /// The machine.
@@ -321,6 +330,10 @@ impl World {
             ByHand::RestoreSnapshot { machine, name } => {
                 let uuid = self.named(machine)?;
                 self.restore_snapshot(uuid, self.snapshot_named(uuid, name)?)
+            }
+            ByHand::DescribeSnapshot { machine, name, description } => {
+                let uuid = self.named(machine)?;
+                self.describe_snapshot(uuid, self.snapshot_named(uuid, name)?, description)
             }
             ByHand::DeleteSnapshot { machine, name } => {
                 let uuid = self.named(machine)?;

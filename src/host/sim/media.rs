@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::refusal::{self, No, no};
+use super::refusal::{self, No, no, unsupported};
 use super::tree::Content;
 use super::world::{SimMedium, World};
 use crate::host::HostError;
 use crate::host::virtualbox::headers;
-use crate::inventory::{Medium, MediumHealth, MediumKind, Registry};
+use crate::diff::disk::place;
+use crate::inventory::{AttachedMedium, Medium, MediumHealth, MediumKind, Registry};
 use crate::model::digest::sha256;
-use crate::model::{Bytes, lexical};
+use crate::model::{Bytes, Location, lexical};
 
 /// Formats that VirtualBox makes, with what may be asked of them.
 fn variants(format: &str) -> Option<&'static [&'static str]> {
@@ -155,6 +156,11 @@ impl World {
             if wanted == "shareable" && medium.variant.as_deref() != Some("fixed") {
                 return Err(no(&refusal::TYPE_SHAREABLE, &[&file]));
             }
+            // Measured: a disk that only the global registry names is refused.
+            let is_of_machine = self.media.get(&uuid).is_some_and(|row| !row.registries.is_empty());
+            if wanted == "multiattach" && !is_of_machine {
+                return Err(no(&refusal::TYPE_MULTIATTACH, &[&file]));
+            }
             if wanted == "readonly" {
                 return Err(no(&refusal::TYPE_READONLY, &[&file]));
             }
@@ -169,6 +175,25 @@ impl World {
         self.medium(uuid)?;
         if let Some(row) = self.media.get_mut(&uuid) {
             text.clone_into(&mut row.medium.description);
+        }
+        Ok(())
+    }
+
+    /// `modifymedium --autoreset` of what a machine has attached.
+    pub fn set_auto_reset(&mut self, machine: Uuid, at: &Location, enabled: bool) -> Result<(), No> {
+        let there = &self.machine(machine)?.hardware.attachments;
+        let leaf = there.iter().find_map(|one| match one.medium {
+            AttachedMedium::Image(leaf) if place(one) == *at => Some(leaf),
+            _ => None,
+        });
+        let Some(leaf) = leaf else {
+            return Err(unsupported(format!("an action on what is attached at {at}")));
+        };
+        if self.medium(leaf)?.parent.is_none() {
+            return Err(no(&refusal::AUTO_RESET, &[&self.medium(leaf)?.location.display()]));
+        }
+        if let Some(row) = self.media.get_mut(&leaf) {
+            row.medium.auto_reset = enabled;
         }
         Ok(())
     }

@@ -519,6 +519,9 @@ impl World {
             Action::Attach { machine, at, kind, insert, options } => {
                 self.attach(bound(machine)?, at, *kind, insert, options)?;
             }
+            Action::SetAutoReset { machine, at, enabled } => {
+                self.set_auto_reset(bound(machine)?, at, *enabled)?;
+            }
             Action::Detach { machine, at } => self.detach(bound(machine)?, at)?,
             Action::DeleteDisk { medium, folder } => {
                 self.close_disk(bound(medium)?, true)?;
@@ -548,6 +551,9 @@ impl World {
             }
             Action::RestoreSnapshot { machine, snapshot } => {
                 self.restore_snapshot(bound(machine)?, *snapshot)?;
+            }
+            Action::DescribeSnapshot { machine, snapshot, description } => {
+                self.describe_snapshot(bound(machine)?, *snapshot, description)?;
             }
             Action::DeleteSnapshot { machine, snapshot } => {
                 self.delete_snapshot(bound(machine)?, *snapshot)?;

@@ -52,6 +52,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::RemoveController { .. }
         | Action::GrowDisk { .. }
         | Action::Detach { .. }
+        | Action::SetAutoReset { .. }
         | Action::DeleteDisk { .. }
         | Action::CloseDisk { .. }
         | Action::AddSharedFolder { .. }
@@ -70,6 +71,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::Network { .. }
         | Action::TakeSnapshot { .. }
         | Action::RestoreSnapshot { .. }
+        | Action::DescribeSnapshot { .. }
         | Action::DeleteSnapshot { .. }
         | Action::SetSecureBoot { .. }
         | Action::SetSecret { .. }

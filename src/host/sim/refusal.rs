@@ -125,6 +125,8 @@ refusals! {
     TYPE_ATTACHED = "modifymedium-type-attached", 1, Some(OBJECT_STATE), ["Cannot change the type of medium '{}' because it is attached to {} virtual machines"];
     TYPE_SHAREABLE = "modifymedium-type-shareable", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}' to 'Shareable' since it is a dynamic medium storage unit"];
     TYPE_READONLY = "modifymedium-type-readonly", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}' to 'Readonly' since it is a hard disk"];
+    TYPE_MULTIATTACH = "modifymedium-type-multiattach", 1, Some(OBJECT_STATE), ["Cannot change type for medium '{}': the media type 'MultiAttach' can only be used on media registered with a machine that was created with VirtualBox 4.0 or later"];
+    AUTO_RESET = "modifymedium-autoreset-base", 1, Some(NOT_SUPPORTED), ["Medium '{}' is not differencing"];
     MOVE_EXISTS = "modifymedium-move-exists", 0, Some(FILE_ERROR), ["The given path '{}' is an existing file. Delete or rename this file."];
     MOVE_RUNNING = "modifymedium-move-running", 0, Some(VM_STATE), ["At least the VM '{}' to whom this medium '{}' attached has currently an opened session. Stop all VMs before relocating this medium"];
     DESCRIPTION_LOCKED = "modifymedium-description-running", 1, Some(OBJECT_STATE), ["Failed to lock media '{}'"];

@@ -74,6 +74,17 @@ impl World {
         Ok(taken)
     }
 
+    /// `snapshot edit --description`, whatever the machine is doing.
+    pub fn describe_snapshot(&mut self, uuid: Uuid, snapshot: Uuid, description: &str) -> Result<(), No> {
+        let root = self.machine_mut(uuid)?.snapshots.as_mut();
+        let Some(there) = root.and_then(|root| root.find_mut(snapshot)) else {
+            return Err(no(&refusal::NO_SNAPSHOT, &[&snapshot]));
+        };
+        description.clone_into(&mut there.description);
+        self.saved(uuid);
+        Ok(())
+    }
+
     /// The machine as it will be after going back; its disks are those of the snapshot.
     pub fn as_of(&self, uuid: Uuid, snapshot: Uuid) -> Option<SimMachine> {
         let machine = self.machines.get(&uuid)?;

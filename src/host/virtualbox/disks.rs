@@ -5,13 +5,16 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::argv::{Spellings, command_lines};
 use super::command::CommandLine;
 use super::operate::{deadline, forget, uuid_in};
 use super::runner::Deadline;
 use super::{VirtualBox, headers};
+use crate::diff::disk;
 use crate::host::{Done, ErrorClass, HostError, Inspect as _, Progress};
+use crate::model::Location;
 use crate::model::digest::hex;
 use crate::plan::{Action, Target};
 
@@ -46,7 +49,7 @@ impl VirtualBox {
                 format!("it holds a disk of {holds}, and the new one is to have {size}"),
             ));
         }
-        let is_known = self.reread(uuid::Uuid::nil(), false)?.medium_at(image).is_some();
+        let is_known = self.reread(Uuid::nil(), false)?.medium_at(image).is_some();
         let mut action = action.clone();
         if let Action::CloneDisk { location, .. } = &mut action {
             location.clone_from(&file);
@@ -63,6 +66,24 @@ impl VirtualBox {
             done.warnings.push(format!("the image stays registered: {error}"));
         }
         Ok(done)
+    }
+
+    /// Says what becomes of the difference that is attached somewhere.
+    pub(super) fn set_auto_reset(
+        &self,
+        machine: Uuid,
+        at: &Location,
+        enabled: bool,
+        action: &Action,
+    ) -> Result<Done, HostError> {
+        let there = self.reread(machine, false)?;
+        let Some(leaf) = there.machines.get(&machine).and_then(|machine| disk::at(machine, at)) else {
+            return Err(HostError::Unsupported { what: format!("an action on what is attached at {at}") });
+        };
+        let command = CommandLine::of(["modifymedium", "disk", &leaf.to_string()])
+            .option("autoreset", if enabled { "on" } else { "off" });
+        let output = self.runner()?.run(&command, deadline(action))?;
+        Ok(Done { made: None, warnings: output.warnings() })
     }
 
     fn file(&self, location: &Path, machine: Option<&Target>) -> Result<PathBuf, HostError> {

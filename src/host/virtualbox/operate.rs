@@ -176,6 +176,9 @@ impl VirtualBox {
                 self.acquaint(*medium)?;
                 self.plainly(action, progress)
             }
+            Action::SetAutoReset { machine: Target::Existing(machine), at, enabled } => {
+                self.set_auto_reset(*machine, at, *enabled, action)
+            }
             Action::Unregister { machine: Target::Existing(machine), delete: true } => {
                 self.delete_machine(*machine, action, progress)
             }

@@ -303,6 +303,15 @@ pub enum Action {
         /// `hotPluggable`, `ssd`, `discard`, `passthrough`, `tempEject`: options to set.
         options: BTreeMap<String, bool>,
     },
+    /// Say whether what a guest writes into the difference that is attached somewhere is thrown away when its machine starts.
+    SetAutoReset {
+        /// The machine, which is off.
+        machine: Target,
+        /// Where.
+        at: Location,
+        /// Thrown away.
+        enabled: bool,
+    },
     /// Take a disk or a drive away; nothing is deleted.
     Detach {
         /// The machine.
@@ -401,6 +410,15 @@ pub enum Action {
         /// The snapshot.
         snapshot: Uuid,
     },
+    /// Give a snapshot another description, whatever its machine is doing.
+    DescribeSnapshot {
+        /// The machine.
+        machine: Target,
+        /// The snapshot.
+        snapshot: Uuid,
+        /// Free text; empty removes it.
+        description: String,
+    },
     /// Delete one snapshot.
     DeleteSnapshot {
         /// The machine.
@@ -447,6 +465,7 @@ impl Action {
             | Self::CloneDisk { machine, .. }
             | Self::Attach { machine, .. }
             | Self::Detach { machine, .. }
+            | Self::SetAutoReset { machine, .. }
             | Self::AddSharedFolder { machine, .. }
             | Self::RemoveSharedFolder { machine, .. }
             | Self::Start { machine }
@@ -459,6 +478,7 @@ impl Action {
             | Self::DiscardState { machine }
             | Self::TakeSnapshot { machine, .. }
             | Self::RestoreSnapshot { machine, .. }
+            | Self::DescribeSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => Some(machine),
             Self::CreateMachine { .. }
@@ -497,6 +517,7 @@ impl Action {
             | Self::CloneDisk { machine, .. }
             | Self::Attach { machine, .. }
             | Self::Detach { machine, .. }
+            | Self::SetAutoReset { machine, .. }
             | Self::AddSharedFolder { machine, .. }
             | Self::RemoveSharedFolder { machine, .. }
             | Self::Start { machine }
@@ -509,6 +530,7 @@ impl Action {
             | Self::DiscardState { machine }
             | Self::TakeSnapshot { machine, .. }
             | Self::RestoreSnapshot { machine, .. }
+            | Self::DescribeSnapshot { machine, .. }
             | Self::DeleteSnapshot { machine, .. }
             | Self::Unregister { machine, .. } => vec![machine],
             Self::GrowDisk { medium, .. }

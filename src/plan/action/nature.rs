@@ -27,6 +27,8 @@ impl Action {
             | Self::GrowDisk { .. }
             | Self::SetDisk { .. }
             | Self::Attach { .. }
+            | Self::SetAutoReset { .. }
+            | Self::DescribeSnapshot { .. }
             | Self::RestoreSnapshot { .. } => true,
             Self::CreateMachine { .. }
             | Self::MoveMachine { .. }
@@ -112,6 +114,7 @@ impl Action {
             Self::GrowDisk { .. } => "grow disk",
             Self::Attach { .. } => "attach",
             Self::Detach { .. } => "detach",
+            Self::SetAutoReset { .. } => "set auto-reset",
             Self::DeleteDisk { .. } => "delete disk",
             Self::CloseDisk { .. } => "close disk",
             Self::AddSharedFolder { .. } => "add shared folder",
@@ -126,6 +129,7 @@ impl Action {
             Self::DiscardState { .. } => "discard saved state",
             Self::TakeSnapshot { .. } => "take snapshot",
             Self::RestoreSnapshot { .. } => "restore snapshot",
+            Self::DescribeSnapshot { .. } => "describe snapshot",
             Self::DeleteSnapshot { .. } => "delete snapshot",
             Self::Network { change } => change.label(),
             Self::Unregister { delete: true, .. } => "delete machine",

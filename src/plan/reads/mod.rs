@@ -298,7 +298,10 @@ impl<'a> Reader<'a> {
         let steps = self.steps(address);
         paths.extend(steps.flat_map(|step| &step.expects).filter_map(|expected| match expected {
             Expectation::Field(path, _) => Some(path.clone()),
-            Expectation::State(_) | Expectation::NameFree(_) | Expectation::Attached(..) => None,
+            Expectation::State(_)
+            | Expectation::NameFree(_)
+            | Expectation::Attached(..)
+            | Expectation::Described(..) => None,
         }));
         for path in paths {
             let value = tree::get(&there, &path).cloned();
@@ -335,7 +338,12 @@ impl<'a> Reader<'a> {
             let subject = self.reads.subjects.find(&desired.stack, address, inventory);
             let Some(machine) = subject.map(|subject| subject.machine) else { continue };
             self.add(Read::Snapshots { address: address.clone(), uuids: snapshots(machine) });
-            if diff::snapshot::named(machine, &snapshot.name).is_none() {
+            let there = diff::snapshot::named(machine, &snapshot.name);
+            if let (Some(there), Some(_)) = (there, &snapshot.description) {
+                let (snapshot, text) = (there.uuid, there.description.clone());
+                self.add(Read::Description { address: address.clone(), snapshot, text });
+            }
+            if there.is_none() {
                 for read in of_state(&desired.stack, address, machine, inventory) {
                     self.add(read);
                 }

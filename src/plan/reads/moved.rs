@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Subject;
 use super::now::{
-    Holders, chain_now, entry_now, fact, former_now, members, named_now, owned_now, places, remembered,
+    Holders, chain_now, described, entry_now, fact, former_now, members, named_now, owned_now, places, remembered,
     snapshots, stack_now, uses_now,
 };
 use super::objects;
@@ -182,6 +182,11 @@ impl Now<'_> {
             Read::Snapshots { address, uuids } => {
                 let now = snapshots(self.subject(address)?.machine);
                 differ(&address.to_string(), "snapshots", braced(uuids), braced(&now))
+            }
+            Read::Description { address, snapshot, text } => {
+                let now = described(self.subject(address)?.machine, *snapshot)?;
+                let field = format!("description of snapshot {{{snapshot}}}");
+                differ(&address.to_string(), &field, format!("{text:?}"), format!("{now:?}"))
             }
             Read::Remembered { address, slot, names } => {
                 let now = remembered(self.subject(address)?.machine, *slot);

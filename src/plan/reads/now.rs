@@ -120,6 +120,10 @@ pub(super) fn chain_now(leaf: Uuid, inventory: &Inventory) -> Vec<(Uuid, Option<
     disk::chain(leaf, inventory).into_iter().map(|uuid| (uuid, size(&uuid))).collect()
 }
 
+pub(super) fn described(machine: &Machine, snapshot: Uuid) -> Option<&str> {
+    machine.snapshot(snapshot).map(|there| there.description.as_str())
+}
+
 pub(super) fn snapshots(machine: &Machine) -> Vec<Uuid> {
     let root = machine.snapshots.as_ref();
     root.map(|root| root.leaves_first().into_iter().map(|snapshot| snapshot.uuid).collect())

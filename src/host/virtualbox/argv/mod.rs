@@ -168,6 +168,8 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             }
             one(command)
         }
+        // The difference is VirtualBox's own: its UUID is known when it is there.
+        Action::SetAutoReset { at, .. } => Err(no(&format!("an action on what will be attached at {at}"))),
         Action::Detach { machine, at } => {
             one(slot(of(machine, &["storageattach"])?, at).option("medium", "none"))
         }
@@ -198,6 +200,10 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
         }
         Action::RestoreSnapshot { machine, snapshot } => {
             one(of(machine, &["snapshot", "restore", &not_nil(*snapshot)?.to_string()])?)
+        }
+        Action::DescribeSnapshot { machine, snapshot, description } => {
+            let snapshot = not_nil(*snapshot)?.to_string();
+            one(of(machine, &["snapshot", "edit", &snapshot])?.option("description", description))
         }
         Action::DeleteSnapshot { machine, snapshot } => {
             one(of(machine, &["snapshot", "delete", &not_nil(*snapshot)?.to_string()])?)
