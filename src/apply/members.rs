@@ -296,6 +296,7 @@ fn forget(
     for (address, (stack, from)) in &plan.register.renamed {
         let arrived = match address {
             Address::Machine(_) => ours(address),
+            Address::Disk(_) => is_confirmed(register.entries.get(address)),
             _ => address.machine_name().is_some_and(|name| ours(&Address::Machine(name.clone()))),
         };
         if *stack == plan.stack && arrived && from != address {
@@ -304,11 +305,18 @@ fn forget(
     }
 }
 
+fn is_confirmed(entry: Option<&Entry>) -> bool {
+    entry.is_some_and(|entry| entry.status == Status::Confirmed)
+}
+
 fn forget_elsewhere(plan: &Plan, inventory: &Inventory) -> Result<Vec<Shard>, RegisterError> {
     let mut others: BTreeMap<&StackName, Register> = BTreeMap::new();
     for (address, (stack, from)) in &plan.register.renamed {
         let machine = address.machine_name().map(|name| Address::Machine(name.clone()));
-        let arrived = machine.is_some_and(|machine| inventory.owned_machine(&plan.stack, &machine).is_some());
+        let own = inventory.registers.get(&plan.stack);
+        let arrived = machine.is_some_and(|machine| inventory.owned_machine(&plan.stack, &machine).is_some())
+            || matches!(address, Address::Disk(_))
+                && is_confirmed(own.and_then(|register| register.entries.get(address)));
         if *stack != plan.stack && arrived {
             let other = others
                 .entry(stack)

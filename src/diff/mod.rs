@@ -162,6 +162,12 @@ pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
             .into_iter()
             .map(|(address, text)| Finding { address: Some(address), text }),
     );
+    findings.extend(desired.disks.iter().filter_map(|(address, disk)| {
+        let (stack, former, _) = own_disk::entry(address, disk, desired, inventory)?;
+        let of = if stack == desired.stack { String::new() } else { format!(" of stack {stack}") };
+        let text = format!("{address} was {former}{of}: the next apply registers it so, and its file stays where it is");
+        (former != *address || stack != desired.stack).then(|| Finding { address: Some(address.clone()), text })
+    }));
     let mut superseded = superseded(desired, inventory);
     let undeclared = undeclared(desired, inventory, &mut findings, &mut superseded);
     ownership_findings(desired, inventory, &mut findings);
@@ -389,6 +395,13 @@ fn undeclared(
         .filter(|(stack, _)| stack.as_ref().is_none_or(|stack| *stack == desired.stack))
         .map(|(_, name)| Address::Machine(name.clone()))
         .collect();
+    let former_disks: BTreeSet<Address> = desired
+        .disks
+        .iter()
+        .filter_map(|(address, disk)| own_disk::entry(address, disk, desired, inventory))
+        .filter(|(stack, _, _)| *stack == desired.stack)
+        .map(|(_, address, _)| address)
+        .collect();
     // A disk may be registered in a file that cannot be read.
     let all_is_known = inventory.problems.is_empty()
         && inventory.machines.values().all(|machine| machine.access.is_readable());
@@ -444,7 +457,8 @@ fn undeclared(
             continue;
         }
         if let Address::Network(_) | Address::Disk(_) = address {
-            if !desired.networks.contains_key(address) && !desired.disks.contains_key(address) {
+            let is_declared = desired.networks.contains_key(address) || desired.disks.contains_key(address);
+            if !is_declared && !former_disks.contains(address) {
                 found.insert(address.clone(), Undeclared { entry: entry.clone(), uuid: None });
             }
             continue;

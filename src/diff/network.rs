@@ -99,11 +99,12 @@ pub fn resolve(mut desired: Desired, inventory: &Inventory) -> Desired {
         };
         names.insert(std::mem::replace(&mut network.name, name.clone()), name);
     }
-    let stack = desired.stack.clone();
     let files: BTreeMap<Address, std::path::PathBuf> = desired
         .disks
         .iter()
-        .map(|(address, disk)| (address.clone(), super::own_disk::file(disk, &stack, inventory)))
+        .map(|(address, disk)| {
+            (address.clone(), super::own_disk::whereabouts(address, disk, &desired, inventory))
+        })
         .collect();
     let attached = desired.machines.values_mut().flat_map(|machine| machine.disks.iter_mut().flatten());
     for (_, attached) in attached {

@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::{FieldDifference, disk as inline, equal, kind as kind_of_difference, released, tree};
 use crate::inventory::{
-    AttachedMedium, Entry, Identity, Inventory, Machine, Medium, MediumHealth, PathFact, Status,
+    AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Medium, MediumHealth, Ownership, PathFact,
+    Status,
 };
-use crate::model::{Address, Bytes, Desired, DiskDocument, DiskSettings, FieldPath, StackName};
+use crate::model::{Address, Bytes, Desired, DiskDocument, DiskSettings, FieldPath, Location, StackName};
 
 /// Who holds what a declaration wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +102,32 @@ pub fn live(base: &Medium, inventory: &Inventory) -> Value {
         format: Some(base.format.clone()),
         variant: base.variant.clone(),
         disk_type: Some(base.medium_type.clone()),
-        auto_reset: Some(differences(base.uuid, inventory).iter().all(|medium| medium.auto_reset)),
+        auto_reset: resets(base, inventory).first().map(|(_, leaf)| leaf.auto_reset),
         location: Some(base.location.clone()),
         description: Some(base.description.clone()),
     };
     settings.tree()
+}
+
+/// Where machines that are somebody's own have a difference to an immutable disk, and the difference. One that a snapshot has made lies
+/// on top of that, and is kept in any case.
+pub fn resets<'a>(base: &Medium, inventory: &'a Inventory) -> Vec<((&'a Machine, Location), &'a Medium)> {
+    if base.medium_type != "immutable" {
+        return Vec::new();
+    }
+    let owned = inventory
+        .machines
+        .values()
+        .filter(|machine| matches!(inventory.owner_of(machine), Ownership::Owned { .. }));
+    let attached = owned.flat_map(|machine| machine.attachments.iter().map(move |there| (machine, there)));
+    let leaf = |(machine, there): (&'a Machine, &'a Attachment)| match there.medium {
+        AttachedMedium::Image(uuid) => {
+            let leaf = inventory.media.get(&uuid).filter(|leaf| leaf.parent == Some(base.uuid))?;
+            Some(((machine, inline::place(there)), leaf))
+        }
+        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+    };
+    attached.filter_map(leaf).collect()
 }
 
 /// The capacity that every guest sees: the least of the base and all differences to it that are attached.
@@ -158,6 +180,30 @@ pub fn users(base: Uuid, inventory: &Inventory) -> Vec<&Machine> {
     inventory.machines.values().filter(uses).collect()
 }
 
+/// What the register knows of a declared disk, also under a former name, and under which.
+pub fn entry<'a>(
+    address: &Address,
+    disk: &DiskDocument,
+    desired: &Desired,
+    inventory: &'a Inventory,
+) -> Option<(StackName, Address, &'a Entry)> {
+    let known = |stack: &StackName, address: Address| {
+        let entry = inventory.registers.get(stack)?.entries.get(&address)?;
+        Some((stack.clone(), address, entry))
+    };
+    known(&desired.stack, address.clone()).or_else(|| {
+        disk.lifecycle.renamed_from.iter().find_map(|(stack, name)| {
+            known(stack.as_ref().unwrap_or(&desired.stack), Address::Disk(name.as_str().to_owned()))
+        })
+    })
+}
+
+/// The file of a declared disk where it is known, else where it would be made.
+pub fn whereabouts(address: &Address, disk: &DiskDocument, desired: &Desired, inventory: &Inventory) -> PathBuf {
+    let known = entry(address, disk, desired, inventory).and_then(|(_, _, entry)| medium_of(entry, inventory));
+    known.map_or_else(|| file(disk, &desired.stack, inventory), |base| base.location.clone())
+}
+
 /// The registered base that an entry means.
 pub fn medium_of<'a>(entry: &Entry, inventory: &'a Inventory) -> Option<&'a Medium> {
     match &entry.identity {
@@ -181,12 +227,17 @@ pub fn difference(
         DiskPresence::Conflict(DiskOwner::Nobody) => inventory.medium_at(&file),
         _ => None,
     };
-    let live = base.map_or(Value::Null, |base| live(base, inventory));
+    let mut live = base.map_or(Value::Null, |base| live(base, inventory));
+    if let (Some(wanted), Some(base)) = (disk.settings.auto_reset, base) {
+        // Where nothing is attached, nothing is otherwise.
+        let other = resets(base, inventory).iter().any(|(_, leaf)| leaf.auto_reset != wanted);
+        live["autoReset"] = (wanted != other).into();
+    }
     if !matches!(presence, DiskPresence::Ours { .. }) {
         return DiskDifference { presence, file, fields: Vec::new(), released: Vec::new(), live };
     }
     let declared = declared(disk);
-    let entry = inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
+    let entry = entry(address, disk, desired, inventory).map(|(_, _, entry)| entry);
     let applied = entry.filter(|entry| entry.status == Status::Confirmed).map(|entry| &entry.applied);
     let fields = tree::compare(&declared, &live, &equal)
         .into_iter()
@@ -228,7 +279,7 @@ fn presence(
             (None, false) => DiskPresence::ExternalMissing,
         };
     }
-    let entry = inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
+    let entry = entry(address, disk, desired, inventory).map(|(_, _, entry)| entry);
     if let Some(entry) = entry {
         if let Some(base) = medium_of(entry, inventory) {
             return match &base.health {

@@ -1,5 +1,7 @@
 //! From the differences of all machines to a plan: what is done while the guest runs, what needs it off, what stays undone.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -37,6 +39,8 @@ pub struct Scene<'a> {
     pub inventory: &'a Inventory,
     /// What is permitted.
     pub policy: &'a Policy,
+    /// Disks that machines before it make such that several can have them, and these machines.
+    pub shared: &'a BTreeMap<Address, Address>,
 }
 
 impl Scene<'_> {
@@ -522,6 +526,7 @@ impl Scene<'_> {
         apart(draft, fields, self.machine.settings.groups.as_deref().or_else(of_live));
         storage.controllers(draft, fields);
         storage.apply(draft, fields);
+        storage.finish_sharing(draft);
         Storage::remove_controllers(draft, fields);
         remove_groups(draft, fields, self);
         usb_filters(draft, fields, &self.difference.live);

@@ -1,5 +1,8 @@
 //! Disks of their own: made, changed, moved, left alone, deleted.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,7 +16,7 @@ use crate::inventory::{Identity, Inventory, Machine, Medium, Snapshot};
 use crate::model::capability;
 use crate::model::disk::{can_grow, makes_differences};
 use crate::model::state::StateClass;
-use crate::model::{Address, Bytes, Danger, Dangers, Desired, DiskDocument, Policy, PowerState};
+use crate::model::{Address, Bytes, Danger, Dangers, Desired, DiskDocument, FieldPath, Policy, PowerState};
 
 /// One declared disk with all that its plan depends on.
 pub struct DiskScene<'a> {
@@ -111,7 +114,8 @@ impl DiskScene<'_> {
             size,
         };
         draft.push(action, [], []);
-        let disk_type = settings.disk_type.clone().filter(|word| word != "normal");
+        // The machine that attaches it first makes one that several machines can have (`shared`).
+        let disk_type = settings.disk_type.clone().filter(|word| word != "normal" && word != MULTIATTACH);
         let description = settings.description.clone().filter(|text| !text.is_empty());
         if disk_type.is_some() || description.is_some() {
             let medium = Target::Planned(self.address.clone());
@@ -143,7 +147,7 @@ impl DiskScene<'_> {
         for field in &self.difference.fields {
             self.field(draft, field, base);
         }
-        if draft.steps.is_empty() && draft.blocked.is_empty() {
+        if draft.steps.is_empty() && draft.blocked.is_empty() && draft.effects.is_empty() {
             return None;
         }
         let shown = self.difference.fields.iter().map(|field| PlannedField {
@@ -152,7 +156,8 @@ impl DiskScene<'_> {
             recommended: false,
         });
         let shown = shown.collect();
-        let operation = if draft.steps.is_empty() { Operation::Blocked } else { Operation::Change };
+        let acts = !draft.steps.is_empty() || draft.blocked.is_empty();
+        let operation = if acts { Operation::Change } else { Operation::Blocked };
         Some(self.object(operation, Some(uuid), shown, draft))
     }
 
@@ -167,6 +172,15 @@ impl DiskScene<'_> {
         }
         if let Some(way) = capability::fixed(&field.path) {
             draft.block(path, format!("{} cannot be changed in place", field.path), vec![way.to_owned()]);
+            return;
+        }
+        if field.path.parts() == ["autoReset"] {
+            let Some(enabled) = field.declared.as_ref().and_then(Value::as_bool) else { return };
+            let others = shape::resets(base, self.inventory).into_iter();
+            for ((machine, at), _) in others.filter(|(_, leaf)| leaf.auto_reset != enabled) {
+                let machine = Target::Existing(machine.uuid);
+                draft.push(Action::SetAutoReset { machine, at, enabled }, path.clone(), []);
+            }
             return;
         }
         let up = self.up(base.uuid);
@@ -202,7 +216,10 @@ impl DiskScene<'_> {
                 attached.sort();
                 let among = |word: Option<&str>| matches!(word, Some("normal" | "writethrough"));
                 let simple = among(text().as_deref()) && among(Some(base.medium_type.as_str()));
-                if !attached.is_empty() && !simple {
+                let is_shared = text().as_deref() == Some(MULTIATTACH);
+                // What one machine has attached it takes off for that.
+                let is_carried = is_shared && attached.len() == 1 && base.medium_type != "immutable";
+                if !attached.is_empty() && !simple && !is_carried {
                     draft.block(
                         path,
                         format!(
@@ -229,6 +246,10 @@ impl DiskScene<'_> {
                         path.clone(),
                         [Danger::DestroyData],
                     );
+                }
+                if is_shared {
+                    draft.effects.push("a machine attaches it once before it is made multiattach".to_owned());
+                    return;
                 }
                 draft.push(Action::SetDisk { medium, disk_type: text(), description: None }, path, []);
             }
@@ -298,8 +319,73 @@ impl DiskScene<'_> {
     }
 }
 
-/// What a machine attaches of a disk of its own, or why it cannot.
-pub fn insert(address: &Address, desired: &Desired, inventory: &Inventory) -> Result<Insert, String> {
+/// The type of disks of which each machine has a difference of its own.
+pub const MULTIATTACH: &str = "multiattach";
+
+/// The step that makes a disk one that several machines can have, where it is not yet: between two attachments to the same machine.
+/// VirtualBox gives that type only to disks that are in the registry of a machine (measured).
+pub fn made_shared(address: &Address, desired: &Desired, inventory: &Inventory) -> Option<Action> {
+    let disk = desired.disks.get(address)?;
+    if disk.settings.disk_type.as_deref() != Some(MULTIATTACH) {
+        return None;
+    }
+    let medium = match shape::difference(address, disk, desired, inventory).presence {
+        DiskPresence::Absent { .. } => Target::Planned(address.clone()),
+        DiskPresence::Ours { uuid } => {
+            let base = inventory.media.get(&uuid)?;
+            let is_ignored = disk.lifecycle.ignore.contains(&FieldPath::of(["type"]));
+            if is_ignored || base.medium_type == MULTIATTACH {
+                return None;
+            }
+            Target::Existing(uuid)
+        }
+        DiskPresence::Closed => {
+            let (_, _, entry) = shape::entry(address, disk, desired, inventory)?;
+            let Identity::Uuid(uuid) = entry.identity else { return None };
+            Target::Existing(uuid)
+        }
+        _ => return None,
+    };
+    Some(Action::SetDisk { medium, disk_type: Some(MULTIATTACH.to_owned()), description: None })
+}
+
+/// The disks that steps of a machine make multiattach.
+pub fn shares(draft: &Draft) -> impl Iterator<Item = &Address> {
+    draft.steps.iter().filter_map(|step| match &step.action {
+        Action::SetDisk { disk_type: Some(word), .. } if word == MULTIATTACH => step.object.as_ref(),
+        _ => None,
+    })
+}
+
+/// Says of disks that no machine of the plan makes multiattach that they stay what they are.
+pub fn left_unshared(objects: &mut [ObjectPlan], shared: &BTreeMap<Address, Address>, desired: &Desired) {
+    let path = FieldPath::of(["type"]);
+    for object in objects.iter_mut().filter(|object| !shared.contains_key(&object.address)) {
+        let disk = desired.disks.get(&object.address).map(|disk| disk.settings.disk_type.as_deref());
+        let field = object.fields.iter_mut().find(|field| field.difference.path == path && !field.blocked);
+        let (Some(Some(MULTIATTACH)), Some(field)) = (disk, field) else { continue };
+        field.blocked = true;
+        object.effects.clear();
+        object.blocked.push(Blocked {
+            fields: vec![path.clone()],
+            reason: "type: VirtualBox gives it only to a disk that a machine has had, and no machine attaches it here"
+                .to_owned(),
+            missing: Dangers::new(),
+            hints: vec!["name it in the `disks` of a machine".to_owned()],
+        });
+        if object.fields.iter().all(|field| field.blocked) {
+            object.operation = Operation::Blocked;
+        }
+    }
+}
+
+/// What a machine attaches of a disk of its own, or why it cannot. `folder` is the machine's, where it has one.
+pub fn insert(
+    address: &Address,
+    folder: Option<&Path>,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> Result<Insert, String> {
     let Some(disk) = desired.disks.get(address) else { return Err("is not declared".to_owned()) };
     let difference = shape::difference(address, disk, desired, inventory);
     match difference.presence {
@@ -309,7 +395,7 @@ pub fn insert(address: &Address, desired: &Desired, inventory: &Inventory) -> Re
         DiskPresence::Absent { .. } | DiskPresence::ExternalMissing => Err("is not there".to_owned()),
         DiskPresence::Closed | DiskPresence::External(None) => Ok(Insert::File(difference.file)),
         DiskPresence::Ours { uuid } | DiskPresence::External(Some(uuid)) => {
-            content(address, uuid, desired, inventory)
+            content(address, uuid, folder, desired, inventory)
                 .map(|uuid| Insert::Medium(Target::Existing(uuid)))
                 .ok_or_else(|| {
                     "has snapshots' differences, and which of them is its content is not known".to_owned()
@@ -321,13 +407,25 @@ pub fn insert(address: &Address, desired: &Desired, inventory: &Inventory) -> Re
 }
 
 /// The medium that holds what a guest last saw: the leaf that was detached, else the base where nothing is written elsewhere.
-fn content(address: &Address, base: Uuid, desired: &Desired, inventory: &Inventory) -> Option<Uuid> {
-    let entry = inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
+fn content(
+    address: &Address,
+    base: Uuid,
+    folder: Option<&Path>,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> Option<Uuid> {
+    if inventory.media.get(&base).is_some_and(|medium| makes_differences(&medium.medium_type)) {
+        // Each machine has its own, which stays in its folder when it is detached.
+        let mut own = leftovers(base, inventory).into_iter();
+        let own = own.find(|leaf| folder.is_some_and(|folder| leaf.location.starts_with(folder)));
+        return Some(own.map_or(base, |leaf| leaf.uuid));
+    }
+    let disk = desired.disks.get(address)?;
+    let entry = shape::entry(address, disk, desired, inventory).map(|(_, _, entry)| entry);
     if let Some(leaf) = entry.and_then(|entry| entry.noted_leaf(inventory)) {
         return Some(leaf);
     }
-    let shared = inventory.media.get(&base).is_some_and(|medium| makes_differences(&medium.medium_type));
-    let whole = shared || shape::differences(base, inventory).is_empty();
+    let whole = shape::differences(base, inventory).is_empty();
     // Somebody took it away by hand.
     if whole { Some(base) } else { inventory.free_leaf(base) }
 }
@@ -353,8 +451,8 @@ pub fn leftovers(base: Uuid, inventory: &Inventory) -> Vec<&Medium> {
 
 /// Registers one declared disk. What is not ours stays as it is registered.
 pub fn add_member(plan: &mut RegisterPlan, scene: &DiskScene<'_>) {
-    let register = scene.inventory.registers.get(&scene.desired.stack);
-    let entry = register.and_then(|register| register.entries.get(scene.address));
+    let known = shape::entry(scene.address, scene.disk, scene.desired, scene.inventory);
+    let entry = known.as_ref().map(|(_, _, entry)| *entry);
     let identity = match &scene.difference.presence {
         DiskPresence::Absent { .. } if scene.disk.settings.size.is_none() => return,
         DiskPresence::Absent { .. } => Identity::Path(scene.difference.file.clone()),
@@ -366,6 +464,11 @@ pub fn add_member(plan: &mut RegisterPlan, scene: &DiskScene<'_>) {
         DiskPresence::External(_) | DiskPresence::ExternalMissing | DiskPresence::Conflict(_) => return,
     };
     plan.members.insert(scene.address.clone(), member(scene.disk, identity, shape::declared(scene.disk)));
+    if let Some((stack, former, _)) = known
+        && (former != *scene.address || stack != scene.desired.stack)
+    {
+        plan.renamed.insert(scene.address.clone(), (stack, former));
+    }
 }
 
 /// A disk as it will be registered.

@@ -11,6 +11,7 @@ use super::machine::Scene;
 use super::storage::disks::Found;
 use crate::diff::{Presence, disk, machine as shape};
 use crate::inventory::{AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Register, Status};
+use crate::model::disk::makes_differences;
 use crate::model::{Address, DesiredState, DiskSource, FieldPath, Image, MachineName, OnRemove, StackName};
 
 /// One member as it will be registered.
@@ -294,7 +295,9 @@ fn detached_members(
                 .find(|(address, entry)| matches!(address, Address::Disk(_)) && is_it(entry))
         });
         if let Some((address, _)) = own {
-            if base != Some(*leaf) {
+            let of_each = base.and_then(|base| scene.inventory.media.get(&base));
+            // Where each machine has its own, that is found in its folder.
+            if base != Some(*leaf) && !of_each.is_some_and(|base| makes_differences(&base.medium_type)) {
                 plan.detached.insert(address.clone(), *leaf);
             }
             continue;

@@ -1,5 +1,7 @@
 //! The plan of `apply` as a whole: networks and disks, the machines on them, and what is no longer declared.
 
+use std::collections::BTreeMap;
+
 use super::draft::{self, Draft};
 use super::machine::Scene;
 use super::network::{self, NetworkScene};
@@ -83,18 +85,22 @@ impl Parts {
             parts.objects.extend(object);
             parts.drafts.push(draft);
         }
+        let mut shared = BTreeMap::new();
         for (address, difference) in &changes.machines {
             let Some(machine) = desired.machines.get(address) else { continue };
             let declared = shape::declared(machine, None);
-            let scene = Scene { address, machine, declared, difference, desired, inventory, policy };
+            let scene =
+                Scene { address, machine, declared, difference, desired, inventory, policy, shared: &shared };
             let (object, mut draft) = scene.plan(&mut given);
             draft.after.extend(desired.used_by(machine).into_iter().map(|(object, _)| object));
             register::add_members(&mut parts.register, &scene, &draft);
             scene.snapshot_members(&draft, &mut parts.register);
             parts.objects.extend(object);
             parts.objects.extend(scene.snapshot_objects(&draft));
+            shared.extend(own_disk::shares(&draft).map(|disk| (disk.clone(), address.clone())));
             parts.drafts.push(draft);
         }
+        own_disk::left_unshared(&mut parts.objects, &shared, desired);
         parts.notes.extend(changes.findings.iter().cloned());
         parts.notes.extend(ports::clashes(changes, desired, inventory));
         parts.notes.extend(released(changes));

@@ -6,7 +6,7 @@ use super::super::shape::Shape;
 use super::super::suggest::nearest;
 use super::document::Doc;
 use super::text_of;
-use crate::model::{Danger, FieldPath, Lifecycle, OnRemove};
+use crate::model::{Danger, FieldPath, Lifecycle, OnRemove, StackName};
 
 /// Rules for the `lifecycle` of one document.
 pub(super) fn rules(doc: &Doc<'_>, sink: &mut Sink) {
@@ -82,6 +82,14 @@ fn follow(shape: &Shape, keys: &[String]) -> Result<(), String> {
         }
         Shape::List(rule) if rule.by_position => Err("positions are counted from 1".to_owned()),
         _ => Err(format!("nothing is below it, so `{key}` names nothing")),
+    }
+}
+
+/// `[STACK/]NAME`
+pub(super) fn former(text: &str) -> (Option<StackName>, &str) {
+    match text.split_once('/') {
+        Some((stack, name)) => (StackName::new(stack).ok(), name),
+        None => (None, text),
     }
 }
 

@@ -13,7 +13,7 @@ use super::member::Member;
 use super::{Checkup, lifecycle, network, nics, storage, text_of};
 use crate::model::settings::{Bus, Chipset, Controller, Settings};
 use crate::model::{
-    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret, StackName,
+    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret,
     os_type,
 };
 
@@ -335,10 +335,7 @@ fn settings(spec: &Checked, checkup: &Checkup<'_>) -> Result<Settings, String> {
 fn lifecycle_of(member: &Member<'_>) -> Lifecycle {
     let Some(written) = &member.doc.lifecycle else { return Lifecycle::default() };
     let mut result = lifecycle::lower(written);
-    let former = text_of(written, "renamedFrom").map(|(text, _)| match text.split_once('/') {
-        Some((stack, name)) => (StackName::new(stack).ok(), name),
-        None => (None, text),
-    });
+    let former = text_of(written, "renamedFrom").map(|(text, _)| lifecycle::former(text));
     if let Some((stack, name)) = former {
         if let Some(index) = member.index {
             result.renamed_from.push((stack.clone(), MachineName::new(format!("{name}-{index}"))));

@@ -101,12 +101,12 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
             "VirtualMachine" => {
                 checkup.members.extend(member::unfold(doc, &defaults, scope, &mut unsupported, &mut sink));
             }
-            "Disk" => checkup.disks.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink)),
+            "Disk" => checkup.disks.push(objects::check(doc, &defaults, scope, &mut sink)),
             "Network" => {
-                checkup.networks.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink));
+                checkup.networks.push(objects::check(doc, &defaults, scope, &mut sink));
             }
             "Snapshot" => {
-                checkup.snapshots.push(objects::check(doc, &defaults, scope, &mut unsupported, &mut sink));
+                checkup.snapshots.push(objects::check(doc, &defaults, scope, &mut sink));
             }
             _ => {}
         }

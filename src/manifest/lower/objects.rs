@@ -13,8 +13,8 @@ use super::super::suggest::nearest;
 use super::defaults::{Defaults, merged};
 use super::document::Doc;
 use super::machine::{conflict, referenced};
-use super::{Checkup, lifecycle, note_unsupported, storage, text_of};
-use crate::model::{DiskDocument, DiskSettings, FieldPath};
+use super::{Checkup, lifecycle, storage, text_of};
+use crate::model::{DiskDocument, DiskSettings, FieldPath, Lifecycle, MachineName};
 
 /// A checked document that is no machine.
 #[derive(Debug)]
@@ -28,7 +28,6 @@ pub(super) fn check<'a>(
     doc: &'a Doc<'a>,
     defaults: &Defaults,
     scope: Scope<'_>,
-    unsupported: &mut Vec<(String, Span)>,
     sink: &mut Sink,
 ) -> Object<'a> {
     let spec = merged(doc, defaults);
@@ -38,30 +37,7 @@ pub(super) fn check<'a>(
         Value::Mapping(entries) => checker.object(doc.kind.spec, &spec, entries, &FieldPath::root()),
         _ => checker.check(&Shape::Object(doc.kind.spec), &spec, &FieldPath::root(), false),
     };
-    let object = Object { doc, spec };
-    if doc.kind.name == "Disk" {
-        later(&object, unsupported);
-    }
-    object
-}
-
-/// What this version cannot do with disks yet.
-fn later(disk: &Object<'_>, unsupported: &mut Vec<(String, Span)>) {
-    let mut note = |what: &str, span: Option<Span>| {
-        let span = span.unwrap_or(disk.doc.name_span);
-        note_unsupported(unsupported, format!("{what} of Disk {}", disk.doc.name), span);
-    };
-    if let Some((kind @ "multiattach", value)) = text_of(&disk.spec, "type") {
-        note(&format!("type {kind}"), value.span());
-    }
-    if let Some(reset) = disk.spec.get("autoReset").filter(|reset| reset.flag() == Some(false)) {
-        note("autoReset: false", reset.span());
-    }
-    if let Some(lifecycle) = &disk.doc.lifecycle
-        && let Some((_, former)) = text_of(lifecycle, "renamedFrom")
-    {
-        note("lifecycle.renamedFrom", former.span());
-    }
+    Object { doc, spec }
 }
 
 /// Rules for documents that are no machines, and for references to anything.
@@ -72,6 +48,7 @@ pub(super) fn rules(checkup: &Checkup<'_>, sink: &mut Sink) {
     for disk in &checkup.disks {
         disk_rules(disk, sink);
     }
+    former_names(&checkup.disks, sink);
     for snapshot in &checkup.snapshots {
         for item in snapshot.spec.get("machines").map(Checked::items).unwrap_or_default() {
             machine_reference(item, checkup, sink);
@@ -102,6 +79,34 @@ pub(super) fn rules(checkup: &Checkup<'_>, sink: &mut Sink) {
     }
     attached_twice(checkup, sink);
     cycles(checkup, sink);
+}
+
+/// A former name of a disk is free, and leads to one disk.
+fn former_names(disks: &[Object<'_>], sink: &mut Sink) {
+    let former = |disk: &Object<'_>| {
+        let written = disk.doc.lifecycle.as_ref()?;
+        text_of(written, "renamedFrom").map(|(name, value)| (name.to_owned(), value.places("the former name")))
+    };
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for disk in disks {
+        let Some((name, places)) = former(disk) else { continue };
+        if let Some(first) = seen.get(&name) {
+            sink.push(
+                Diagnostic::error("conflict", format!("two disks were renamed from `{name}`"))
+                    .at_all(places.clone())
+                    .at(*first, "first here"),
+            );
+        }
+        if let Some(other) = disks.iter().find(|other| other.doc.name == name && name != disk.doc.name) {
+            sink.push(
+                Diagnostic::error("conflict", format!("lifecycle.renamedFrom: `{name}` is still declared"))
+                    .at_all(places)
+                    .at(other.doc.name_span, "and a disk that has it")
+                    .help("leave one of them out"),
+            );
+        }
+        seen.insert(name, disk.doc.name_span);
+    }
 }
 
 fn disk_rules(disk: &Object<'_>, sink: &mut Sink) {
@@ -312,8 +317,17 @@ pub(super) fn lower_disk(disk: &Object<'_>, scope: Scope<'_>) -> Result<DiskDocu
         name: disk.doc.name.clone(),
         source: place(scope.sources, disk.doc.start),
         settings,
-        lifecycle: disk.doc.lifecycle.as_ref().map(lifecycle::lower).unwrap_or_default(),
+        lifecycle: disk.doc.lifecycle.as_ref().map(with_former_name).unwrap_or_default(),
         labels: disk.doc.labels.clone(),
         sources,
     })
+}
+
+fn with_former_name(written: &Checked) -> Lifecycle {
+    let mut result = lifecycle::lower(written);
+    if let Some((former, _)) = text_of(written, "renamedFrom") {
+        let (stack, name) = lifecycle::former(former);
+        result.renamed_from.push((stack, MachineName::new(name)));
+    }
+    result
 }

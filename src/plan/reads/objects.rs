@@ -43,8 +43,8 @@ pub fn network_now(
 /// Reads of one declared disk. Its file is read beside it.
 pub fn of_disk(address: &Address, declared: &DiskDocument, desired: &Desired, inventory: &Inventory) -> Read {
     let file = own_disk::file(declared, &desired.stack, inventory);
-    let entry = inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
-    let base = entry.and_then(|entry| own_disk::medium_of(entry, inventory));
+    let known = own_disk::entry(address, declared, desired, inventory);
+    let base = known.and_then(|(_, _, entry)| own_disk::medium_of(entry, inventory));
     let uuid = base.or_else(|| inventory.medium_at(&file)).map(|medium| medium.uuid);
     disk_now(address, uuid, declared_paths(&own_disk::declared(declared)), inventory)
 }

@@ -9,7 +9,7 @@ use super::{Storage, assign_group, attach, key};
 use crate::diff::{FieldDifference, disk};
 use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Machine, PathFact, Status};
 use crate::model::disk::can_grow;
-use crate::model::{Address, Danger, DesiredDisk, DiskSource, FieldPath, Image};
+use crate::model::{Address, Danger, DesiredDisk, DiskSource, FieldPath, Image, Location};
 use crate::plan::action::{Action, Insert, Target};
 use crate::plan::draft::Draft;
 use crate::plan::machine::Scene;
@@ -136,7 +136,9 @@ impl Storage<'_> {
 
     /// Attaches a disk that has a document of its own.
     fn add_own_disk(&mut self, draft: &mut Draft, declared: &DesiredDisk, disk: &Address, path: &FieldPath) {
-        let insert = match own_disk::insert(disk, self.scene.desired, self.scene.inventory) {
+        let (desired, inventory) = (self.scene.desired, self.scene.inventory);
+        let folder = self.scene.live().map(Machine::folder);
+        let mut insert = match own_disk::insert(disk, folder.as_deref(), desired, inventory) {
             Ok(insert) => insert,
             Err(why) => {
                 draft.block(vec![path.clone()], format!("{path}: {disk} {why}"), Vec::new());
@@ -151,7 +153,62 @@ impl Storage<'_> {
             );
             return;
         };
-        attach(draft, at, DeviceKind::Disk, insert, options_of(declared), path.clone());
+        match (self.scene.shared.get(disk), own_disk::made_shared(disk, desired, inventory)) {
+            (Some(machine), _) => {
+                draft.after.insert(machine.clone());
+            }
+            (None, Some(action)) => {
+                attach(draft, at.clone(), DeviceKind::Disk, insert.clone(), BTreeMap::new(), path.clone());
+                if let Action::SetDisk { medium, .. } = &action {
+                    insert = Insert::Medium(medium.clone());
+                }
+                self.share(draft, disk, at.clone(), action, path);
+            }
+            (None, None) => {}
+        }
+        attach(draft, at.clone(), DeviceKind::Disk, insert, options_of(declared), path.clone());
+        let document = desired.disks.get(disk);
+        let keeps = document.is_some_and(|disk| {
+            let settings = &disk.settings;
+            settings.auto_reset == Some(false) && settings.disk_type.as_deref() == Some("immutable")
+        });
+        if keeps {
+            let machine = draft.target.clone();
+            draft.push(Action::SetAutoReset { machine, at, enabled: false }, [path.clone()], []);
+        }
+    }
+
+    /// Takes a disk off again that was attached only to be in the machine's registry, and gives it its type.
+    fn share(&self, draft: &mut Draft, disk: &Address, at: Location, action: Action, path: &FieldPath) {
+        let machine = draft.target.clone();
+        draft.push(Action::Detach { machine, at }, [path.clone()], []);
+        draft.push(action, [FieldPath::of(["type"])], []);
+        if let Some(step) = draft.steps.last_mut() {
+            step.object = Some(disk.clone());
+        }
+    }
+
+    /// Finishes what a run that was cut short has begun: a disk that only this machine has, and that several are to have.
+    pub fn finish_sharing(&self, draft: &mut Draft) {
+        let (desired, inventory) = (self.scene.desired, self.scene.inventory);
+        for (key, attachment) in &self.live_disks {
+            let declared = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key));
+            let Some(DesiredDisk { disk: DiskSource::Reference { disk, .. }, .. }) = declared else { continue };
+            let AttachedMedium::Image(leaf) = attachment.medium else { continue };
+            let (at, path) = (disk::place(attachment), FieldPath::of(["disks", key]));
+            let is_alone = inventory.base_of(leaf).is_some_and(|base| {
+                base.uuid == leaf && crate::diff::own_disk::users(leaf, inventory).len() == 1
+            });
+            let touched = draft.steps.iter().any(|step| {
+                matches!(&step.action, Action::Detach { at: place, .. } | Action::Attach { at: place, .. } if *place == at)
+            });
+            let action = own_disk::made_shared(disk, desired, inventory).filter(|_| is_alone && !touched);
+            if let Some(action) = action {
+                self.share(draft, disk, at.clone(), action, &path);
+                self.attach_again(draft, key, attachment, &at, &path);
+                draft.effects.push(format!("takes disk {key} off and attaches it again: {disk} becomes multiattach"));
+            }
+        }
     }
 
     /// Makes a disk from an image, and as large as it is declared.
