@@ -145,7 +145,7 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let other = description.as_ref().is_some_and(|wanted| *wanted != there.description);
             other.then(|| format!("its description is {:?}", there.description))
         }),
-        Action::MoveDisk { medium, location } => on_medium(medium, now, &|there| {
+        Action::MoveDisk { medium, location } | Action::LocateDisk { medium, location } => on_medium(medium, now, &|there| {
             (there.location != *location).then(|| format!("its file is {}", there.location.display()))
         }),
         Action::GrowDisk { medium, size } => match medium {

@@ -1,10 +1,14 @@
 //! `vboxmcp doctor`
 
+use std::path::PathBuf;
+
 use clap::Args;
 
+use super::arguments::Permissions;
+use super::run::{self, Approval, Question};
 use super::session::Session;
 use crate::failure::{Exit, Failure};
-use crate::ops::{self, DoctorRequest, Verdict};
+use crate::ops::{self, Context, DoctorRequest, Verdict};
 use crate::render::doctor::{write_doctor, write_doctor_json};
 
 /// Look whether everything that an apply needs is there and well.
@@ -17,16 +21,31 @@ use crate::render::doctor::{write_doctor, write_doctor_json};
 #[command(after_help = "\
 Examples:
   vboxmcp doctor
+  vboxmcp doctor --fix            disks whose files were moved behind VirtualBox: a plan, as of `apply`
+  vboxmcp doctor --fix --out fix.plan && vboxmcp apply --plan fix.plan
   vboxmcp doctor --verify-read    after an upgrade of VirtualBox, or when a plan looks wrong
   vboxmcp doctor -o json | jq '.report.checks[] | select(.verdict != \"good\")'")]
 pub struct Arguments {
     /// Compare every machine that is off with what VirtualBox says of it, about 40 ms each
     #[arg(long)]
     pub verify_read: bool,
+    /// Plan what puts the stack's own disks right whose registry and files do not agree, show it, ask, do it; deletes no file
+    #[arg(long)]
+    pub fix: bool,
+    /// Keep that plan in a file for `apply --plan`, and do nothing
+    #[arg(long, value_name = "FILE", requires = "fix")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub approval: Approval,
+    #[command(flatten)]
+    pub permissions: Permissions,
 }
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
+    if arguments.fix {
+        return fix(session, &context, arguments);
+    }
     let report = ops::doctor(&context, DoctorRequest { verify_all: arguments.verify_read });
     session.print(|out, view| {
         if session.is_json() { write_doctor_json(out, &report) } else { write_doctor(out, &report, view) }
@@ -36,4 +55,15 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         Verdict::Bad => Exit::Error,
         Verdict::Good | Verdict::Warning => Exit::Done,
     })
+}
+
+fn fix(session: &Session, context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
+    let plan = || ops::repair(context);
+    let Some(path) = &arguments.out else {
+        return run::consented(session, context, &arguments.approval, Question::Plan, &plan);
+    };
+    let response = plan()?;
+    super::plan::print(session, &response.plan)?;
+    super::plan::keep(session, &response.plan, path)?;
+    Ok(if response.plan.refusals.is_empty() { Exit::Done } else { Exit::Refused })
 }

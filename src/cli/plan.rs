@@ -1,6 +1,6 @@
 //! `vboxmcp plan`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -71,6 +71,19 @@ pub fn print(session: &Session, plan: &Plan) -> Result<(), Failure> {
     })
 }
 
+/// Keeps a plan in a file for `apply --plan`.
+pub fn keep(session: &Session, plan: &Plan, path: &Path) -> Result<(), Failure> {
+    let path = session.environment.directory.join(path);
+    std::fs::write(&path, ops::saved::to_bytes(plan)).map_err(|error| {
+        Failure::new(Kind::Other, format!("cannot write the plan to {}: {error}", path.display()))
+    })?;
+    session.status(&format!(
+        "kept in {0}: `vboxmcp apply --plan {0}`",
+        printable(&path.display().to_string())
+    ));
+    Ok(())
+}
+
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     let request = PlanRequest { manifests: chosen(&arguments.paths, &arguments.select)? };
@@ -79,14 +92,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let plan = &response.plan;
     print(session, plan)?;
     if let Some(path) = &arguments.out {
-        let path = session.environment.directory.join(path);
-        std::fs::write(&path, ops::saved::to_bytes(plan)).map_err(|error| {
-            Failure::new(Kind::Other, format!("cannot write the plan to {}: {error}", path.display()))
-        })?;
-        session.status(&format!(
-            "kept in {0}: `vboxmcp apply --plan {0}`",
-            printable(&path.display().to_string())
-        ));
+        keep(session, plan, path)?;
     }
     let exit = match plan.is_empty() {
         // A plan that may not run is shown all the same, and scripts must not take it for an empty one.

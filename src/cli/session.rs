@@ -47,12 +47,12 @@ impl Session {
             | Verb::Man(_)
             | Verb::Show(_)
             | Verb::Inventory(_)
-            | Verb::Doctor(_)
             | Verb::Runs(_)
             | Verb::Mcp(_)
             | Verb::Approve(_)
             | Verb::NativeHelper
             | Verb::Schema(_) => {}
+            Verb::Doctor(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Destroy(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Snapshot(arguments) => arguments.permissions.add_to(&mut overrides),
             Verb::Revert(arguments) => arguments.permissions.add_to(&mut overrides),

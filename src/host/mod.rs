@@ -22,7 +22,7 @@ pub use circumstances::{Asked, Circumstances, Endpoint, Range, Route, Space, Una
 pub use error::{ErrorClass, HostError};
 
 use self::checkup::{Comparison, Installation, NativeRoute, Sample};
-use crate::inventory::{Inventory, Machine, PathFact};
+use crate::inventory::{Inventory, Machine, Medium, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
 use crate::plan::Action;
@@ -52,6 +52,9 @@ pub trait Inspect: Send + Sync {
 
     /// Everything below a folder of the host, the folder itself included. Links are followed, and not gone through.
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError>;
+
+    /// Whether a file holds a medium, by the UUID in it. A file that says nothing of that does not.
+    fn holds(&self, file: &Path, medium: &Medium) -> bool;
 
     /// What else the host has. What cannot be found out is missing from the answer.
     fn circumstances(&self, asked: &Asked) -> Circumstances;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::checkup::{Comparison, Installation, Sample};
 use super::{Asked, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
-use crate::inventory::{Inventory, InventoryDocument, Machine, PathFact};
+use crate::inventory::{Inventory, InventoryDocument, Machine, Medium, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
 use crate::plan::Action;
@@ -55,6 +55,10 @@ impl Inspect for Recorded {
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let all = self.document.inventory.paths.iter().filter(|(path, _)| path.starts_with(folder));
         Ok(all.map(|(path, fact)| (path.clone(), *fact)).collect())
+    }
+
+    fn holds(&self, _file: &Path, _medium: &Medium) -> bool {
+        false
     }
 
     fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {

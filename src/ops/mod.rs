@@ -40,7 +40,7 @@ pub use apply::{Consent, apply, ended_as, has_pending_writes, settle};
 pub use command::{CommandRequest, command};
 pub use declare::{Declared, Manifests};
 pub use destroy::{DestroyRequest, destroy};
-pub use doctor::{Check, DoctorReport, DoctorRequest, Verdict, doctor};
+pub use doctor::{Check, DoctorReport, DoctorRequest, Verdict, doctor, repair};
 pub use drift::{DriftReport, drift};
 pub use explain::{Change, Class, Cost, ExplainRequest, Explained, Explanation, Word, explain, vocabulary};
 pub use export::{ExportRequest, Exported, export};

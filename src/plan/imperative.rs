@@ -56,7 +56,7 @@ impl PowerCommand {
             Verb::Resume => Some(Self::Resume),
             Verb::Save => Some(Self::Save),
             Verb::Reset => Some(Self::Reset),
-            Verb::Apply | Verb::Destroy | Verb::Adopt | Verb::Snapshot | Verb::Revert => None,
+            Verb::Apply | Verb::Destroy | Verb::Adopt | Verb::Snapshot | Verb::Revert | Verb::Repair => None,
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod reads;
 mod register;
 mod remove;
 mod revert;
+mod repair;
 mod snapshot;
 mod storage;
 mod take;
@@ -36,6 +37,7 @@ pub use adopt::adopt;
 pub use destroy::{DestroyOptions, destroy};
 pub use imperative::{PowerCommand, command};
 pub use register::{Member, RegisterPlan};
+pub use repair::{Lost, repair, unreadable};
 pub use revert::{Revert, Reverted, after, revert};
 pub use take::{NewSnapshot, take};
 pub use types::{

@@ -44,6 +44,8 @@ pub enum Verb {
     Snapshot,
     /// Go back to a snapshot.
     Revert,
+    /// Put right what registry and files disagree on.
+    Repair,
 }
 
 impl Verb {
@@ -62,6 +64,7 @@ impl Verb {
             Self::Reset => "reset",
             Self::Snapshot => "snapshot",
             Self::Revert => "revert",
+            Self::Repair => "repair",
         }
     }
 }

@@ -62,6 +62,7 @@ fn done_word(verb: Verb) -> &'static str {
         Verb::Reset => "Reset:",
         Verb::Snapshot => "Taken:",
         Verb::Revert => "Brought back:",
+        Verb::Repair => "Repaired:",
     }
 }
 

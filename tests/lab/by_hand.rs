@@ -115,6 +115,11 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
         ByHand::Unregister { machine, delete: false } => ok(&["unregistervm", machine]),
         ByHand::Register(file) => ok(&["registervm", path(&home.machines().join(file))]),
         ByHand::DeleteFile { machine, file } => fs::remove_file(below(home, machine, file)).unwrap(),
+        ByHand::MoveFile { machine, file, to } => {
+            let (file, to) = (below(home, machine, file), below(home, machine, to));
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::rename(file, to).unwrap();
+        }
         ByHand::WriteFile(file) => {
             let file = home.machines().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();

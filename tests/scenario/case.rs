@@ -51,6 +51,8 @@ pub enum Verb {
     Adopt(Vec<String>),
     /// `revert` to a snapshot, of all machines that have it.
     Revert(String),
+    /// `doctor --fix`
+    Repair,
     /// `destroy`
     Destroy {
         /// With `--all`.
@@ -144,12 +146,13 @@ impl Run {
                 words.push(snapshot.clone());
                 words.push("-f".to_owned());
             }
+            Verb::Repair => words.push("doctor --fix".to_owned()),
             Verb::Destroy { all } => {
                 words.push("destroy".to_owned());
                 words.extend(all.then(|| "--all".to_owned()));
             }
         }
-        words.push("lab.yaml".to_owned());
+        words.extend((self.verb != Verb::Repair).then(|| "lab.yaml".to_owned()));
         if !self.allow.is_empty() {
             let allow: Vec<&str> = self.allow.iter().map(|danger| danger.word()).collect();
             words.push(format!("--allow {}", allow.join(",")));

@@ -89,6 +89,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         | Action::CloneDisk { .. }
         | Action::SetDisk { .. }
         | Action::MoveDisk { .. }
+        | Action::LocateDisk { .. }
         | Action::GrowDisk { .. }
         | Action::DeleteDisk { .. }
         | Action::CloseDisk { .. } => BTreeMap::new(),
@@ -101,6 +102,7 @@ fn without_machine(action: &Action, now: &Inventory) -> BTreeMap<String, Value> 
         Action::GrowDisk { medium: Target::Existing(uuid), .. }
         | Action::SetDisk { medium: Target::Existing(uuid), .. }
         | Action::MoveDisk { medium: Target::Existing(uuid), .. }
+        | Action::LocateDisk { medium: Target::Existing(uuid), .. }
         | Action::DeleteDisk { medium: Target::Existing(uuid), .. }
         | Action::CloseDisk { medium: Target::Existing(uuid) } => now.media.get(uuid),
         _ => return BTreeMap::new(),

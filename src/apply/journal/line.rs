@@ -220,6 +220,8 @@ pub enum Request {
         /// Free text.
         description: String,
     },
+    /// Put right what registry and files disagree on.
+    Repair,
     /// Run a plan that was kept in a file.
     Saved,
 }

@@ -212,6 +212,15 @@ pub enum ByHand {
         /// The file.
         file: PathBuf,
     },
+    /// A file of a machine is moved behind VirtualBox, over what is there.
+    MoveFile {
+        /// The machine whose folder relative paths are in.
+        machine: String,
+        /// The file.
+        file: PathBuf,
+        /// Where it is then.
+        to: PathBuf,
+    },
     /// A file is put somewhere.
     WriteFile(PathBuf),
     /// A machine's settings file is cut off in the middle.
@@ -367,6 +376,14 @@ impl World {
             ByHand::DeleteFile { machine, file } => {
                 let file = self.below(machine, file)?;
                 self.tree.remove(&file);
+                Ok(())
+            }
+            ByHand::MoveFile { machine, file, to } => {
+                let (file, to) = (self.below(machine, file)?, self.below(machine, to)?);
+                let content = self.tree.file(&file).cloned();
+                let content = content.ok_or_else(|| unsupported(format!("moving {}", file.display())))?;
+                self.tree.remove(&file);
+                self.tree.write(&to, content);
                 Ok(())
             }
             ByHand::WriteFile(file) => {

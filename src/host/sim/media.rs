@@ -220,6 +220,15 @@ impl World {
         Ok(())
     }
 
+    /// `modifymedium --setlocation`: looks at nothing.
+    pub fn locate_disk(&mut self, uuid: Uuid, location: &Path) -> Result<(), No> {
+        self.medium(uuid)?;
+        if let Some(row) = self.media.get_mut(&uuid) {
+            location.clone_into(&mut row.medium.location);
+        }
+        Ok(())
+    }
+
     /// `modifymedium --resizebyte`.
     pub fn grow_disk(&mut self, uuid: Uuid, size: Bytes) -> Result<(), No> {
         let medium = self.medium(uuid)?.clone();

@@ -49,7 +49,7 @@ use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines};
 use super::{Asked, Birth, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
-use crate::inventory::{Inventory, Machine, PathFact};
+use crate::inventory::{Inventory, Machine, Medium, PathFact};
 use crate::model::nic::HostInterface;
 use crate::model::{NetworkSettings, Secret};
 use crate::plan::{Action, Target};
@@ -299,6 +299,11 @@ impl Inspect for SimHost {
         self.store.look(|world| world.tree.below(folder))
     }
 
+    fn holds(&self, file: &Path, medium: &Medium) -> bool {
+        let held = |world: &World| matches!(world.tree.file(file), Some(tree::Content::Disk { uuid, .. }) if *uuid == medium.uuid);
+        self.store.look(held).unwrap_or_default()
+    }
+
     fn circumstances(&self, asked: &Asked) -> Circumstances {
         let mut found = self.circumstances.clone();
         found.space.retain(|folder, _| asked.folders.contains(folder));
@@ -515,6 +520,7 @@ impl World {
                 self.set_disk(bound(medium)?, disk_type.as_deref(), description.as_deref())?;
             }
             Action::MoveDisk { medium, location } => self.move_disk(bound(medium)?, location)?,
+            Action::LocateDisk { medium, location } => self.locate_disk(bound(medium)?, location)?,
             Action::GrowDisk { medium, size } => self.grow_disk(bound(medium)?, *size)?,
             Action::Attach { machine, at, kind, insert, options } => {
                 self.attach(bound(machine)?, at, *kind, insert, options)?;

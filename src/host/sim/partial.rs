@@ -68,6 +68,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::CloneDisk { .. }
         | Action::SetDisk { .. }
         | Action::MoveDisk { .. }
+        | Action::LocateDisk { .. }
         | Action::Network { .. }
         | Action::TakeSnapshot { .. }
         | Action::RestoreSnapshot { .. }

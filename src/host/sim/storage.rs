@@ -352,7 +352,8 @@ impl World {
             auto_reset: parent_medium.medium_type == "immutable",
             ..parent_medium
         };
-        let registries = vec![machine];
+        // It stands below its parent, in the file that names that one first (measured).
+        let registries = self.media.get(&parent).map(|row| row.registries.clone()).unwrap_or_default();
         self.media.insert(uuid, SimMedium { medium, registries });
         self.adopt_medium(machine, parent);
         Ok(uuid)

@@ -48,6 +48,10 @@ impl Inspect for VirtualBox {
         paths.iter().map(|path| (path.clone(), fact(path))).collect()
     }
 
+    fn holds(&self, file: &Path, medium: &Medium) -> bool {
+        headers::holds(file, medium)
+    }
+
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let mut found = BTreeMap::from([(folder.to_owned(), fact(folder))]);
         let mut folders = vec![folder.to_owned()];

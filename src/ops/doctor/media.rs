@@ -46,6 +46,10 @@ fn repair(medium: &Medium, users: &[String], inventory: &Inventory) -> String {
             && other.health == MediumHealth::Good
     });
     let mut ways = Vec::new();
+    let is_owned = |(_, lost): &(_, &Medium)| lost.uuid == uuid;
+    if crate::plan::unreadable(inventory).values().flatten().any(is_owned) {
+        ways.push("`vboxmcp doctor --fix` plans what can be done safely".to_owned());
+    }
     if is_missing {
         ways.push(format!("put the file back at {file}"));
         ways.push(format!(

@@ -2,8 +2,10 @@
 
 mod media;
 mod place;
+mod repair;
 mod route;
 
+pub use repair::repair;
 use serde::Serialize;
 
 use super::plan::read;

@@ -283,6 +283,13 @@ pub enum Action {
         /// Its new file, absolute.
         location: PathBuf,
     },
+    /// Say where a disk's file is, which somebody has moved; no file is touched.
+    LocateDisk {
+        /// The medium.
+        medium: Target,
+        /// The file with its UUID, absolute.
+        location: PathBuf,
+    },
     /// Grow a disk.
     GrowDisk {
         /// The medium.
@@ -487,6 +494,7 @@ impl Action {
             | Self::CreateDisk { machine: None, .. }
             | Self::SetDisk { .. }
             | Self::MoveDisk { .. }
+            | Self::LocateDisk { .. }
             | Self::GrowDisk { .. }
             | Self::DeleteDisk { .. }
             | Self::CloseDisk { .. } => None,
@@ -536,6 +544,7 @@ impl Action {
             Self::GrowDisk { medium, .. }
             | Self::SetDisk { medium, .. }
             | Self::MoveDisk { medium, .. }
+            | Self::LocateDisk { medium, .. }
             | Self::DeleteDisk { medium, .. }
             | Self::CloseDisk { medium } => {
                 vec![medium]

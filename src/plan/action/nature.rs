@@ -28,6 +28,7 @@ impl Action {
             | Self::SetDisk { .. }
             | Self::Attach { .. }
             | Self::SetAutoReset { .. }
+            | Self::LocateDisk { .. }
             | Self::DescribeSnapshot { .. }
             | Self::RestoreSnapshot { .. } => true,
             Self::CreateMachine { .. }
@@ -111,6 +112,7 @@ impl Action {
             Self::CloneDisk { .. } => "copy image",
             Self::SetDisk { .. } => "change disk",
             Self::MoveDisk { .. } => "move disk",
+            Self::LocateDisk { .. } => "locate disk",
             Self::GrowDisk { .. } => "grow disk",
             Self::Attach { .. } => "attach",
             Self::Detach { .. } => "detach",

@@ -8,6 +8,8 @@ mod now;
 mod objects;
 mod seen;
 
+pub(super) use objects::disk_now;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -90,7 +92,8 @@ pub fn read_set(
             | Verb::Save
             | Verb::Reset
             | Verb::Snapshot
-            | Verb::Revert => {}
+            | Verb::Revert
+            | Verb::Repair => {}
         }
     }
     reader.removals(verb, objects);

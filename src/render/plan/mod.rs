@@ -80,6 +80,7 @@ fn nothing_to_do(plan: &Plan) -> String {
         Verb::Stop => "Nothing to do: it is off.".to_owned(),
         Verb::Pause => "Nothing to do: it is paused.".to_owned(),
         Verb::Save => "Nothing to do: it is saved.".to_owned(),
+        Verb::Repair => "Nothing to repair.".to_owned(),
         Verb::Reset | Verb::Snapshot | Verb::Revert => "Nothing to do.".to_owned(),
     }
 }
@@ -121,6 +122,7 @@ fn sums(plan: &Plan, sum: &Summary) -> String {
         }
         Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
         Verb::Adopt => {}
+        Verb::Repair => parts.push(format!("{} to locate", sum.change)),
         Verb::Snapshot => parts.push(format!("{} to take", sum.add)),
         Verb::Revert => {
             let back = plan.steps.iter().filter(|step| matches!(step.action, Action::RestoreSnapshot { .. }));

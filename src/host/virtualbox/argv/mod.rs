@@ -154,6 +154,10 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
                 .option("move", absolute(location)?))
         }
+        Action::LocateDisk { medium, location } => {
+            one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
+                .option("setlocation", absolute(location)?))
+        }
         Action::GrowDisk { medium, size } => {
             one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
                 .option("resizebyte", size.0))
