@@ -145,9 +145,11 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
             let other = description.as_ref().is_some_and(|wanted| *wanted != there.description);
             other.then(|| format!("its description is {:?}", there.description))
         }),
-        Action::MoveDisk { medium, location } | Action::LocateDisk { medium, location } => on_medium(medium, now, &|there| {
-            (there.location != *location).then(|| format!("its file is {}", there.location.display()))
-        }),
+        Action::MoveDisk { medium, location } | Action::LocateDisk { medium, location } => {
+            on_medium(medium, now, &|there| {
+                (there.location != *location).then(|| format!("its file is {}", there.location.display()))
+            })
+        }
         Action::GrowDisk { medium, size } => match medium {
             Target::Existing(uuid) => match now.media.get(uuid) {
                 None => Some("the disk is not registered".to_owned()),

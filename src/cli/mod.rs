@@ -40,8 +40,8 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ErrorKind};
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::Environment;
 use crate::failure::{Exit, Failure, Kind};
@@ -62,6 +62,10 @@ fn start(words: &[OsString]) -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return usage(error, words),
     };
+    if let Some(word) = foreign::misread(words) {
+        let text = format!("unexpected argument '{word}' found");
+        return usage(Arguments::command().error(ErrorKind::UnknownArgument, text), words);
+    }
     let environment = match Environment::capture() {
         Ok(environment) => environment,
         Err(error) => return early(&Failure::new(Kind::Other, error), &arguments),
@@ -140,7 +144,9 @@ fn usage(mut error: clap::Error, words: &[OsString]) -> Exit {
         };
     }
     let hints = match error.kind() {
-        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => foreign::hints(words),
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand | ErrorKind::InvalidValue => {
+            foreign::hints(words)
+        }
         _ => Vec::new(),
     };
     if !hints.is_empty() {

@@ -77,10 +77,8 @@ pub fn keep(session: &Session, plan: &Plan, path: &Path) -> Result<(), Failure> 
     std::fs::write(&path, ops::saved::to_bytes(plan)).map_err(|error| {
         Failure::new(Kind::Other, format!("cannot write the plan to {}: {error}", path.display()))
     })?;
-    session.status(&format!(
-        "kept in {0}: `vboxmcp apply --plan {0}`",
-        printable(&path.display().to_string())
-    ));
+    session
+        .status(&format!("kept in {0}: `vboxmcp apply --plan {0}`", printable(&path.display().to_string())));
     Ok(())
 }
 

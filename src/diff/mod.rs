@@ -165,8 +165,11 @@ pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
     findings.extend(desired.disks.iter().filter_map(|(address, disk)| {
         let (stack, former, _) = own_disk::entry(address, disk, desired, inventory)?;
         let of = if stack == desired.stack { String::new() } else { format!(" of stack {stack}") };
-        let text = format!("{address} was {former}{of}: the next apply registers it so, and its file stays where it is");
-        (former != *address || stack != desired.stack).then(|| Finding { address: Some(address.clone()), text })
+        let text = format!(
+            "{address} was {former}{of}: the next apply registers it so, and its file stays where it is"
+        );
+        (former != *address || stack != desired.stack)
+            .then(|| Finding { address: Some(address.clone()), text })
     }));
     let mut superseded = superseded(desired, inventory);
     let undeclared = undeclared(desired, inventory, &mut findings, &mut superseded);

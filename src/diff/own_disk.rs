@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{FieldDifference, disk as inline, equal, kind as kind_of_difference, released, tree};
 use crate::inventory::{
-    AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Medium, MediumHealth, Ownership, PathFact,
-    Status,
+    AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Medium, MediumHealth, Ownership,
+    PathFact, Status,
 };
 use crate::model::{Address, Bytes, Desired, DiskDocument, DiskSettings, FieldPath, Location, StackName};
 
@@ -199,8 +199,14 @@ pub fn entry<'a>(
 }
 
 /// The file of a declared disk where it is known, else where it would be made.
-pub fn whereabouts(address: &Address, disk: &DiskDocument, desired: &Desired, inventory: &Inventory) -> PathBuf {
-    let known = entry(address, disk, desired, inventory).and_then(|(_, _, entry)| medium_of(entry, inventory));
+pub fn whereabouts(
+    address: &Address,
+    disk: &DiskDocument,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> PathBuf {
+    let known =
+        entry(address, disk, desired, inventory).and_then(|(_, _, entry)| medium_of(entry, inventory));
     known.map_or_else(|| file(disk, &desired.stack, inventory), |base| base.location.clone())
 }
 

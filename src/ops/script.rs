@@ -162,7 +162,9 @@ fn auto_reset(shell: Shell, machine: Uuid, at: &Location, enabled: bool) -> Stri
     let word = if enabled { "on" } else { "off" };
     match shell {
         Shell::Posix => {
-            format!("VBoxManage modifymedium disk $({info} | grep -F '{key}' | cut -d '\"' -f 4) --autoreset={word}")
+            format!(
+                "VBoxManage modifymedium disk $({info} | grep -F '{key}' | cut -d '\"' -f 4) --autoreset={word}"
+            )
         }
         Shell::PowerShell => format!(
             "VBoxManage modifymedium disk (({info} | Select-String -SimpleMatch '{key}').ToString().Split('\"')[3]) --autoreset={word}"

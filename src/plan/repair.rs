@@ -96,9 +96,11 @@ fn forget(medium: &Medium, draft: &mut Draft, desired: &Desired, inventory: &Inv
     let mut places: Vec<(Uuid, Location)> = Vec::new();
     for machine in own_disk::users(medium.uuid, inventory) {
         let name = machine.name.as_deref().unwrap_or("?");
-        let ours = matches!(inventory.owner_of(machine), Ownership::Owned { stack, .. } if stack == desired.stack);
+        let ours =
+            matches!(inventory.owner_of(machine), Ownership::Owned { stack, .. } if stack == desired.stack);
         if !ours {
-            let reason = format!("{file} is gone, and machine {name:?} has it, which this stack does not own");
+            let reason =
+                format!("{file} is gone, and machine {name:?} has it, which this stack does not own");
             return draft.block(Vec::new(), reason, vec![back]);
         }
         if machine.state.as_ref().map(PowerState::class) != Some(StateClass::Off) {
@@ -124,7 +126,9 @@ fn forget(medium: &Medium, draft: &mut Draft, desired: &Desired, inventory: &Inv
         draft.push_expecting(Action::Detach { machine: Target::Existing(machine), at }, [], expects);
     }
     draft.push(Action::CloseDisk { medium: draft.target.clone() }, [], [Danger::DestroyData]);
-    draft.effects.push(format!("forgets {file}, which is gone; no file is deleted, and the next apply makes an empty disk"));
+    draft.effects.push(format!(
+        "forgets {file}, which is gone; no file is deleted, and the next apply makes an empty disk"
+    ));
 }
 
 fn attached(machine: &Machine, medium: Uuid) -> impl Iterator<Item = Location> {
@@ -175,9 +179,8 @@ pub fn unreadable(inventory: &Inventory) -> BTreeMap<crate::model::StackName, Ve
         for (address, entry) in &register.entries {
             let is_disk = matches!(address, Address::Disk(_) | Address::InlineDisk(..));
             let medium = own_disk::medium_of(entry, inventory).filter(|_| is_disk);
-            let broken = |medium: &&Medium| {
-                matches!(medium.health, crate::inventory::MediumHealth::Inaccessible(_))
-            };
+            let broken =
+                |medium: &&Medium| matches!(medium.health, crate::inventory::MediumHealth::Inaccessible(_));
             if let Some(medium) = medium.filter(broken) {
                 found.entry(stack.clone()).or_default().push((address.clone(), medium));
             }

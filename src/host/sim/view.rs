@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::tree::Content;
 use super::world::{SimMachine, SimSnapshot, World};
 use crate::inventory::{
     Access, HostFacts, Inventory, Machine, Mark, MarkState, Medium, MediumHealth, Register, Registry, Shard,
@@ -60,8 +61,12 @@ impl World {
         medium.health = if self.is_readable(&medium) {
             MediumHealth::Good
         } else {
-            medium.size = None;
-            medium.variant = None;
+            // The header of whatever lies there is what the real reader sees.
+            let (size, variant) = match self.tree.file(&medium.location) {
+                Some(Content::Disk { size, variant, .. }) => (Some(*size), Some(variant.clone())),
+                _ => (None, None),
+            };
+            (medium.size, medium.variant) = (size, variant);
             MediumHealth::Inaccessible(format!("{} is not there", medium.location.display()))
         };
         Some(medium)

@@ -155,7 +155,7 @@ mod tests {
         let image = folder.path().join("a.img");
         std::fs::write(&image, "abc").unwrap();
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let action = Action::CloseDisk { medium: Target::Existing(uuid::Uuid::nil()) };
+        let action = Action::CloseDisk { medium: Target::Existing(Uuid::nil()) };
         check(&action, &image, abc).unwrap();
         let error = check(&action, &image, &abc.replace('b', "c")).unwrap_err();
         assert_eq!(error.class(), ErrorClass::WrongInput);

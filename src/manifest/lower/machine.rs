@@ -13,8 +13,7 @@ use super::member::Member;
 use super::{Checkup, lifecycle, network, nics, storage, text_of};
 use crate::model::settings::{Bus, Chipset, Controller, Settings};
 use crate::model::{
-    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret,
-    os_type,
+    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret, os_type,
 };
 
 /// A combination that cannot be: both values, each with what it says.

@@ -85,7 +85,8 @@ pub(super) fn rules(checkup: &Checkup<'_>, sink: &mut Sink) {
 fn former_names(disks: &[Object<'_>], sink: &mut Sink) {
     let former = |disk: &Object<'_>| {
         let written = disk.doc.lifecycle.as_ref()?;
-        text_of(written, "renamedFrom").map(|(name, value)| (name.to_owned(), value.places("the former name")))
+        text_of(written, "renamedFrom")
+            .map(|(name, value)| (name.to_owned(), value.places("the former name")))
     };
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for disk in disks {

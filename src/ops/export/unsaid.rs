@@ -72,7 +72,10 @@ fn words(scene: &Scene<'_>) -> Vec<String> {
         .map(|snapshot| format!("{} ({})", snapshot.name, snapshot.taken))
         .collect();
     if !snapshots.is_empty() {
-        lines.push(format!("It has snapshots, which this version cannot declare:{}", indented(&snapshots)));
+        lines.push(format!(
+            "It has snapshots, which stay as they are and need no declaration:{}",
+            indented(&snapshots)
+        ));
     }
     let secrets = secrets(scene);
     if !secrets.is_empty() {

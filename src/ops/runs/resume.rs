@@ -61,10 +61,7 @@ pub fn resume(
     if origin.paths.is_empty()
         && !matches!(
             origin.request,
-            Request::Command { .. }
-                | Request::Snapshot { .. }
-                | Request::Revert { .. }
-                | Request::Repair
+            Request::Command { .. } | Request::Snapshot { .. } | Request::Revert { .. } | Request::Repair
         )
     {
         return Err(Failure::new(

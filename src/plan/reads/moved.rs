@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::Subject;
 use super::now::{
-    Holders, chain_now, described, entry_now, fact, former_now, members, named_now, owned_now, places, remembered,
-    snapshots, stack_now, uses_now,
+    Holders, chain_now, described, entry_now, fact, former_now, members, named_now, owned_now, places,
+    remembered, snapshots, stack_now, uses_now,
 };
 use super::objects;
 use super::seen::Subjects;

@@ -162,7 +162,7 @@ impl Storage<'_> {
                 if let Action::SetDisk { medium, .. } = &action {
                     insert = Insert::Medium(medium.clone());
                 }
-                self.share(draft, disk, at.clone(), action, path);
+                Self::share(draft, disk, at.clone(), action, path);
             }
             (None, None) => {}
         }
@@ -179,7 +179,7 @@ impl Storage<'_> {
     }
 
     /// Takes a disk off again that was attached only to be in the machine's registry, and gives it its type.
-    fn share(&self, draft: &mut Draft, disk: &Address, at: Location, action: Action, path: &FieldPath) {
+    fn share(draft: &mut Draft, disk: &Address, at: Location, action: Action, path: &FieldPath) {
         let machine = draft.target.clone();
         draft.push(Action::Detach { machine, at }, [path.clone()], []);
         draft.push(action, [FieldPath::of(["type"])], []);
@@ -193,7 +193,9 @@ impl Storage<'_> {
         let (desired, inventory) = (self.scene.desired, self.scene.inventory);
         for (key, attachment) in &self.live_disks {
             let declared = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key));
-            let Some(DesiredDisk { disk: DiskSource::Reference { disk, .. }, .. }) = declared else { continue };
+            let Some(DesiredDisk { disk: DiskSource::Reference { disk, .. }, .. }) = declared else {
+                continue;
+            };
             let AttachedMedium::Image(leaf) = attachment.medium else { continue };
             let (at, path) = (disk::place(attachment), FieldPath::of(["disks", key]));
             let is_alone = inventory.base_of(leaf).is_some_and(|base| {
@@ -204,9 +206,11 @@ impl Storage<'_> {
             });
             let action = own_disk::made_shared(disk, desired, inventory).filter(|_| is_alone && !touched);
             if let Some(action) = action {
-                self.share(draft, disk, at.clone(), action, &path);
+                Self::share(draft, disk, at.clone(), action, &path);
                 self.attach_again(draft, key, attachment, &at, &path);
-                draft.effects.push(format!("takes disk {key} off and attaches it again: {disk} becomes multiattach"));
+                draft
+                    .effects
+                    .push(format!("takes disk {key} off and attaches it again: {disk} becomes multiattach"));
             }
         }
     }

@@ -89,6 +89,7 @@ scripts!(
     permissions,
     plans,
     reach,
+    repair,
     replicas,
     revert,
     runs,

@@ -364,6 +364,21 @@ fn states() {
             "snapshot VM take clean '--description=as new' --live",
         ),
         (
+            Action::DescribeSnapshot {
+                machine: vm(),
+                snapshot: DISK.parse().unwrap(),
+                description: "-x".to_owned(),
+            },
+            "snapshot VM edit DISK --description=-x",
+        ),
+        (
+            Action::LocateDisk {
+                medium: Target::Existing(DISK.parse().unwrap()),
+                location: "/a/b.vdi".into(),
+            },
+            "modifymedium disk DISK --setlocation=/a/b.vdi",
+        ),
+        (
             Action::DeleteSnapshot { machine: vm(), snapshot: DISK.parse().unwrap() },
             "snapshot VM delete DISK",
         ),
