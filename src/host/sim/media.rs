@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::refusal::{self, No, no, unsupported};
 use super::tree::Content;
 use super::world::{SimMedium, World};
-use crate::diff::disk::place;
 use crate::host::HostError;
 use crate::host::virtualbox::headers;
 use crate::inventory::{AttachedMedium, Medium, MediumHealth, MediumKind, Registry};
@@ -183,7 +182,11 @@ impl World {
     pub fn set_auto_reset(&mut self, machine: Uuid, at: &Location, enabled: bool) -> Result<(), No> {
         let there = &self.machine(machine)?.hardware.attachments;
         let leaf = there.iter().find_map(|one| match one.medium {
-            AttachedMedium::Image(leaf) if place(one) == *at => Some(leaf),
+            AttachedMedium::Image(leaf)
+                if (&one.controller, one.port, one.device) == (&at.controller, at.port, at.device) =>
+            {
+                Some(leaf)
+            }
             _ => None,
         });
         let Some(leaf) = leaf else {

@@ -12,8 +12,8 @@ use super::command::CommandLine;
 use super::operate::{deadline, forget, uuid_in};
 use super::runner::Deadline;
 use super::{VirtualBox, headers};
-use crate::diff::disk;
 use crate::host::{Done, ErrorClass, HostError, Inspect as _, Progress};
+use crate::inventory::AttachedMedium;
 use crate::model::Location;
 use crate::model::digest::hex;
 use crate::plan::{Action, Target};
@@ -77,7 +77,9 @@ impl VirtualBox {
         action: &Action,
     ) -> Result<Done, HostError> {
         let there = self.reread(machine, false)?;
-        let Some(leaf) = there.machines.get(&machine).and_then(|machine| disk::at(machine, at)) else {
+        let there = there.machines.get(&machine);
+        let there = there.and_then(|machine| machine.attachment_at(&at.controller, at.port, at.device));
+        let Some(AttachedMedium::Image(leaf)) = there.map(|there| &there.medium) else {
             return Err(HostError::Unsupported { what: format!("an action on what is attached at {at}") });
         };
         let command = CommandLine::of(["modifymedium", "disk", &leaf.to_string()])
