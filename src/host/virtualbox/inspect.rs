@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
-use super::{VirtualBox, circumstances, files, interfaces, live, nvram, verify};
+use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};

@@ -95,6 +95,7 @@ fn key(read: &Read) -> u64 {
         Read::Field { address, path, .. } | Read::Members { address, path, .. } => {
             (address, path).hash(&mut hasher);
         }
+        Read::Description { address, snapshot, .. } => (address, snapshot).hash(&mut hasher),
         Read::Unowned { machine: uuid }
         | Read::Chain { leaf: uuid, .. }
         | Read::Uses { medium: uuid, .. } => {
