@@ -18,7 +18,8 @@ fn a_command_of_a_killed_run_is_waited_for(lab: &Lab) {
     let home = lab.home();
     let file = write(&home, ONE);
     let program = meddler(&home, lab.vboxmanage(), "createvm", "kill -KILL $PPID; sleep 3");
-    let died = home.vboxmcp(&["apply", path(&file), "--yes", "--vboxmanage", path(&program)]);
+    let died =
+        home.vboxmcp(&["apply", path(&file), "--yes", "--route=vboxmanage", "--vboxmanage", path(&program)]);
     assert_eq!(died.code, None, "{died:?}");
     assert_eq!(home.vbox(&["list", "vms"]).ok(), "");
     // With another plan for the same machine: what the first run began would be in its way.

@@ -100,7 +100,7 @@ fn a_disk_that_fills_up_stops_the_run(lab: &Lab) {
     let filler = home.machines().join("filler");
     let script = format!("cat /dev/zero >'{}' 2>/dev/null", path(&filler));
     let program = meddler(&home, &mount.vboxmanage(), "modifyvm", &script);
-    let arguments = ["apply", path(&file), "--yes", "--vboxmanage", path(&program)];
+    let arguments = ["apply", path(&file), "--yes", "--route=vboxmanage", "--vboxmanage", path(&program)];
     let said = expect(
         mount.vboxmcp(&home, &arguments),
         6,

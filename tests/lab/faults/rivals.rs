@@ -44,7 +44,7 @@ fn a_value_that_moves_during_the_run_ends_its_step(lab: &Lab) {
     write(&home, &two.replace("32MiB", "40MiB"));
     // While the first machine is changed, somebody else changes the second.
     let program = meddler(&home, lab.vboxmanage(), "modifyvm", "VBoxManage modifyvm two --memory 36");
-    let arguments = ["apply", path(&file), "--yes", "--vboxmanage", path(&program)];
+    let arguments = ["apply", path(&file), "--yes", "--route=vboxmanage", "--vboxmanage", path(&program)];
     expect(
         home.vboxmcp(&arguments),
         6,
@@ -65,7 +65,7 @@ fn a_name_that_somebody_takes_during_the_run(lab: &Lab) {
         "setextradata",
         "VBoxManage createvm --name=one --ostype=Other --register",
     );
-    let arguments = ["apply", path(&file), "--yes", "--vboxmanage", path(&program)];
+    let arguments = ["apply", path(&file), "--yes", "--route=vboxmanage", "--vboxmanage", path(&program)];
     // It is seen before the action, or VirtualBox refuses the action: that depends on who is faster.
     expect(home.vboxmcp(&arguments), 6, &["somebody else changed it meanwhile"]);
     assert_eq!(home.vbox(&["list", "vms"]).ok().lines().count(), 1);
@@ -88,7 +88,7 @@ fn a_second_run_says_who_holds_the_lock(lab: &Lab) {
     let program = meddler(&home, lab.vboxmanage(), "createvm", &script);
     let mut first = home
         .command(env!("CARGO_BIN_EXE_vboxmcp"))
-        .args(["apply", path(&file), "--yes", "--vboxmanage", path(&program)])
+        .args(["apply", path(&file), "--yes", "--route=vboxmanage", "--vboxmanage", path(&program)])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
