@@ -161,9 +161,9 @@ fn a_run_ends_right_whenever_virtualbox_sleeps() {
         assert_eq!(memory.collect::<BTreeSet<_>>(), BTreeSet::from([Some(64)]), "{seed}");
 
         // What was ended after it had acted was looked at, and not given again.
-        let changes = |line: &&String| line.starts_with("modifyvm ") || line.starts_with("setextradata ");
+        let is_change = |line: &&String| line.starts_with("modifyvm ") || line.starts_with("setextradata ");
         let acted = scene.lines("acted");
-        let acted: Vec<&String> = acted.iter().filter(changes).collect();
+        let acted: Vec<&String> = acted.iter().filter(is_change).collect();
         let distinct: BTreeSet<&String> = acted.iter().copied().collect();
         assert_eq!(distinct.len(), acted.len(), "{seed}: done twice: {acted:#?}");
 
@@ -173,7 +173,7 @@ fn a_run_ends_right_whenever_virtualbox_sleeps() {
             let times = calls.iter().filter(|call| *call == command).count();
             assert!(times <= 3, "{seed}: {command} was given {times} times");
         }
-        for (_, throw) in calls.iter().zip(&dice).filter(|(call, _)| changes(call)) {
+        for (_, throw) in calls.iter().zip(&dice).filter(|(call, _)| is_change(call)) {
             *slept.entry(throw).or_default() += 1;
         }
     }

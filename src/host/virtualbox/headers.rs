@@ -289,7 +289,7 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use uuid::Uuid;
 
@@ -308,7 +308,8 @@ mod tests {
             header[0x4c] = 1;
             header[0x170..0x178].copy_from_slice(&size.to_le_bytes());
             fs::write(&file, header).unwrap();
-            let modified = SystemTime::now() - Duration::from_secs(age);
+            let written = file.metadata().unwrap().modified().unwrap();
+            let modified = written - Duration::from_secs(age);
             File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
         };
         let size = || cache.read(&file, "vdi", MediumKind::Disk, Uuid::nil()).size;

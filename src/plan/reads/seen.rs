@@ -48,7 +48,9 @@ impl Subjects {
     /// Of all reads of a plan.
     pub fn of(reads: &[Read]) -> Self {
         let mut subjects = Self::default();
-        reads.iter().for_each(|read| subjects.note(read));
+        for read in reads {
+            subjects.note(read);
+        }
         subjects
     }
 

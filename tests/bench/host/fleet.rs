@@ -1,5 +1,6 @@
 //! The machines that are made: small ones that start anywhere.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -25,7 +26,8 @@ pub fn manifest(machines: usize, memory: u32) -> String {
     for document in 0..machines.div_ceil(MOST) {
         let replicas = MOST.min(machines - document * MOST);
         let (letter, port) = (letter(document), 20_000 + document * MOST);
-        text += &format!(
+        let _ = write!(
+            text,
             "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: {letter}}}\nlifecycle: {{onRemove: delete}}\nspec:\n  \
              replicas: {replicas}\n  osType: Debian_64\n  memory: {memory}MiB\n  disks:\n    root: {{size: 1GiB}}\n  nics:\n    \
              - nat: {{portForwards: {{ssh: \"${{{port} + index}}:22\"}}}}\n    - nat: {{}}\n"

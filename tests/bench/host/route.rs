@@ -10,7 +10,8 @@ use crate::measure::{Bound, Run, STALL, process};
 pub struct Route(Option<String>);
 
 impl Route {
-    const NAMED: [&str; 3] = ["vboxmanage", "native", "auto"];
+    /// One effect a call of VBoxManage; whole machines by VBoxManage; VirtualBox's own interface; what the program chooses.
+    const NAMED: [&str; 4] = ["vboxmanage", "born", "native", "auto"];
 
     /// Those that are asked for, or all; of them those that the program knows.
     pub fn all(asked: Option<&[String]>) -> Vec<Self> {
@@ -29,6 +30,11 @@ impl Route {
     /// The bound of VBoxManage's way, or of the other.
     pub fn bound(&self, by_vboxmanage: Bound, natively: Bound) -> Bound {
         if matches!(self.0.as_deref(), Some("native")) { natively } else { by_vboxmanage }
+    }
+
+    /// Whether new machines are made one effect after another: that is kept for comparison.
+    pub fn is_stepwise(&self) -> bool {
+        matches!(self.0.as_deref(), Some("vboxmanage"))
     }
 
     /// What chooses it, where this verb of the program knows of it.

@@ -21,15 +21,10 @@ impl<'a> Script<'a> {
         Run::of(process(self.home.command(self.lab.vboxmanage()).args(arguments)).0)
     }
 
-    fn each(&self, names: &[String], mut calls: impl FnMut(usize, &str) -> Run) -> Run {
-        let each = names.iter().enumerate().map(|(index, name)| calls(index, name));
-        each.fold(Run::default(), Run::and)
-    }
-
     /// Makes machines with two adapters, a port-forward and a disk: five calls each.
     pub fn make(&self, names: &[String], memory: u32) -> Run {
         let memory = memory.to_string();
-        self.each(names, |index, name| {
+        each(names, |index, name| {
             let disk = self.home.machines().join(name).join("root.vdi");
             let (disk, forward) = (path(&disk), format!("ssh,tcp,127.0.0.1,{},,22", 20_001 + index));
             let calls: [&[&str]; 5] = [
@@ -68,17 +63,17 @@ impl<'a> Script<'a> {
     /// Changes the memory of machines that are off.
     pub fn change(&self, names: &[String], memory: u32) -> Run {
         let memory = memory.to_string();
-        self.each(names, |_, name| self.call(&["modifyvm", name, "--memory", &memory]))
+        each(names, |_, name| self.call(&["modifyvm", name, "--memory", &memory]))
     }
 
     /// Deletes machines with their disks.
     pub fn delete(&self, names: &[String]) -> Run {
-        self.each(names, |_, name| self.call(&["unregistervm", name, "--delete"]))
+        each(names, |_, name| self.call(&["unregistervm", name, "--delete"]))
     }
 
     /// Starts machines.
     pub fn start(&self, names: &[String]) -> Run {
-        self.each(names, |_, name| self.call(&["startvm", name, "--type", "headless"]))
+        each(names, |_, name| self.call(&["startvm", name, "--type", "headless"]))
     }
 
     /// Switches machines off and waits until VirtualBox has let go of them.
@@ -94,4 +89,10 @@ impl<'a> Script<'a> {
     pub fn list_running(&self) -> Run {
         self.call(&["list", "runningvms"])
     }
+}
+
+/// The same for each machine, one after another.
+fn each(names: &[String], mut calls: impl FnMut(usize, &str) -> Run) -> Run {
+    let each = names.iter().enumerate().map(|(index, name)| calls(index, name));
+    each.fold(Run::default(), Run::and)
 }

@@ -33,6 +33,7 @@ pub fn fleet(lab: &Lab, table: &mut Table, rounds: usize, size: Size, routes: &[
     for (route, [made, changed, deleted]) in routes.iter().zip(&pairs) {
         let count = size.machines;
         let bound = route.bound(Bound::RatioWithoutStall(0.2), Bound::RatioWithoutStall(0.05));
+        let bound = if route.is_stepwise() { Bound::None } else { bound };
         table.compare(&format!("apply, {count} new machines"), route.name(), bound, made);
         let bound = route.bound(Bound::None, Bound::Ratio(0.25));
         table.compare(&format!("apply, memory of {count} machines"), route.name(), bound, changed);

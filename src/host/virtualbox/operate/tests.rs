@@ -289,5 +289,6 @@ fn starts_and_copies_run_side_by_side_and_nothing_else() {
     let fake = Fake::new("");
     assert_eq!(fake.host.width(&power_cut()), 1);
     assert_eq!(fake.host.width(&disk("a")), 1);
+    assert_eq!(fake.host.width(&Action::Unregister { machine: vm(), delete: true }), 1);
     assert!(fake.host.width(&Action::Start { machine: vm() }) >= 4);
 }
