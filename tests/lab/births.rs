@@ -1,6 +1,7 @@
 //! Machines that are born whole: VirtualBox makes of their files what was meant, and they end as those that VBoxManage makes.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -103,15 +104,12 @@ fn what_is_written_is_what_virtualbox_reads(lab: &Lab) {
 
 /// A manifest of some machines with a disk each.
 fn lab_of(home: &Home, names: &[&str], spec: &str) -> PathBuf {
-    let documents: String = names
-        .iter()
-        .map(|name| {
-            format!(
-                "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: {name}}}\nlifecycle: {{onRemove: delete}}\nspec: {{{spec}}}\n"
-            )
-        })
-        .collect();
-    let text = format!("apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: born}}\n{documents}");
+    let mut text = "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {name: born}\n".to_owned();
+    for name in names {
+        let lifecycle = "lifecycle: {onRemove: delete}";
+        let head = "---\napiVersion: vboxmcp/v1\nkind: VirtualMachine";
+        writeln!(text, "{head}\nmetadata: {{name: {name}}}\n{lifecycle}\nspec: {{{spec}}}").unwrap();
+    }
     let file = home.scratch().join("born.yaml");
     fs::write(&file, text).unwrap();
     file
