@@ -55,7 +55,6 @@ const PARALLEL: [(u32, u32); 2] = [(0x378, 7), (0x278, 5)];
 
 /// What the ports in `set` need beside it.
 pub fn of_ports(set: &[Assignment], live: Option<&Settings>) -> Vec<Assignment> {
-    let live = live.map(settings_tree).unwrap_or_default();
     let mut ports: Vec<FieldPath> = Vec::new();
     for assignment in set {
         if let [map @ ("serialPorts" | "parallelPorts"), number, _] = assignment.path.parts().as_slice() {
@@ -65,6 +64,10 @@ pub fn of_ports(set: &[Assignment], live: Option<&Settings>) -> Vec<Assignment> 
             }
         }
     }
+    if ports.is_empty() {
+        return Vec::new();
+    }
+    let live = live.map(settings_tree).unwrap_or_default();
     ports.iter().flat_map(|port| of_port(port, set, tree::get(&live, port))).collect()
 }
 

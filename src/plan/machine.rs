@@ -392,7 +392,9 @@ impl Scene<'_> {
                 }
             }
         }
-        draft.expect_what_is_there(live, &shape::settings_tree(&live.settings));
+        if draft.acts() {
+            draft.expect_what_is_there(live, &shape::settings_tree(&live.settings));
+        }
         if draft.is_idle() {
             return None;
         }
