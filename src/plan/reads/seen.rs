@@ -91,7 +91,6 @@ fn key(read: &Read) -> u64 {
         | Read::Entry { address, .. }
         | Read::Attachments { address, .. }
         | Read::Snapshots { address, .. }
-        | Read::Description { address, .. }
         | Read::Remembered { address, .. }
         | Read::Network { address, .. }
         | Read::Disk { address, .. } => address.hash(&mut hasher),
