@@ -75,7 +75,14 @@ impl Side {
     }
 
     fn perform(&self, action: &Action) -> Result<Done, HostError> {
-        self.host.perform(action, &|_| {})
+        let mut outcome = self.host.perform(action, &|_| {});
+        // A VBoxManage that stalls is ended, and the executor gives the change again.
+        for _ in 0..3 {
+            if matches!(outcome, Err(HostError::Timeout { .. })) && action.is_repeatable() {
+                outcome = self.host.perform(action, &|_| {});
+            }
+        }
+        outcome
     }
 
     #[track_caller]
