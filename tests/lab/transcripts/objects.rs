@@ -93,7 +93,7 @@ pub fn changed_disks(r: &mut Recorder) {
     r.record("modifymedium-type-shareable", WRONG_STATE, "modifymedium disk {moved} --type=shareable");
     r.record("modifymedium-type-readonly", WRONG_STATE, "modifymedium disk {moved} --type=readonly");
     r.record("modifymedium-type-multiattach", WRONG_STATE, "modifymedium disk {moved} --type=multiattach");
-    r.record("modifymedium-autoreset-base", WRONG_STATE, "modifymedium disk {moved} --autoreset=off");
+    r.record("modifymedium-autoreset-base", WRONG_INPUT, "modifymedium disk {moved} --autoreset=off");
     r.record("modifymedium-shareable", DONE, "modifymedium disk {sharing} --type=shareable");
     r.record("modifymedium-move", DONE, "modifymedium disk {moved} --move={machines}/new/moved.vdi");
     // Said to be done, with the reason why not beside it.
