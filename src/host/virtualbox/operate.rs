@@ -61,9 +61,13 @@ impl Operate for VirtualBox {
         Ok(done)
     }
 
-    /// So many that a request to stop is heard within a second.
+    /// So many that a request to stop is heard within a second: VBoxManage registers forty machines in that time, the helper hundreds.
     fn births(&self) -> usize {
-        if self.route() == Route::VBoxManage { 0 } else { 32 }
+        match self.route() {
+            Route::VBoxManage => 0,
+            Route::Auto | Route::Native if self.native.launch().is_some() => 100,
+            Route::Auto | Route::Native | Route::Born => 32,
+        }
     }
 
     fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
