@@ -285,7 +285,8 @@ fn a_client_that_goes_leaves_a_run_to_go_on_with(lab: &Lab) {
     let scratch = home.scratch();
     let many = MANIFEST.replace("replicas: 2", "replicas: 5");
     fs::write(scratch.join("lab.yaml"), many).expect("a manifest in the scratch folder");
-    let tiers = "[mcp]\ntier = \"apply-safe\"\n";
+    // Step by step, so that there is a middle.
+    let tiers = "route = \"vboxmanage\"\n[mcp]\ntier = \"apply-safe\"\n";
     fs::write(scratch.join("vboxmcp.toml"), tiers).expect("a configuration in the scratch folder");
     let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
     command.args(["mcp", "--root", path(&scratch)]);

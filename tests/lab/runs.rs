@@ -41,7 +41,7 @@ fn begun(home: &Home, file: &str) -> (Child, PathBuf) {
     let said = home.scratch().join("stderr");
     let child = home
         .command(env!("CARGO_BIN_EXE_vboxmcp"))
-        .args(["apply", file, "--yes"])
+        .args(["apply", file, "--yes", "--route", "vboxmanage"])
         .stdout(File::create(home.scratch().join("stdout")).expect("a file"))
         .stderr(File::create(&said).expect("a file"))
         .spawn()
