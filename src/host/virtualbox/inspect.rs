@@ -174,7 +174,7 @@ impl VirtualBox {
             // VirtualBox answers in tens of milliseconds, in which the files are read. A machine that ends meanwhile says so in its log,
             // which is read last.
             let (reading, lives) = thread::scope(|scope| {
-                let lives = Self::asks(want, server).then(|| scope.spawn(|| self.running()));
+                let lives = Self::asks(want, server).then(|| scope.spawn(|| self.running(only)));
                 let reading = Reading::new(home, &self.cache);
                 let lives = match lives.map(thread::ScopedJoinHandle::join) {
                     Some(Ok(running)) => running.map(|running| Lives::Known { running, server: true }),
@@ -263,10 +263,10 @@ impl VirtualBox {
         want.ask_server || (want.states && server != Some(false))
     }
 
-    /// The machines that run or are paused.
-    fn running(&self) -> Result<BTreeSet<Uuid>, HostError> {
+    /// The machines that run or are paused, or at least the one that is asked about if it does.
+    fn running(&self, only: Option<Uuid>) -> Result<BTreeSet<Uuid>, HostError> {
         let runner = self.runner()?;
-        match self.native.states(runner) {
+        match self.native.states(runner, only) {
             Some(states) => Ok(live::among(&states)),
             None => live::running(runner),
         }

@@ -98,6 +98,10 @@ impl Side {
         self.host.inventory(&Want { states: true, ask_server: false }).expect("an inventory")
     }
 
+    fn reread(&self, machine: Uuid) -> Inventory {
+        self.host.reread(machine, true).expect("a machine")
+    }
+
     fn helper(&self) -> u32 {
         self.host.native().process().expect("a helper runs")
     }

@@ -337,6 +337,11 @@ pub fn states_alike(lab: &Lab) {
     let (first, second) = (native.inventory(), other.inventory());
     assert_eq!(native.commands(), before);
     assert_eq!(first, second);
+    // One machine is asked about by itself.
+    for (uuid, machine) in &second.machines {
+        assert_eq!(native.reread(*uuid).machines.get(uuid), Some(machine));
+    }
+    assert_eq!(native.commands(), before);
     let mut states: Vec<String> =
         first.machines.values().filter_map(|machine| Some(machine.state.as_ref()?.to_string())).collect();
     states.sort();

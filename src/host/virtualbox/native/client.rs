@@ -87,7 +87,8 @@ enum Subject {
 impl Subject {
     fn of(ask: &Ask) -> Self {
         match ask {
-            Ask::Change { machine, .. }
+            Ask::State { machine }
+            | Ask::Change { machine, .. }
             | Ask::Unregister { machine, .. }
             | Ask::Data { machine: Some(machine), .. } => Self::Machine(*machine),
             Ask::Register { file } => Self::File(file.clone()),
@@ -163,11 +164,14 @@ impl Native {
         outcomes
     }
 
-    /// States of all machines, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do.
-    pub fn states(&self, runner: &Runner) -> Option<BTreeMap<Uuid, u32>> {
+    /// States of all machines, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do.
+    pub fn states(&self, runner: &Runner, only: Option<Uuid>) -> Option<BTreeMap<Uuid, u32>> {
         let mut state = self.state.try_lock().ok()?;
         state.helper.as_ref()?;
-        match self.ask_of(&mut state, runner, &[Ask::States]).pop() {
+        match self
+            .ask_of(&mut state, runner, &[only.map_or(Ask::States, |machine| Ask::State { machine })])
+            .pop()
+        {
             Some(Outcome::Done(reply)) => Some(reply.states),
             _ => None,
         }

@@ -71,6 +71,11 @@ pub enum Ask {
     },
     /// The states of all machines.
     States,
+    /// The state of one machine.
+    State {
+        /// The machine.
+        machine: Uuid,
+    },
 }
 
 /// One setting of a machine.

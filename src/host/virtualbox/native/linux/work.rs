@@ -43,6 +43,7 @@ impl<'l> Work<'l> {
             }
             Ask::Unregister { machine, delete } => self.unregister(*machine, *delete),
             Ask::States => self.states(),
+            Ask::State { machine } => self.state(*machine),
         };
         match done {
             Ok(reply) => Answer::Done(reply),
@@ -136,6 +137,13 @@ impl<'l> Work<'l> {
             machine.object_of(&machine::DELETE_CONFIG, &disks, Interface::Progress).map_err(half)?;
         finished(&progress).map_err(half)?;
         Ok(Reply::default())
+    }
+
+    /// Three questions, where those for all machines are one for each.
+    fn state(&self, machine: Uuid) -> Result<Reply, Failure> {
+        let found = [self.find(machine)?];
+        let numbers = self.virtual_box.numbers_of(&virtual_box::MACHINE_STATES, &found)?;
+        Ok(Reply { states: numbers.into_iter().map(|number| (machine, number)).collect() })
     }
 
     fn states(&self) -> Result<Reply, Failure> {
