@@ -33,6 +33,10 @@ const ORPHAN: Duration = Duration::from_mins(1);
 /// How long a machine that just stopped may be locked by the process that ran it.
 const UNLOCK: Duration = Duration::from_secs(10);
 
+/// What VirtualBox gives a new machine without being asked was measured on Linux. Elsewhere it has other defaults (large pages, sound), and
+/// makes its machines itself.
+const NEW_MACHINES_ARE_KNOWN: bool = cfg!(target_os = "linux");
+
 impl Operate for VirtualBox {
     fn settle(&self, former: u32) -> Result<(), HostError> {
         // Without VBoxManage nothing can be done anyway, which is said later.
@@ -63,6 +67,9 @@ impl Operate for VirtualBox {
 
     /// So many that a request to stop is heard within a second: VBoxManage registers forty machines in that time, the helper hundreds.
     fn births(&self) -> usize {
+        if !NEW_MACHINES_ARE_KNOWN {
+            return 0;
+        }
         match self.route() {
             Route::VBoxManage => 0,
             Route::Auto | Route::Native if self.native.launch().is_some() => 100,
