@@ -81,7 +81,7 @@ pub fn walk(
             }
             skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
             let mut next = startable(&waiting, &running, &succeeded, &unborn, host);
-            if let Err(error) = pen.announce(&next, || soon(&waiting, &succeeded, host), bindings) {
+            if let Err(error) = pen.announce(&next, bindings) {
                 // What is not announced does not begin.
                 outcome.lose_journal(&error, sink);
                 skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
@@ -217,18 +217,11 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// Puts steps on the disk before they begin. Those that make one machine are announced together, and with short ones those that can follow
-    /// them at once: many steps cost one wait for the disk.
-    fn announce(
-        &mut self,
-        next: &[StepId],
-        soon: impl Fn() -> Vec<StepId>,
-        bindings: &BTreeMap<Address, Uuid>,
-    ) -> Result<(), JournalError> {
+    /// Puts steps on the disk before they begin. The steps that make one machine are announced together, and machines that are born together
+    /// with them, so that births cost one wait for the disk.
+    fn announce(&mut self, next: &[StepId], bindings: &BTreeMap<Address, Uuid>) -> Result<(), JournalError> {
         let mut written = false;
-        let is_new = next.iter().any(|id| !self.announced.contains(id));
-        let following = if is_new { soon() } else { Vec::new() };
-        for id in next.iter().chain(&following) {
+        for id in next {
             if self.announced.contains(id) {
                 continue;
             }
@@ -341,20 +334,6 @@ fn skip(
         ended.insert(id, because);
         waiting.remove(&id);
     }
-}
-
-/// How many short steps are announced at once.
-const ANNOUNCED_AT_ONCE: usize = 32;
-
-/// Short steps whose needs are met: they begin one after another, and nothing but a request to stop comes between them.
-fn soon(
-    waiting: &BTreeMap<StepId, &Step>,
-    succeeded: &BTreeSet<StepId>,
-    host: &Arc<dyn Host>,
-) -> Vec<StepId> {
-    let is_ready = |step: &Step| step.needs.iter().all(|need| succeeded.contains(need));
-    let short = waiting.iter().filter(|(_, step)| host.width(&step.action) <= 1 && is_ready(step));
-    short.map(|(id, _)| *id).take(ANNOUNCED_AT_ONCE).collect()
 }
 
 /// Steps that may begin now, in plan order: their needs are met, and the host allows one more of their kind.

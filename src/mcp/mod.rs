@@ -24,11 +24,13 @@ mod tasks;
 mod tool;
 mod tools;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 use rmcp::ServiceExt as _;
 use rmcp::service::{QuitReason, ServerInitializeError};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use desk::Desk;
 pub use door::Door;
@@ -47,12 +49,35 @@ pub async fn serve(
     ended
 }
 
+/// What a client says, until it closes its end. Runs are asked to stop then: the SDK goes on waiting for their answers, which nobody reads.
+struct Listening<R> {
+    reader: R,
+    desk: Arc<Desk>,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Listening<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = (buffer.filled().len(), buffer.remaining());
+        let read = Pin::new(&mut self.reader).poll_read(context, buffer);
+        let is_end = matches!(read, Poll::Ready(Ok(()))) && before.1 > 0 && buffer.filled().len() == before.0;
+        if is_end || matches!(read, Poll::Ready(Err(_))) {
+            self.desk.running.ask_to_stop();
+        }
+        read
+    }
+}
+
 async fn converse(
     desk: Arc<Desk>,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<(), Failure> {
     let broken = |error: Box<dyn std::error::Error + Send + Sync>| Failure::new(Kind::Other, error);
+    let reader = Listening { reader, desk: Arc::clone(&desk) };
     let running = match Door::new(desk).serve((reader, writer)).await {
         Ok(running) => running,
         // A client that goes before it said anything has lost nothing.

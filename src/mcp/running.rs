@@ -53,6 +53,13 @@ impl Running {
         runs.values().find(|run| run.id.as_deref() == Some(id)).cloned()
     }
 
+    /// Asks all runs to finish the steps that are running.
+    pub fn ask_to_stop(&self) {
+        for run in self.runs.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            run.cancel.request();
+        }
+    }
+
     /// Asks all runs to finish the steps that are running, and returns when they have ended.
     pub async fn stop(&self) {
         loop {

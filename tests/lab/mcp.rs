@@ -283,7 +283,7 @@ fn a_client_is_told_what_changes_by_hand(lab: &Lab) {
 fn a_client_that_goes_leaves_a_run_to_go_on_with(lab: &Lab) {
     let home = Home::new(lab);
     let scratch = home.scratch();
-    let many = MANIFEST.replace("replicas: 2", "replicas: 5");
+    let many = MANIFEST.replace("replicas: 2", "replicas: 30");
     fs::write(scratch.join("lab.yaml"), many).expect("a manifest in the scratch folder");
     // Step by step, so that there is a middle.
     let tiers = "route = \"vboxmanage\"\n[mcp]\ntier = \"apply-safe\"\n";
@@ -310,7 +310,7 @@ fn a_client_that_goes_leaves_a_run_to_go_on_with(lab: &Lab) {
     assert_eq!((&run["run"]["state"], &run["run"]["failed"]), (&json!("cancelled"), &json!(0)), "{run}");
     assert!(run["run"]["done"].as_u64() >= Some(2), "{run}");
     assert_eq!(home.vboxmcp(&["runs", "resume", "latest", "--yes"]).code, Some(0));
-    assert_eq!(home.vbox(&["list", "vms"]).ok().lines().count(), 5);
+    assert_eq!(home.vbox(&["list", "vms"]).ok().lines().count(), 30);
     let pending = shown(&["plan", "lab.yaml", "-o", "json"]);
     assert_eq!(pending["steps"], json!([]), "{pending}");
 }
