@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::readback;
 use super::step::{self, StepEnd};
-use super::{clock, derived_uuid};
+use super::{clock, readback};
 use crate::event::StepOutcome;
 use crate::host::{Birth, ErrorClass, Host, HostError, Want};
 use crate::model::Address;
@@ -35,14 +34,12 @@ pub struct Ended {
 impl<'p> Group<'p> {
     /// The birth that a step begins, if it begins one: what makes the machine follows it, each step after the other.
     pub fn of(plan: &'p Plan, first: &'p Step, bindings: &BTreeMap<Address, Uuid>) -> Option<Self> {
-        let Action::CreateMachine { uuid, .. } = &first.action else { return None };
-        let machine = uuid
-            .or_else(|| bindings.get(&first.address).copied())
-            .unwrap_or_else(|| derived_uuid(plan, &first.address));
+        let Action::CreateMachine { .. } = &first.action else { return None };
+        let machine = *bindings.get(&first.address)?;
         let mut group = Self { steps: vec![first], machine, disks: BTreeMap::new() };
         let mut last = first.id;
-        let behind = plan.steps.iter().skip_while(|step| step.id <= first.id);
-        for step in behind.take_while(|step| step.address == first.address) {
+        let behind = plan.steps.partition_point(|step| step.id <= first.id);
+        for step in plan.steps.iter().skip(behind).take_while(|step| step.address == first.address) {
             let made: BTreeSet<&Address> = group.disks.keys().collect();
             let follows = step.needs == [last] && step.danger.is_empty() && step.expects.is_empty();
             if !follows || !step.action.is_of_birth(&made) {
@@ -97,7 +94,7 @@ pub fn bear(groups: &[Group<'_>], host: &Arc<dyn Host>) -> Vec<Ended> {
             born.push(index);
         }
     }
-    let results = host.bear(&births);
+    let results = host.bear(&births, &before);
     if results.iter().all(Option::is_none) {
         return ends;
     }

@@ -131,9 +131,9 @@ pub trait Operate: Send + Sync {
         0
     }
 
-    /// Makes machines whole. `None` for one that cannot be made that way, of which nothing was done; after an error of an unknown outcome it is
+    /// Makes machines whole, on a host that was just read as `known`. `None` for one that cannot be made that way, of which nothing was done; after an error of an unknown outcome it is
     /// there or not, after any other it is not, and nothing of it is left.
-    fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
+    fn bear(&self, births: &[Birth], _known: &Inventory) -> Vec<Option<Result<(), HostError>>> {
         births.iter().map(|_| None).collect()
     }
 

@@ -126,10 +126,7 @@ impl Writer<'_> {
         };
         for one in earlier {
             match &one.action {
-                Action::CreateMachine { name, groups, folder: base, .. } => {
-                    let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
-                    folder = Some(base.join(group).join(name));
-                }
+                create @ Action::CreateMachine { .. } => folder = create.birth_folder(),
                 Action::ModifyMachine { set, .. }
                     if set.iter().any(|one| matches!(one.path.parts().as_slice(), ["name" | "groups"])) =>
                 {

@@ -24,9 +24,8 @@ fn dynamic(size: u64) -> u64 {
 pub fn needs(plan: &Plan, inventory: &Inventory) -> BTreeMap<PathBuf, u64> {
     let mut folders: BTreeMap<&Address, PathBuf> = BTreeMap::new();
     for step in &plan.steps {
-        if let Action::CreateMachine { name, groups, folder, .. } = &step.action {
-            let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
-            folders.insert(&step.address, folder.join(group).join(name));
+        if let Some(folder) = step.action.birth_folder() {
+            folders.insert(&step.address, folder);
         }
     }
     let machine = |target: Option<&Target>| match target? {

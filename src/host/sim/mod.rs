@@ -417,7 +417,7 @@ impl Operate for SimHost {
     }
 
     /// Each birth counts as one action.
-    fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
+    fn bear(&self, births: &[Birth], _known: &Inventory) -> Vec<Option<Result<(), HostError>>> {
         births.iter().map(|birth| self.bear_one(birth).transpose()).collect()
     }
 

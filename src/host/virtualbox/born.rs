@@ -14,11 +14,11 @@ use uuid::Uuid;
 use super::command::CommandLine;
 use super::runner::Deadline;
 use super::settings::write::{self, write_machine};
-use super::settings::{MachineFile, read_machine, settings_uuid};
-use super::{VirtualBox, headers, vdi};
+use super::settings::{MachineFile, read_machine};
+use super::{VirtualBox, headers, leftovers, vdi};
 use crate::host::sim::draft::{Draft, draft};
-use crate::host::{Birth, ErrorClass, HostError, Inspect as _, Want};
-use crate::inventory::{Inventory, Medium, MediumHealth, MediumKind};
+use crate::host::{Birth, ErrorClass, HostError};
+use crate::inventory::{Inventory, Medium, MediumKind};
 use crate::model::Bytes;
 use crate::plan::Action;
 
@@ -32,12 +32,8 @@ struct Ready<'b> {
 
 impl VirtualBox {
     /// Makes machines whole.
-    pub(super) fn bear_all(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
-        // Step by step the same error comes up again.
-        let Ok(known) = self.inventory(&Want::default()) else {
-            return births.iter().map(|_| None).collect();
-        };
-        let mut scene = Scene::of(&known);
+    pub(super) fn bear_all(&self, births: &[Birth], known: &Inventory) -> Vec<Option<Result<(), HostError>>> {
+        let mut scene = Scene::of(known);
         let mut outcomes: Vec<Option<Result<(), HostError>>> = births.iter().map(|_| None).collect();
         let mut written = Vec::new();
         for (birth, outcome) in births.iter().zip(&mut outcomes) {
@@ -126,7 +122,10 @@ impl<'i> Scene<'i> {
 
     /// Works a machine out and looks whether anything is in its way.
     fn ready<'b>(&mut self, birth: &'b Birth) -> Result<Ready<'b>, String> {
-        let Some(Action::CreateMachine { name, .. }) = birth.actions.first() else {
+        let create = birth.actions.first();
+        let (Some(Action::CreateMachine { name, .. }), Some(folder)) =
+            (create, create.and_then(Action::birth_folder))
+        else {
             return Err("it is not made".to_owned());
         };
         if self.known.machines.contains_key(&birth.machine) || !self.uuids.insert(birth.machine) {
@@ -135,10 +134,7 @@ impl<'i> Scene<'i> {
         if self.known.machines_named(name).next().is_some() {
             return Err("its name is taken".to_owned());
         }
-        let disks: Vec<Uuid> = birth.disks.values().copied().collect();
-        for debris in self.debris(birth, &disks)? {
-            fs::remove_file(&debris).map_err(|error| error.to_string())?;
-        }
+        self.clear(birth, &folder, name)?;
         let draft = draft(birth, &self.images)?;
         let ready = self.written(birth, draft)?;
         self.files.insert(ready.file.clone());
@@ -183,34 +179,18 @@ impl<'i> Scene<'i> {
         Ok(Ready { birth, file, text, disks })
     }
 
-    /// Files that an earlier attempt at the same machine left: a settings file and disks with the UUIDs that they get again.
-    fn debris(&self, birth: &Birth, disks: &[Uuid]) -> Result<Vec<PathBuf>, String> {
-        let Some(Action::CreateMachine { name, groups, folder, .. }) = birth.actions.first() else {
-            return Ok(Vec::new());
-        };
-        let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
-        let folder = folder.join(group).join(name);
-        if folder.symlink_metadata().is_err() {
-            return Ok(Vec::new());
-        }
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
+    /// Removes what an earlier attempt at the same machine left: a settings file and disks with the UUIDs that they get again.
+    fn clear(&self, birth: &Birth, folder: &Path, name: &str) -> Result<(), String> {
+        leftovers::of_attempt(folder, name, birth.machine);
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let ours = match path.extension().and_then(|extension| extension.to_str()) {
-                Some("vbox") => {
-                    let text = fs::read_to_string(&path).unwrap_or_default();
-                    settings_uuid(&text) == Some(birth.machine)
-                }
-                Some("vdi") => disks.iter().any(|disk| {
-                    headers::read(&path, "vdi", MediumKind::Disk, *disk).health == MediumHealth::Good
-                }),
-                _ => false,
-            };
-            if ours && self.known.medium_at(&path).is_none() {
-                found.push(path);
+            let is_ours =
+                birth.disks.values().any(|disk| headers::holds(&path, "vdi", MediumKind::Disk, *disk));
+            if is_ours && self.known.medium_at(&path).is_none() {
+                fs::remove_file(&path).map_err(|error| error.to_string())?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -220,11 +200,11 @@ fn is_simple(disk: &Medium) -> bool {
 
 /// Whether a written file is read as what was meant.
 fn same(read: &MachineFile, draft: &Draft) -> Result<(), String> {
-    let plain =
-        |medium: &Medium| (medium.uuid, medium.location.clone(), medium.medium_type.clone(), medium.registry);
-    let media = |all: &[Medium]| all.iter().map(plain).collect::<Vec<_>>();
     let sorted = |all: &[Medium]| {
-        let mut all = media(all);
+        let plain = |medium: &Medium| {
+            (medium.uuid, medium.location.clone(), medium.medium_type.clone(), medium.registry)
+        };
+        let mut all: Vec<_> = all.iter().map(plain).collect();
         all.sort_by_key(|(uuid, ..)| *uuid);
         all
     };
@@ -321,4 +301,38 @@ fn new_file(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_an_earlier_attempt_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (machine, disk) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let settings = |uuid: Uuid| format!("<VirtualBox><Machine uuid=\"{{{uuid}}}\"/></VirtualBox>");
+        let write = |name: &str, uuid: Uuid| {
+            let mut file = File::create(folder.path().join(name)).unwrap();
+            vdi::write(&mut file, uuid, Uuid::nil(), Bytes(1 << 20)).unwrap();
+        };
+        write("ours.vdi", disk);
+        write("theirs.vdi", Uuid::from_u128(3));
+        // It says of itself that it is no disk at all, and fits every UUID.
+        write("nameless.vdi", Uuid::nil());
+        fs::write(folder.path().join("m.vbox"), settings(machine)).unwrap();
+        fs::write(folder.path().join("other.vbox"), settings(disk)).unwrap();
+        let birth = Birth {
+            machine,
+            actions: Vec::new(),
+            disks: BTreeMap::from([("disk/m.root".parse().unwrap(), disk)]),
+            time: String::new(),
+            seconds: 0,
+        };
+        Scene::of(&Inventory::default()).clear(&birth, folder.path(), "m").unwrap();
+        let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<String> = left.map(|name| name.into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, ["nameless.vdi", "other.vbox", "theirs.vdi"]);
+    }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::files::{self, Stamp};
-use crate::inventory::{Medium, MediumHealth, MediumKind};
+use crate::inventory::{MediumHealth, MediumKind};
 use crate::model::Bytes;
 
 /// What a file tells of itself.
@@ -94,9 +94,9 @@ impl Cache {
 }
 
 /// Whether a file says of itself that it is a medium. One that names no UUID fits every medium, and is none of them.
-pub fn holds(path: &Path, medium: &Medium) -> bool {
-    let is = |uuid| read(path, &medium.format, medium.kind, uuid).health == MediumHealth::Good;
-    is(medium.uuid) && !is(Uuid::from_u128(!medium.uuid.as_u128()))
+pub fn holds(path: &Path, format: &str, kind: MediumKind, medium: Uuid) -> bool {
+    let is = |uuid| read(path, format, kind, uuid).health == MediumHealth::Good;
+    is(medium) && !is(Uuid::from_u128(!medium.as_u128()))
 }
 
 /// Looks at the file of a registered medium.

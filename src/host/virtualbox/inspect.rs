@@ -49,7 +49,7 @@ impl Inspect for VirtualBox {
     }
 
     fn holds(&self, file: &Path, medium: &Medium) -> bool {
-        headers::holds(file, medium)
+        headers::holds(file, &medium.format, medium.kind, medium.uuid)
     }
 
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {

@@ -77,9 +77,9 @@ impl Operate for VirtualBox {
         }
     }
 
-    fn bear(&self, births: &[Birth]) -> Vec<Option<Result<(), HostError>>> {
+    fn bear(&self, births: &[Birth], known: &Inventory) -> Vec<Option<Result<(), HostError>>> {
         match self.ensure_server() {
-            Ok(()) => self.bear_all(births),
+            Ok(()) => self.bear_all(births, known),
             Err(_) => births.iter().map(|_| None).collect(),
         }
     }
@@ -361,10 +361,10 @@ impl VirtualBox {
     }
 
     fn create_machine(&self, uuid: Option<Uuid>, action: &Action) -> Result<Done, HostError> {
-        let Action::CreateMachine { name, groups, folder, .. } = action else { return Ok(Done::default()) };
+        let (Action::CreateMachine { name, .. }, Some(own)) = (action, action.birth_folder()) else {
+            return Ok(Done::default());
+        };
         let runner = self.runner()?;
-        let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
-        let own = folder.join(group).join(name);
         let was_there = own.symlink_metadata().is_ok();
         if let Some(uuid) = uuid.filter(|uuid| was_there && self.registered(*uuid).is_err()) {
             leftovers::of_attempt(&own, name, uuid);

@@ -1,6 +1,7 @@
 //! What kind of action each one is, in a word.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::{Action, Insert, Target};
 use crate::inventory::DeviceKind;
@@ -59,6 +60,13 @@ impl Action {
             | Self::DeleteSnapshot { .. }
             | Self::Unregister { .. } => false,
         }
+    }
+
+    /// The folder that a new machine gets for its own, where its name is one that a file may have.
+    pub fn birth_folder(&self) -> Option<PathBuf> {
+        let Self::CreateMachine { name, groups, folder, .. } = self else { return None };
+        let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
+        Some(folder.join(group).join(name))
     }
 
     /// Whether it only says what a new machine is, so that the machine may be born with it: an action on the machine of the same birth, or on a
