@@ -320,6 +320,8 @@ fn again(mut machine: Machine, uuid: Uuid, file: PathBuf) -> Machine {
     for attachment in &mut machine.attachments {
         if matches!(attachment.medium, AttachedMedium::Image(_)) {
             attachment.medium = AttachedMedium::Empty;
+            // It is written with a medium only.
+            attachment.temp_eject = false;
         }
     }
     machine

@@ -176,7 +176,9 @@ impl World {
             .iter()
             .position(|a| is_at(a, at))
             .map(|i| machine.hardware.attachments.remove(i));
-        let kept = old.filter(|_| swaps);
+        let is_emptied = medium == AttachedMedium::Empty;
+        // A drive that is emptied while the machine is off is a new one (measured).
+        let kept = old.filter(|_| swaps && (live || !is_emptied));
         machine.hardware.attachments.push(Attachment {
             controller: at.controller.clone(),
             port: at.port,
@@ -188,7 +190,7 @@ impl World {
             non_rotational: false,
             discard: false,
             passthrough: kept.as_ref().is_some_and(|old| old.passthrough),
-            temp_eject: kept.as_ref().is_some_and(|old| old.temp_eject),
+            temp_eject: kept.as_ref().is_some_and(|old| old.temp_eject && !is_emptied),
             bandwidth_group: None,
         });
         if let AttachedMedium::Image(image) = medium {
@@ -215,7 +217,8 @@ impl World {
                 "ssd" => attachment.non_rotational = *value,
                 "discard" => attachment.discard = *value,
                 "passthrough" => attachment.passthrough = *value,
-                "tempEject" => attachment.temp_eject = *value,
+                // Written with a medium only (measured).
+                "tempEject" => attachment.temp_eject = *value && attachment.medium != AttachedMedium::Empty,
                 other => return Err(unsupported(format!("option {other} of an attachment"))),
             }
         }

@@ -55,6 +55,7 @@ pub(super) fn rules(member: &Member<'_>, sink: &mut Sink) {
     devices(spec, sink);
     ports(spec, sink);
     disabled(spec, sink);
+    empty_drives(spec, sink);
 }
 
 fn processor(spec: &Checked, sink: &mut Sink) {
@@ -233,6 +234,21 @@ fn disabled(spec: &Checked, sink: &mut Sink) {
                 .at(other.key_span, "has no effect")
                 .at_all(enabled.places("switched off"))
                 .help("VirtualBox does not keep all of them: leave them out, or switch it on"),
+            );
+        }
+    }
+}
+
+/// What VirtualBox does not keep for a drive without a medium.
+fn empty_drives(spec: &Checked, sink: &mut Sink) {
+    let drives = ["dvds", "floppies"].into_iter().filter_map(|key| spec.get(key));
+    for drive in drives.flat_map(Checked::items) {
+        let is_filled = ["image", "hostDrive"].iter().any(|key| drive.get(key).is_some());
+        if let Some(option) = drive.member("tempEject").filter(|_| !is_filled) {
+            sink.push(
+                Diagnostic::warning("no-effect", "VirtualBox keeps `tempEject` only while a medium is in the drive")
+                    .at(option.key_span, "has no effect")
+                    .help("leave it out, or say what is in the drive"),
             );
         }
     }

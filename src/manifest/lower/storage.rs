@@ -471,7 +471,9 @@ pub(super) fn drives(spec: &Checked, key: &str) -> Result<Option<Vec<DesiredDvd>
         };
         let at = text("at").map(|at| at.parse::<Location>()).transpose()?;
         let flag = |key: &str| drive.get(key).and_then(Checked::flag);
-        Ok(DesiredDvd { medium, at, passthrough: flag("passthrough"), temp_eject: flag("tempEject") })
+        // VirtualBox keeps it with a medium only (measured); `empty_drives` warns.
+        let temp_eject = flag("tempEject").filter(|_| medium != DvdSource::Empty);
+        Ok(DesiredDvd { medium, at, passthrough: flag("passthrough"), temp_eject })
     };
     list.items().iter().map(lower).collect::<Result<Vec<_>, String>>().map(Some)
 }
