@@ -23,7 +23,8 @@ const TICK: Duration = Duration::from_millis(100);
 enum Message<'p> {
     Event(Event),
     End(StepId, StepEnd, u64),
-    Born(Vec<(Group<'p>, Ended)>, u64),
+    /// Steps of a birth that are to be done one by one.
+    Undone(Vec<&'p Step>),
 }
 
 struct Channel<'p> {
@@ -89,8 +90,8 @@ pub fn walk(
             }
             let mut births = Vec::new();
             for id in next {
-                let group = waiting.get(&id).filter(|_| host.births() > 0 && !unborn.contains(&id));
-                if let Some(group) = group.and_then(|step| Group::of(plan, step, bindings)) {
+                let first = waiting.get(&id).filter(|step| is_birth(step, &unborn, host));
+                if let Some(group) = first.and_then(|step| Group::of(plan, step, bindings)) {
                     for step in &group.steps {
                         waiting.remove(&step.id);
                         running.insert(step.id, step);
@@ -116,10 +117,9 @@ pub fn walk(
                 last_word = Instant::now();
                 let (host, sender) = (Arc::clone(host), sender.clone());
                 scope.spawn(move || {
-                    let since = Instant::now();
-                    let ends = born::bear(&births, &host);
-                    let each = milliseconds(since) / u64::try_from(births.len()).unwrap_or(1).max(1);
-                    let _ = sender.send(Message::Born(births.into_iter().zip(ends).collect(), each));
+                    for message in bear(&births, &host) {
+                        let _ = sender.send(message);
+                    }
                 });
             }
             if running.is_empty() {
@@ -144,37 +144,11 @@ pub fn walk(
                     finish(step, &end, &mut succeeded, &mut ended, outcome);
                     sink(Event::StepFinished { step: id, outcome: end.outcome, milliseconds });
                 }
-                Ok(Message::Born(groups, milliseconds)) => {
-                    last_word = Instant::now();
-                    for (group, end) in groups {
-                        let first = group.steps.first().map(|step| step.id);
-                        if end.steps.is_empty() {
-                            unborn.extend(first);
-                        }
-                        if let (Some(step), Some(reason)) = (first, end.reason) {
-                            pen.note(&Line::Retry { step, reason: reason.clone() }, sink, outcome);
-                            sink(Event::StepRetried { step, reason });
-                        }
-                        for (id, end) in end.steps {
-                            let Some(step) = running.remove(&id) else { continue };
-                            is_broken |= end.broken;
-                            if let Some((address, made)) = made_disk(step, &end) {
-                                bindings.insert(address, made);
-                            }
-                            // All of it came at once.
-                            let milliseconds = if Some(id) == first { milliseconds } else { 0 };
-                            pen.note(&result(step, &end, milliseconds), sink, outcome);
-                            finish(step, &end, &mut succeeded, &mut ended, outcome);
-                            if Some(id) != first {
-                                sink(Event::StepStarted { step: id });
-                            }
-                            sink(Event::StepFinished { step: id, outcome: end.outcome, milliseconds });
-                        }
-                        for step in &group.steps {
-                            if running.remove(&step.id).is_some() {
-                                waiting.insert(step.id, step);
-                            }
-                        }
+                Ok(Message::Undone(steps)) => {
+                    for step in steps {
+                        running.remove(&step.id);
+                        waiting.insert(step.id, step);
+                        unborn.extend(creates_machine(step).then_some(step.id));
                     }
                 }
                 Err(_) if last_word.elapsed() >= HEARTBEAT => {
@@ -186,6 +160,41 @@ pub fn walk(
             }
         }
     });
+}
+
+/// Has machines born, and tells of each step as if it had been done by itself.
+fn bear<'p>(births: &[Group<'p>], host: &Arc<dyn Host>) -> Vec<Message<'p>> {
+    let since = Instant::now();
+    let ends = born::bear(births, host);
+    // All of them came at once.
+    let each = milliseconds(since) / u64::try_from(births.len()).unwrap_or(1).max(1);
+    let mut messages = Vec::new();
+    for (group, Ended { steps, reason }) in births.iter().zip(ends) {
+        let first = group.steps.first().map(|step| step.id);
+        if let (Some(step), Some(reason)) = (first, reason) {
+            messages.push(Message::Event(Event::StepRetried { step, reason }));
+        }
+        let undone = group.steps.iter().skip(steps.len()).copied().collect();
+        for (id, end) in steps {
+            if Some(id) == first {
+                messages.push(Message::End(id, end, each));
+            } else {
+                messages.push(Message::Event(Event::StepStarted { step: id }));
+                messages.push(Message::End(id, end, 0));
+            }
+        }
+        messages.push(Message::Undone(undone));
+    }
+    messages
+}
+
+fn creates_machine(step: &Step) -> bool {
+    matches!(step.action, Action::CreateMachine { .. })
+}
+
+/// Whether a step is the first of a machine that the host is to make whole.
+fn is_birth(step: &Step, unborn: &BTreeSet<StepId>, host: &Arc<dyn Host>) -> bool {
+    creates_machine(step) && !unborn.contains(&step.id) && host.births() > 0
 }
 
 /// What the journal says of a step that ended.
@@ -239,7 +248,7 @@ impl Pen<'_> {
     /// A step, and where it makes a machine all that makes it whole: nothing of that was there before.
     fn together(&self, id: StepId) -> Vec<StepId> {
         let Some(first) = self.plan.steps.iter().find(|step| step.id == id) else { return vec![id] };
-        if !matches!(first.action, Action::CreateMachine { .. }) {
+        if !creates_machine(first) {
             return vec![id];
         }
         let of_birth =
@@ -354,8 +363,7 @@ fn startable(
         }
         let width = host.width(&step.action);
         // Machines are born many at a time, in one go.
-        let is_birth = matches!(step.action, Action::CreateMachine { .. }) && !unborn.contains(id);
-        if is_birth && host.births() > 0 {
+        if is_birth(step, unborn, host) {
             if short == 0 && births < host.births() {
                 births += 1;
                 chosen.push(*id);

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use vboxmcp::model::{NicMode, Settings};
 use crate::Test;
 use crate::home::{Home, Output, path, run};
 use crate::lab::Lab;
-use crate::random::Random;
+use crate::random::{Draw, Random};
 use crate::reader::generate::{Place, recipe};
 use crate::reader::reader;
 
@@ -33,20 +33,12 @@ pub const TESTS: &[Test] = &[
     ("what_a_settings_file_cannot_hold_is_made_by_commands", what_a_settings_file_cannot_hold),
 ];
 
-/// How many machines; more with `VBOXMCP_MACHINES`.
+/// How many machines.
 const MACHINES: usize = 60;
-
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
 
 /// Random machines that VBoxManage made are written anew, registered, and saved by VirtualBox: what it understood is what was meant.
 fn what_is_written_is_what_virtualbox_reads(lab: &Lab) {
-    let seed = variable("VBOXMCP_SEED").unwrap_or_else(|| {
-        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-    });
-    let machines = variable("VBOXMCP_MACHINES").map_or(MACHINES, |number| usize::try_from(number).unwrap());
-    eprintln!("{machines} machines of VBOXMCP_SEED={seed}");
+    let Draw { seed, machines } = Draw::of(MACHINES);
     let home = lab.home();
     let host = reader(lab, &home);
     let place = Place::make(home.scratch());

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use vboxmcp::config::{Environment, Settings};
@@ -13,7 +12,7 @@ use vboxmcp::ops::{self, Context, ExportRequest, Exported};
 use crate::Test;
 use crate::home::{Home, Output, path};
 use crate::lab::Lab;
-use crate::random::Random;
+use crate::random::{Draw, Random};
 use crate::reader::generate::{Place, recipe};
 
 pub const TESTS: &[Test] = &[
@@ -295,16 +294,13 @@ fn every_operating_system_round_trips(lab: &Lab) {
 
 /// What the differential test of the reader makes, with all that the manifest cannot say.
 fn random_machines_round_trip(lab: &Lab) {
-    const MACHINES: usize = 30;
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").subsec_nanos().into();
-    let seed = std::env::var("VBOXMCP_SEED").map_or(seed, |text| text.parse().expect("a number"));
-    eprintln!("{MACHINES} machines of VBOXMCP_SEED={seed}");
+    let Draw { seed, machines } = Draw::of(30);
     let home = lab.home();
     home.wait_no_server();
     home.host().prepare().expect("a server");
     let place = Place::make(home.scratch());
     let mut random = Random::new(seed);
-    for index in 0..MACHINES {
+    for index in 0..machines {
         for command in recipe(&mut random, &place, index).commands {
             // Some of it VirtualBox refuses.
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -314,6 +310,6 @@ fn random_machines_round_trip(lab: &Lab) {
     let exported = export(&home, &[]);
     let refused: Vec<&String> =
         exported.notes.iter().filter(|note| note.address.is_none()).map(|note| &note.text).collect();
-    assert!(exported.machines.len() > MACHINES / 2, "{refused:#?}");
+    assert!(exported.machines.len() > machines / 2, "{refused:#?}");
     round_trip(&home, &exported);
 }

@@ -1,4 +1,31 @@
 //! Numbers from a seed.
+//!
+//! What the tests make at random is the same at each run, so that a change is judged by the same machines. To look for more:
+//! `VBOXMCP_SEED=$(date +%s) VBOXMCP_MACHINES=1000 cargo test --test lab births::what_is_written`.
+
+/// The machines of a test: `VBOXMCP_SEED` and `VBOXMCP_MACHINES`, or as many as it usually makes.
+pub struct Draw {
+    pub seed: u64,
+    pub machines: usize,
+}
+
+impl Draw {
+    /// Says what it is, so that a failure can be repeated.
+    pub fn of(machines: usize) -> Self {
+        let draw = Self {
+            seed: variable("VBOXMCP_SEED").unwrap_or(1),
+            machines: variable("VBOXMCP_MACHINES")
+                .map_or(machines, |number| usize::try_from(number).unwrap()),
+        };
+        eprintln!("{} machines of VBOXMCP_SEED={}", draw.machines, draw.seed);
+        draw
+    }
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}: a number")))
+}
 
 /// `SplitMix64`: small, and the same everywhere.
 pub struct Random(u64);

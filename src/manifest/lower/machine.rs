@@ -246,9 +246,12 @@ fn empty_drives(spec: &Checked, sink: &mut Sink) {
         let is_filled = ["image", "hostDrive"].iter().any(|key| drive.get(key).is_some());
         if let Some(option) = drive.member("tempEject").filter(|_| !is_filled) {
             sink.push(
-                Diagnostic::warning("no-effect", "VirtualBox keeps `tempEject` only while a medium is in the drive")
-                    .at(option.key_span, "has no effect")
-                    .help("leave it out, or say what is in the drive"),
+                Diagnostic::warning(
+                    "no-effect",
+                    "VirtualBox keeps `tempEject` only while a medium is in the drive",
+                )
+                .at(option.key_span, "has no effect")
+                .help("leave it out, or say what is in the drive"),
             );
         }
     }

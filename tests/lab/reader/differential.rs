@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -20,21 +20,16 @@ use super::keys::{self, Keys};
 use super::reader;
 use crate::home::Home;
 use crate::lab::Lab;
-use crate::random::Random;
+use crate::random::{Draw, Random};
 
-/// How many machines; more with `VBOXMCP_MACHINES`.
+/// How many machines.
 const MACHINES: usize = 210;
 
 /// Clients at a time. VirtualBox's server, once it does not leave on its own, bears more.
 const CLIENTS: usize = 4;
 
 pub fn the_reader_agrees_with_virtualbox(lab: &Lab) {
-    let seed = variable("VBOXMCP_SEED").unwrap_or_else(|| {
-        u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-    });
-    let machines = variable("VBOXMCP_MACHINES").map_or(MACHINES, |number| usize::try_from(number).unwrap());
-    eprintln!("{machines} machines of VBOXMCP_SEED={seed}");
-
+    let Draw { seed, machines } = Draw::of(MACHINES);
     let home = lab.home();
     let host = reader(lab, &home);
     home.wait_no_server();
@@ -128,10 +123,6 @@ fn differences(path: &FieldPath, told: &Machine, a: &Value, b: &Value, message: 
         let name = told.name.as_deref().unwrap_or_default();
         writeln!(message, "{name}: {path}: told {a}, read {b}").unwrap();
     }
-}
-
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 /// Gives the commands of all machines, of one machine one after another. What VirtualBox refuses is told.
