@@ -15,6 +15,12 @@ pub fn write_failure(out: &mut dyn Write, failure: &Failure, view: &View) -> io:
     if failure.kind == Kind::BrokenPipe {
         return Ok(());
     }
+    write_chain(out, failure, view)?;
+    write_hints(out, failure, view)
+}
+
+/// Writes what went wrong, without what may help. Names and VirtualBox's own words may stand in it.
+pub fn write_chain(out: &mut dyn Write, failure: &Failure, view: &View) -> io::Result<()> {
     let s = &view.styles;
     if let Some(diagnostics) = &failure.diagnostics {
         write_diagnostics(out, diagnostics, view)?;
@@ -28,6 +34,12 @@ pub fn write_failure(out: &mut dyn Write, failure: &Failure, view: &View) -> io:
     for message in messages {
         writeln!(out, "{}caused by:{:#} {}", s.remove, s.remove, indented(&message))?;
     }
+    Ok(())
+}
+
+/// Writes what may help.
+pub fn write_hints(out: &mut dyn Write, failure: &Failure, view: &View) -> io::Result<()> {
+    let s = &view.styles;
     for hint in &failure.hints {
         writeln!(out, "{}hint:{:#} {}", s.hint, s.hint, printable(hint))?;
     }

@@ -52,8 +52,8 @@ impl Tool for Runs {
     type Output = Found;
     const NAME: &'static str = "runs";
     const TITLE: &'static str = "Show what was done";
-    const DESCRIPTION: &'static str = "Show what was done on this host: the latest runs with their outcome, or one run step by \
-        step with what was there before. Use it after an apply that failed, and to find out who changed what.";
+    const DESCRIPTION: &'static str = "Show what was done on this host: the latest runs, or one step by step with what was there \
+        before. Use it after an apply that failed, and to find out who changed what.";
 }
 
 impl Run for Runs {
@@ -68,7 +68,7 @@ impl Run for Runs {
             (text(|out, view| write_runs(out, &rows, view)), rows, None)
         };
         let data = Found { runs: rows.into_iter().map(row).collect() };
-        Ok(Answer { link, ..Answer::new(said, data) })
+        Ok(Answer { link, ..Answer::foreign(said, data) })
     }
 }
 
