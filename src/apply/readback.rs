@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::network;
 use crate::diff::{disk, equal, machine as shape, tree};
 use crate::inventory::{
-    AttachedMedium, Inventory, Machine, MarkState, Medium, MediumKind, Register, Registry, Shard,
+    AttachedMedium, Inventory, Machine, MarkState, Medium, MediumHealth, MediumKind, Register, Registry,
+    Shard,
 };
 use crate::model::settings::UsbFilter;
 use crate::model::state::StateClass;
@@ -150,6 +151,13 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
                 (there.location != *location).then(|| format!("its file is {}", there.location.display()))
             })
         }
+        // A file that is not registered was looked at by the host.
+        Action::RenewDisk { file, to, .. } => match now.media.get(to) {
+            Some(Medium { location, health: MediumHealth::Inaccessible(reason), .. }) if location == file => {
+                Some(reason.clone())
+            }
+            _ => None,
+        },
         Action::GrowDisk { medium, size } => match medium {
             Target::Existing(uuid) => match now.media.get(uuid) {
                 None => Some("the disk is not registered".to_owned()),

@@ -185,6 +185,8 @@ fn can_be_seen_done(action: &Action) -> bool {
         action,
         Action::CreateDisk { .. }
             | Action::CloneDisk { .. }
+            // Only the host sees what is in a file.
+            | Action::RenewDisk { .. }
             | Action::Unregister { .. }
             | Action::DeleteDisk { .. }
             // A guest that was reset runs as it did before.

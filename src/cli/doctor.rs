@@ -1,6 +1,6 @@
 //! `vboxmcp doctor`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -23,6 +23,7 @@ Examples:
   vboxmcp doctor
   vboxmcp doctor --fix            disks whose files were moved behind VirtualBox: a plan, as of `apply`
   vboxmcp doctor --fix --out fix.plan && vboxmcp apply --plan fix.plan
+  vboxmcp doctor --fix copy.vdi   a copy of a disk gets a UUID of its own
   vboxmcp doctor --verify-read    after an upgrade of VirtualBox, or when a plan looks wrong
   vboxmcp doctor -o json | jq '.report.checks[] | select(.verdict != \"good\")'")]
 pub struct Arguments {
@@ -30,8 +31,12 @@ pub struct Arguments {
     #[arg(long)]
     pub verify_read: bool,
     /// Plan what puts the stack's own disks right whose registry and files do not agree, show it, ask, do it; deletes no file
-    #[arg(long)]
-    pub fix: bool,
+    ///
+    /// With a file: what lets VirtualBox take that file. A copy of a registered disk gets a UUID of its own, and a file that lies in the
+    /// place of a registered disk gets the UUID of that disk. Nothing else of the file changes.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[allow(clippy::option_option, reason = "an option whose value may be left out, as clap has it")]
+    pub fix: Option<Option<PathBuf>>,
     /// Keep that plan in a file for `apply --plan`, and do nothing
     #[arg(long, value_name = "FILE", requires = "fix")]
     pub out: Option<PathBuf>,
@@ -43,8 +48,8 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
-    if arguments.fix {
-        return fix(session, &context, arguments);
+    if let Some(file) = &arguments.fix {
+        return fix(session, &context, file.as_deref(), arguments);
     }
     let report = ops::doctor(&context, DoctorRequest { verify_all: arguments.verify_read });
     session.print(|out, view| {
@@ -57,8 +62,13 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     })
 }
 
-fn fix(session: &Session, context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
-    let plan = || ops::repair(context);
+fn fix(
+    session: &Session,
+    context: &Context,
+    file: Option<&Path>,
+    arguments: &Arguments,
+) -> Result<Exit, Failure> {
+    let plan = || ops::repair(context, file);
     let Some(path) = &arguments.out else {
         return run::consented(session, context, &arguments.approval, Question::Plan, &plan);
     };

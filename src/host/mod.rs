@@ -56,6 +56,9 @@ pub trait Inspect: Send + Sync {
     /// Whether a file holds a medium, by the UUID in it. A file that says nothing of that does not.
     fn holds(&self, file: &Path, medium: &Medium) -> bool;
 
+    /// The UUID of the disk that a file says it is, where it says so.
+    fn disk_in(&self, file: &Path) -> Result<Option<Uuid>, HostError>;
+
     /// What else the host has. What cannot be found out is missing from the answer.
     fn circumstances(&self, asked: &Asked) -> Circumstances;
 

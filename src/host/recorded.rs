@@ -61,6 +61,10 @@ impl Inspect for Recorded {
         false
     }
 
+    fn disk_in(&self, _file: &Path) -> Result<Option<Uuid>, HostError> {
+        Ok(None)
+    }
+
     fn host_only(&self) -> Result<BTreeMap<String, NetworkSettings>, HostError> {
         Ok(self.document.inventory.networks.host_only.clone().unwrap_or_default())
     }

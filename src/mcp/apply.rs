@@ -388,7 +388,7 @@ fn said(plan: &Plan, outcome: &Outcome) -> Answer<Applied> {
     let (link, next) = (Some(format!("vbox://run/{}", outcome.run)), Some(format!("Run: {}", outcome.run)));
     // VirtualBox's own words stand where something failed.
     let answer = if failed { Answer::foreign(said, data) } else { Answer::new(said, data) };
-    Answer { failed, link, next, ..answer }
+    Answer { link, failed, next, ..answer }
 }
 
 /// What a run that has ended would have answered, from its journal.

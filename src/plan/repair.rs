@@ -69,7 +69,7 @@ fn one(disk: &Lost, medium: &Medium, draft: &mut Draft, desired: &Desired, inven
             vec![
                 format!("move the file that lies there away, and put the one of {{{uuid}}} in its place"),
                 format!(
-                    "where it is a copy of that disk, `VBoxManage internalcommands sethduuid {file} {uuid}`: only you can know"
+                    "where it is a copy of that disk, which only you can know: `vboxmcp doctor --fix {file}` gives it the UUID"
                 ),
             ],
         ),
@@ -79,7 +79,7 @@ fn one(disk: &Lost, medium: &Medium, draft: &mut Draft, desired: &Desired, inven
             draft.block(
                 vec![location()],
                 format!("several files hold {{{uuid}}}: {}", list.join(", ")),
-                vec!["keep the right one there, and give the others UUIDs of their own: `VBoxManage internalcommands sethduuid FILE`".to_owned()],
+                vec!["put the right one in its place; `vboxmcp doctor --fix FILE` then gives the others UUIDs of their own".to_owned()],
             );
         }
     }

@@ -120,6 +120,9 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             fs::rename(file, to).unwrap();
         }
+        ByHand::CopyFile { machine, file, to } => {
+            fs::copy(below(home, machine, file), below(home, machine, to)).unwrap();
+        }
         ByHand::WriteFile(file) => {
             let file = home.machines().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();

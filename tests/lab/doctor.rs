@@ -1,5 +1,7 @@
 //! `doctor` on a real VirtualBox: what it finds well, and a machine that is not read as VirtualBox tells it.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::Test;
@@ -12,6 +14,8 @@ pub const TESTS: &[Test] = &[
         "an_untested_virtualbox_is_compared_before_it_is_changed",
         an_untested_virtualbox_is_compared_before_it_is_changed,
     ),
+    ("a_copied_disk_gets_another_uuid", a_copied_disk_gets_another_uuid),
+    ("two_disks_of_one_path_are_put_right_by_hand", two_disks_of_one_path_are_put_right_by_hand),
 ];
 
 /// Verdict and text of each row about something.
@@ -111,4 +115,79 @@ fn an_untested_virtualbox_is_compared_before_it_is_changed(lab: &Lab) {
     assert_eq!(said.code, Some(0), "{said:?}");
     let said = home.vboxmcp(&["get", "-o", "json", "--vboxmanage", &program]);
     assert!(said.stdout.contains("\"memory\":96") && !said.stdout.contains("are not read right"), "{said:?}");
+}
+
+const DISKS: &str = "\
+apiVersion: vboxmcp/v1
+kind: VirtualMachine
+metadata: {name: web}
+spec: {osType: Other, memory: 32MiB, nics: [], disks: {root: {size: 8MiB}, data: {size: 8MiB, format: vmdk}}}
+";
+
+/// VirtualBox takes neither a copy of a disk, nor one that lies in the place of another. Afterwards it takes both.
+fn a_copied_disk_gets_another_uuid(lab: &Lab) {
+    let home = lab.home();
+    std::fs::write(home.scratch().join("lab.yaml"), DISKS).unwrap();
+    assert_eq!(home.vboxmcp(&["apply", "lab.yaml", "--yes"]).code, Some(0));
+    let info = |file: &Path| home.vbox(&["showmediuminfo", "disk", path(file)]);
+    for disk in ["root.vdi", "data.vmdk"] {
+        let file = home.machines().join("web").join(disk);
+        let copy = home.scratch().join(disk);
+        std::fs::copy(&file, &copy).unwrap();
+        let refused = info(&copy);
+        assert!(refused.stderr.contains("already exists"), "{refused:?}");
+        let said = home.vboxmcp(&["doctor", "--fix", disk, "--yes"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let taken = info(&copy).ok();
+        assert!(taken.contains(path(&copy)), "{taken}");
+        assert!(info(&file).ok().contains("web"), "the disk itself is what it was");
+        assert_eq!(
+            home.vboxmcp(&["doctor", "--fix", disk, "--yes"]).code,
+            Some(64),
+            "there is no copy any more"
+        );
+    }
+    let (root, data) = (home.machines().join("web/root.vdi"), home.scratch().join("other.vdi"));
+    home.vbox(&["clonemedium", "disk", path(&root), path(&data)]).ok();
+    home.vbox(&["closemedium", "disk", path(&data)]).ok();
+    home.wait_no_server();
+    std::fs::rename(&data, &root).unwrap();
+    assert_eq!(rows(&doctor(&home, &[]), "disks")[0].0, "warning");
+    let said = home.vboxmcp(&["doctor", "--fix", "--yes"]);
+    assert_eq!(said.code, Some(11), "only a person can know that it is a copy: {said:?}");
+    let said = home.vboxmcp(&["doctor", "--fix", path(&root), "--yes"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(rows(&doctor(&home, &[]), "disks"), []);
+    assert!(info(&root).ok().contains("web"));
+    home.vbox(&["startvm", "web", "--type=headless"]).ok();
+    home.vbox(&["controlvm", "web", "poweroff"]).ok();
+}
+
+/// VirtualBox lets a disk be said to be where another one is, and its server does not start afterwards. What is said of it helps.
+fn two_disks_of_one_path_are_put_right_by_hand(lab: &Lab) {
+    let home = lab.home();
+    let [one, two] = ["one.vdi", "two.vdi"].map(|name| home.scratch().join(name));
+    for file in [&one, &two] {
+        home.vbox(&["createmedium", "disk", "--filename", path(file), "--size=4"]).ok();
+    }
+    home.vbox(&["modifymedium", "disk", path(&one), "--setlocation", path(&two)]).ok();
+    home.wait_no_server();
+    assert_ne!(home.vbox(&["list", "hdds"]).code, Some(0));
+    let said = doctor(&home, &[]);
+    let document: Value = serde_json::from_str(said.stdout.lines().last().unwrap()).unwrap();
+    let checks = document["report"]["checks"].as_array().unwrap();
+    let twice = checks.iter().find(|row| row["text"].as_str().unwrap().contains("registered 2 times"));
+    let twice = twice.unwrap_or_else(|| panic!("{said:?}"));
+    let hint = twice["hint"].as_str().unwrap();
+    let register = home.virtualbox().join("VirtualBox.xml");
+    assert!(twice["verdict"] == "bad" && hint.contains(path(&register)), "{twice}");
+    let uuid = hint.split_once("`location` of {").unwrap().1.split_once('}').unwrap().0;
+    home.wait_no_server();
+    let text = std::fs::read_to_string(&register).unwrap();
+    let wrong = format!("uuid=\"{{{uuid}}}\" location=\"{}\"", path(&two));
+    assert!(text.contains(&wrong), "{text}");
+    let right = format!("uuid=\"{{{uuid}}}\" location=\"{}\"", path(&one));
+    std::fs::write(&register, text.replace(&wrong, &right)).unwrap();
+    let listed = home.vbox(&["list", "hdds"]).ok();
+    assert!(listed.contains(path(&one)) && listed.contains(path(&two)), "{listed}");
 }

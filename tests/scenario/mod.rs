@@ -144,7 +144,7 @@ impl Player<'_> {
                     ops::RevertRequest { manifests, snapshot: snapshot.clone(), ..Default::default() };
                 ops::revert(context, &request)
             }
-            Verb::Repair => ops::repair(context),
+            Verb::Repair => ops::repair(context, None),
             Verb::Destroy { all } => ops::destroy(
                 context,
                 &ops::DestroyRequest { manifests, options: DestroyOptions { all: *all } },

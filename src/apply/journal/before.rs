@@ -90,6 +90,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         | Action::SetDisk { .. }
         | Action::MoveDisk { .. }
         | Action::LocateDisk { .. }
+        | Action::RenewDisk { .. }
         | Action::GrowDisk { .. }
         | Action::DeleteDisk { .. }
         | Action::CloseDisk { .. } => BTreeMap::new(),

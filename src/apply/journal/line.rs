@@ -221,7 +221,11 @@ pub enum Request {
         description: String,
     },
     /// Put right what registry and files disagree on.
-    Repair,
+    Repair {
+        /// A copied file that gets a UUID of its own; none for the stack's own disks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<PathBuf>,
+    },
     /// Run a plan that was kept in a file.
     Saved,
 }

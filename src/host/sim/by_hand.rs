@@ -221,6 +221,15 @@ pub enum ByHand {
         /// Where it is then.
         to: PathBuf,
     },
+    /// A file of a machine is copied, over what is there.
+    CopyFile {
+        /// The machine whose folder relative paths are in.
+        machine: String,
+        /// The file.
+        file: PathBuf,
+        /// The copy.
+        to: PathBuf,
+    },
     /// A file is put somewhere.
     WriteFile(PathBuf),
     /// A machine's settings file is cut off in the middle.
@@ -378,11 +387,13 @@ impl World {
                 self.tree.remove(&file);
                 Ok(())
             }
-            ByHand::MoveFile { machine, file, to } => {
+            ByHand::MoveFile { machine, file, to } | ByHand::CopyFile { machine, file, to } => {
                 let (file, to) = (self.below(machine, file)?, self.below(machine, to)?);
                 let content = self.tree.file(&file).cloned();
-                let content = content.ok_or_else(|| unsupported(format!("moving {}", file.display())))?;
-                self.tree.remove(&file);
+                let content = content.ok_or_else(|| unsupported(format!("reading {}", file.display())))?;
+                if matches!(hand, ByHand::MoveFile { .. }) {
+                    self.tree.remove(&file);
+                }
                 self.tree.write(&to, content);
                 Ok(())
             }

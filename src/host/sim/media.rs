@@ -232,6 +232,15 @@ impl World {
         Ok(())
     }
 
+    /// `internalcommands sethduuid`.
+    pub fn renew_disk(&mut self, file: &Path, from: Uuid, to: Uuid) -> Result<(), No> {
+        match self.tree.file_mut(file) {
+            Some(Content::Disk { uuid, .. }) if [from, to].contains(uuid) => *uuid = to,
+            _ => return Err(unsupported(format!("another UUID for {}", file.display()))),
+        }
+        Ok(())
+    }
+
     /// `modifymedium --resizebyte`.
     pub fn grow_disk(&mut self, uuid: Uuid, size: Bytes) -> Result<(), No> {
         let medium = self.medium(uuid)?.clone();

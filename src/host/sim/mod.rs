@@ -304,6 +304,13 @@ impl Inspect for SimHost {
         self.store.look(held).unwrap_or_default()
     }
 
+    fn disk_in(&self, file: &Path) -> Result<Option<Uuid>, HostError> {
+        self.store.look(|world| match world.tree.file(file) {
+            Some(tree::Content::Disk { uuid, .. }) => Some(*uuid),
+            _ => None,
+        })
+    }
+
     fn circumstances(&self, asked: &Asked) -> Circumstances {
         let mut found = self.circumstances.clone();
         found.space.retain(|folder, _| asked.folders.contains(folder));
@@ -521,6 +528,7 @@ impl World {
             }
             Action::MoveDisk { medium, location } => self.move_disk(bound(medium)?, location)?,
             Action::LocateDisk { medium, location } => self.locate_disk(bound(medium)?, location)?,
+            Action::RenewDisk { file, from, to } => self.renew_disk(file, *from, *to)?,
             Action::GrowDisk { medium, size } => self.grow_disk(bound(medium)?, *size)?,
             Action::Attach { machine, at, kind, insert, options } => {
                 self.attach(bound(machine)?, at, *kind, insert, options)?;

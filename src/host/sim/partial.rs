@@ -69,6 +69,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::SetDisk { .. }
         | Action::MoveDisk { .. }
         | Action::LocateDisk { .. }
+        | Action::RenewDisk { .. }
         | Action::Network { .. }
         | Action::TakeSnapshot { .. }
         | Action::RestoreSnapshot { .. }

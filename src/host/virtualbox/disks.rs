@@ -68,6 +68,30 @@ impl VirtualBox {
         Ok(done)
     }
 
+    /// Writes another UUID into a file that still holds the one that it is known by.
+    pub(super) fn renew_disk(
+        &self,
+        file: &Path,
+        from: Uuid,
+        to: Uuid,
+        action: &Action,
+        progress: Progress<'_>,
+    ) -> Result<Done, HostError> {
+        let now = headers::uuid(file).map_err(|source| HostError::Read { path: file.to_owned(), source })?;
+        if now == Some(to) {
+            return Ok(Done::default());
+        }
+        if now != Some(from) {
+            let holds = now.map_or_else(|| "no UUID".to_owned(), |uuid| uuid.to_string());
+            return Err(refused(action, format!("{} holds {holds} now, and not {from}", file.display())));
+        }
+        let done = self.plainly(action, progress)?;
+        match headers::uuid(file).map_err(|source| HostError::Read { path: file.to_owned(), source })? {
+            Some(now) if now == to => Ok(done),
+            _ => Err(refused(action, format!("{} does not hold {to} afterwards", file.display()))),
+        }
+    }
+
     /// Says what becomes of the difference that is attached somewhere.
     pub(super) fn set_auto_reset(
         &self,

@@ -26,11 +26,13 @@ pub struct Header {
     pub health: MediumHealth,
     /// The medium that it is a difference to.
     pub parent: Option<Uuid>,
+    /// The UUID in the file, where it has one.
+    pub uuid: Option<Uuid>,
 }
 
 impl Header {
     fn unknown(health: MediumHealth) -> Self {
-        Self { size: None, variant: None, health, parent: None }
+        Self { size: None, variant: None, health, parent: None, uuid: None }
     }
 
     fn good(size: u64, variant: Option<&str>) -> Self {
@@ -39,11 +41,13 @@ impl Header {
             variant: variant.map(str::to_owned),
             health: MediumHealth::Good,
             parent: None,
+            uuid: None,
         }
     }
 
     /// Checks the UUID in the file against the registry's.
     fn with_uuid(mut self, found: Uuid, registered: Uuid) -> Self {
+        self.uuid = Some(found).filter(|found| !found.is_nil());
         if !found.is_nil() && found != registered {
             self.health = MediumHealth::Inaccessible(format!(
                 "its file holds medium {found}, not the registered {registered}"
@@ -95,8 +99,21 @@ impl Cache {
 
 /// Whether a file says of itself that it is a medium. One that names no UUID fits every medium, and is none of them.
 pub fn holds(path: &Path, format: &str, kind: MediumKind, medium: Uuid) -> bool {
-    let is = |uuid| read(path, format, kind, uuid).health == MediumHealth::Good;
-    is(medium) && !is(Uuid::from_u128(!medium.as_u128()))
+    read(path, format, kind, medium).uuid == Some(medium)
+}
+
+/// The UUID in a file, by what its header says that it is. VDI and VMDK have one that is read here.
+pub fn uuid(path: &Path) -> io::Result<Option<Uuid>> {
+    for format in ["vdi", "vmdk"] {
+        match try_read(path, format, MediumKind::Disk, Uuid::nil()) {
+            Ok(header) if header.uuid.is_some() => return Ok(header.uuid),
+            Ok(_) => {}
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// Looks at the file of a registered medium.

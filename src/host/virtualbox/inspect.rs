@@ -52,6 +52,10 @@ impl Inspect for VirtualBox {
         headers::holds(file, &medium.format, medium.kind, medium.uuid)
     }
 
+    fn disk_in(&self, file: &Path) -> Result<Option<Uuid>, HostError> {
+        headers::uuid(file).map_err(|source| HostError::Read { path: file.to_owned(), source })
+    }
+
     fn below(&self, folder: &Path) -> Result<BTreeMap<PathBuf, PathFact>, HostError> {
         let mut found = BTreeMap::from([(folder.to_owned(), fact(folder))]);
         let mut folders = vec![folder.to_owned()];
@@ -218,7 +222,7 @@ impl VirtualBox {
                 inventory.problems.push(Problem {
                     what: format!("disk {}", medium.location.display()),
                     reason: format!(
-                        "its UUID {{{}}} is registered for {}, too: a copy of the file needs a UUID of its own (`VBoxManage internalcommands sethduuid FILE`) before it is registered",
+                        "its UUID {{{}}} is registered for {}, too: a copy of the file needs a UUID of its own (`vboxmcp doctor --fix FILE`) before it is registered",
                         medium.uuid,
                         known.location.display()
                     ),

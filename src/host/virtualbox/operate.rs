@@ -180,6 +180,7 @@ impl VirtualBox {
             Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
             Action::CreateDisk { .. } => self.create_disk(action, progress),
             Action::CloneDisk { .. } => self.clone_disk(action, progress),
+            Action::RenewDisk { file, from, to } => self.renew_disk(file, *from, *to, action, progress),
             Action::Network { change: NetworkChange::AddInterface { name } } => {
                 self.add_interface(name, action)
             }
@@ -251,7 +252,7 @@ impl VirtualBox {
     }
 
     /// Runs the command lines of an action.
-    fn plainly(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
+    pub(super) fn plainly(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         if let Action::Attach { insert: Insert::Medium(Target::Existing(medium)), .. } = action {
             self.acquaint(*medium)?;
         }

@@ -1,10 +1,10 @@
 //! Disks whose registry and files do not agree, each with a way to put it right that deletes nothing.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{DoctorReport, Verdict};
-use crate::inventory::{AttachedMedium, Inventory, Medium, MediumHealth, Snapshot};
+use crate::inventory::{AttachedMedium, Inventory, Medium, MediumHealth, Registry, Snapshot};
 
 /// Looks at all registered media.
 pub fn check(report: &mut DoctorReport, inventory: &Inventory) {
@@ -21,8 +21,9 @@ pub fn check(report: &mut DoctorReport, inventory: &Inventory) {
                 format!("{} is registered {} times: {}", place.display(), media.len(), uuids.join(", "));
             let wrong = media.iter().find(|medium| is_inaccessible(medium)).unwrap_or(first);
             report.add("disks", Verdict::Bad, text).hint = Some(format!(
-                "VirtualBox's server does not start any more with that: forget the one that the file does not hold, `VBoxManage closemedium {}`; the file stays",
-                wrong.uuid
+                "VirtualBox's server does not start any more with that (measured), so no command helps: while none runs, give `location` of {{{}}} in {} the file that holds it, or one that does not exist; the file stays",
+                wrong.uuid,
+                registry(wrong, inventory).display()
             ));
         }
     }
@@ -61,7 +62,7 @@ fn repair(medium: &Medium, users: &[String], inventory: &Inventory) -> String {
     } else {
         ways.push(format!("move the file that lies there away, and put the one of {{{uuid}}} in its place"));
         ways.push(format!(
-            "or, where the file is a copy of that disk, give it the UUID that is registered: `VBoxManage internalcommands sethduuid {file} {uuid}`"
+            "or, where the file is a copy of that disk, give it the UUID that is registered: `vboxmcp doctor --fix {file}`"
         ));
     }
     ways.push(if users.is_empty() {
@@ -70,6 +71,16 @@ fn repair(medium: &Medium, users: &[String], inventory: &Inventory) -> String {
         format!("or detach it and forget the entry, which deletes nothing: `VBoxManage closemedium {uuid}`")
     });
     ways.join("; ")
+}
+
+/// The file that names a medium.
+fn registry(medium: &Medium, inventory: &Inventory) -> PathBuf {
+    let machine = match medium.registry {
+        Registry::Machine(machine) => inventory.machines.get(&machine),
+        Registry::Global => None,
+    };
+    machine
+        .map_or_else(|| inventory.host.home.join("VirtualBox.xml"), |machine| machine.settings_file.clone())
 }
 
 fn is_inaccessible(medium: &Medium) -> bool {

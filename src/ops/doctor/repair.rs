@@ -6,15 +6,22 @@ use std::path::{Path, PathBuf};
 use crate::apply::journal::Request;
 use crate::failure::{Failure, Kind};
 use crate::inventory::{Inventory, Machine, Medium, PathFact};
+use crate::model::lexical;
 use crate::model::{Desired, StackName};
 use crate::ops::Context;
 use crate::ops::command::response;
 use crate::ops::plan::{PlanResponse, read};
-use crate::plan::{self, Lost};
+use crate::plan::{self, Copied, Lost};
 
 /// Plans what puts the disks of one stack right. Disks that nobody owns are left alone; `doctor` says how they are repaired by hand.
-pub fn repair(context: &Context) -> Result<PlanResponse, Failure> {
+///
+/// With a file it is about that file alone, whoever owns it: a copy of a disk gets a UUID of its own, and a file in the place of a
+/// registered disk gets that disk's.
+pub fn repair(context: &Context, file: Option<&Path>) -> Result<PlanResponse, Failure> {
     let inventory = read(context)?;
+    if let Some(file) = file {
+        return renew(context, file, inventory);
+    }
     let typed = context.settings.stack.as_ref().filter(|_| context.settings.stack_typed);
     let mut broken = plan::unreadable(&inventory);
     broken.retain(|stack, _| typed.is_none_or(|typed| typed == stack));
@@ -45,7 +52,24 @@ pub fn repair(context: &Context) -> Result<PlanResponse, Failure> {
     let desired = Desired::nothing(stack);
     let plan = plan::repair(&lost, &desired, &inventory, &context.settings.policy);
     drop(broken);
-    Ok(response(context, plan, desired, inventory, Request::Repair))
+    Ok(response(context, plan, desired, inventory, Request::Repair { file: None }))
+}
+
+fn renew(context: &Context, file: &Path, inventory: Inventory) -> Result<PlanResponse, Failure> {
+    let file = lexical(&context.environment.directory.join(file));
+    let Some(uuid) = context.host.disk_in(&file)? else {
+        return Err(Failure::new(Kind::Usage, format!("{} is no disk with a UUID in it", file.display()))
+            .hint("VDI and VMDK files have one"));
+    };
+    let mut copied = Copied::of(file, uuid, &inventory).map_err(|why| Failure::new(Kind::Usage, why))?;
+    if let Some(medium) = copied.place_of.and_then(|uuid| inventory.media.get(&uuid)) {
+        copied.found = elsewhere(context, medium, None, &inventory)?;
+    }
+    let stack = context.settings.stack.clone().unwrap_or_else(StackName::default_stack);
+    let desired = Desired::nothing(stack);
+    let plan = plan::renew(&copied, &desired, &inventory, &context.settings.policy);
+    let request = Request::Repair { file: Some(copied.file) };
+    Ok(response(context, plan, desired, inventory, request))
 }
 
 /// Files that hold a medium and that no registry names: looked for below the folders where files of vboxmcp and of the machine are.

@@ -61,7 +61,10 @@ pub fn resume(
     if origin.paths.is_empty()
         && !matches!(
             origin.request,
-            Request::Command { .. } | Request::Snapshot { .. } | Request::Revert { .. } | Request::Repair
+            Request::Command { .. }
+                | Request::Snapshot { .. }
+                | Request::Revert { .. }
+                | Request::Repair { .. }
         )
     {
         return Err(Failure::new(
@@ -127,7 +130,7 @@ impl Resume {
                 let (snapshot, went_back) = (snapshot.clone(), self.went_back.clone());
                 ops::revert(&self.context, &RevertRequest { manifests, snapshot, machines, went_back })
             }
-            Request::Repair => ops::repair(&self.context),
+            Request::Repair { file } => ops::repair(&self.context, file.as_deref()),
             Request::Command { addresses, stop_timeout } => {
                 let Some(command) = PowerCommand::of(self.verb) else {
                     return Err(Failure::new(

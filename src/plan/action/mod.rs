@@ -290,6 +290,15 @@ pub enum Action {
         /// The file with its UUID, absolute.
         location: PathBuf,
     },
+    /// Write another UUID into a disk's file, so that it is no copy of a registered disk any more. Nothing else of it changes.
+    RenewDisk {
+        /// The file, absolute.
+        file: PathBuf,
+        /// What it must hold.
+        from: Uuid,
+        /// What it is to hold.
+        to: Uuid,
+    },
     /// Grow a disk.
     GrowDisk {
         /// The medium.
@@ -495,6 +504,7 @@ impl Action {
             | Self::SetDisk { .. }
             | Self::MoveDisk { .. }
             | Self::LocateDisk { .. }
+            | Self::RenewDisk { .. }
             | Self::GrowDisk { .. }
             | Self::DeleteDisk { .. }
             | Self::CloseDisk { .. } => None,
@@ -552,6 +562,7 @@ impl Action {
             Self::CreateMachine { .. }
             | Self::WriteRegister { .. }
             | Self::CreateDisk { machine: None, .. }
+            | Self::RenewDisk { .. }
             | Self::Network { .. } => Vec::new(),
         }
     }

@@ -30,6 +30,7 @@ impl Action {
             | Self::Attach { .. }
             | Self::SetAutoReset { .. }
             | Self::LocateDisk { .. }
+            | Self::RenewDisk { .. }
             | Self::DescribeSnapshot { .. }
             | Self::RestoreSnapshot { .. } => true,
             Self::CreateMachine { .. }
@@ -121,6 +122,7 @@ impl Action {
             Self::SetDisk { .. } => "change disk",
             Self::MoveDisk { .. } => "move disk",
             Self::LocateDisk { .. } => "locate disk",
+            Self::RenewDisk { .. } => "renew UUID",
             Self::GrowDisk { .. } => "grow disk",
             Self::Attach { .. } => "attach",
             Self::Detach { .. } => "detach",

@@ -122,7 +122,7 @@ fn sums(plan: &Plan, sum: &Summary) -> String {
         }
         Verb::Destroy => parts.push(format!("{} to remove", sum.remove)),
         Verb::Adopt => {}
-        Verb::Repair => parts.push(format!("{} to locate", sum.change)),
+        Verb::Repair => parts.push(format!("{} to put right", sum.change)),
         Verb::Snapshot => parts.push(format!("{} to take", sum.add)),
         Verb::Revert => {
             let back = plan.steps.iter().filter(|step| matches!(step.action, Action::RestoreSnapshot { .. }));

@@ -89,6 +89,7 @@ scripts!(
     permissions,
     plans,
     reach,
+    renew,
     repair,
     replicas,
     revert,

@@ -158,6 +158,9 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
                 .option("setlocation", absolute(location)?))
         }
+        Action::RenewDisk { file, to, .. } => {
+            one(CommandLine::of(["internalcommands", "sethduuid", &absolute(file)?, &to.to_string()]))
+        }
         Action::GrowDisk { medium, size } => {
             one(CommandLine::of(["modifymedium", "disk", &id(medium)?.to_string()])
                 .option("resizebyte", size.0))
