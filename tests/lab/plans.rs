@@ -199,7 +199,8 @@ fn the_second_of_two_is_told_who_is_at_work(lab: &Lab) {
     let file = path(&web);
     let mut first = home
         .command(env!("CARGO_BIN_EXE_vboxmcp"))
-        .args(["apply", file, "--yes", "--quiet"])
+        // Step by step, so that it is at work for a while.
+        .args(["apply", file, "--yes", "--quiet", "--route", "vboxmanage"])
         .spawn()
         .expect("vboxmcp can be started");
     let lock = home.virtualbox().join("vboxmcp.lock");

@@ -272,7 +272,7 @@ impl VirtualBox {
         let runner = self.runner()?;
         match self.native.states(runner, only) {
             Some(states) => Ok(live::among(&states)),
-            None => live::running(runner),
+            None => self.running.ask(|| live::running(runner)),
         }
     }
 

@@ -25,6 +25,7 @@ mod orphans;
 mod registry;
 pub mod runner;
 pub mod settings;
+mod together;
 mod vdi;
 mod verify;
 
@@ -33,11 +34,14 @@ pub use command::{CommandLine, Shell};
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock};
+
+use uuid::Uuid;
 
 use native::Native;
 use runner::Server;
+use together::Together;
 
 use crate::host::HostError;
 use crate::model::{Route, Secret};
@@ -50,6 +54,7 @@ pub struct VirtualBox {
     cache: registry::Cache,
     headers: headers::Cache,
     probe: live::Probe,
+    running: Together<BTreeSet<Uuid>>,
     spellings: OnceLock<Spellings>,
     /// The server that was started here: it would be a zombie when it has ended, and its lock keeps a second start away.
     server: Mutex<Option<Server>>,
@@ -72,6 +77,7 @@ impl VirtualBox {
             cache: registry::Cache::default(),
             headers: headers::Cache::default(),
             probe: live::Probe::default(),
+            running: Together::default(),
             spellings: OnceLock::new(),
             server: Mutex::default(),
             distrusted: BTreeMap::new(),
