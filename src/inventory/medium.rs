@@ -73,3 +73,10 @@ pub struct Medium {
     /// Free text.
     pub description: String,
 }
+
+impl Medium {
+    /// Whether its file is not there, or is another one.
+    pub fn is_inaccessible(&self) -> bool {
+        matches!(self.health, MediumHealth::Inaccessible(_))
+    }
+}

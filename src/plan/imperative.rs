@@ -8,7 +8,6 @@ use super::power::{Power, state_path};
 use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
 use super::{canonical, limits};
-use crate::diff::{DifferenceKind, FieldDifference};
 use crate::inventory::{Inventory, Machine, Read};
 use crate::model::state::StateClass;
 use crate::model::{Address, Danger, Dangers, Desired, DesiredState, Policy};
@@ -190,19 +189,8 @@ fn object(command: PowerCommand, address: &Address, machine: &Machine, draft: &D
             });
         }
     } else {
-        fields.push(PlannedField {
-            difference: FieldDifference {
-                path: state_path(),
-                kind: DifferenceKind::Change,
-                declared: Some(goal.into()),
-                live: live.map(Value::from),
-                last: None,
-                unknown: None,
-                source: None,
-            },
-            blocked: !draft.blocked.is_empty(),
-            recommended: false,
-        });
+        let live = live.map(Value::from);
+        fields.push(PlannedField::asked(state_path(), live, goal.into(), !draft.blocked.is_empty()));
     }
     Some(ObjectPlan {
         address: address.clone(),

@@ -9,8 +9,7 @@ use super::action::{Action, Target};
 use super::draft::Draft;
 use super::imperative;
 use super::types::{ObjectPlan, Operation, Plan, PlannedField, Verb};
-use crate::diff::{DifferenceKind, FieldDifference};
-use crate::inventory::{Inventory, Medium, MediumHealth};
+use crate::inventory::Inventory;
 use crate::model::{Address, Dangers, Desired, FieldPath, Policy};
 
 /// A file of a disk, and why VirtualBox does not take it.
@@ -63,24 +62,12 @@ pub fn renew(copied: &Copied, desired: &Desired, inventory: &Inventory, policy: 
         });
     }
     let is_blocked = draft.steps.is_empty();
-    let text = |uuid: Uuid| Some(Value::String(uuid.to_string()));
+    let text = |uuid: Uuid| Value::from(uuid.to_string());
     let object = ObjectPlan {
         address,
         operation: if is_blocked { Operation::Blocked } else { Operation::Change },
         uuid: None,
-        fields: vec![PlannedField {
-            difference: FieldDifference {
-                path: path(),
-                kind: DifferenceKind::Change,
-                declared: text(to),
-                live: text(copied.uuid),
-                last: None,
-                unknown: None,
-                source: None,
-            },
-            blocked: is_blocked,
-            recommended: false,
-        }],
+        fields: vec![PlannedField::asked(path(), Some(text(copied.uuid)), text(to), is_blocked)],
         effects: draft.effects.clone(),
         blocked: draft.blocked.clone(),
         danger: Dangers::new(),
@@ -110,8 +97,7 @@ fn hindrance(copied: &Copied, inventory: &Inventory) -> Option<(String, String)>
         return Some((reason, "`vboxmcp doctor --fix` tells VirtualBox where it is".to_owned()));
     }
     let origin = inventory.media.get(&copied.uuid).filter(|_| copied.place_of.is_none())?;
-    let is_gone = |origin: &Medium| matches!(origin.health, MediumHealth::Inaccessible(_));
-    is_gone(origin).then(|| {
+    origin.is_inaccessible().then(|| {
         let reason =
             format!("it is most likely the disk itself: {} cannot be read", origin.location.display());
         (reason, "`vboxmcp doctor --fix` without a file looks for what was moved".to_owned())
@@ -121,7 +107,7 @@ fn hindrance(copied: &Copied, inventory: &Inventory) -> Option<(String, String)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{MediumKind, Registry};
+    use crate::inventory::{Medium, MediumHealth, MediumKind, Registry};
 
     fn medium(number: u128, location: &str, health: MediumHealth) -> Medium {
         Medium {

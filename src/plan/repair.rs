@@ -1,15 +1,16 @@
 //! `doctor --fix`: disks whose registry and files do not agree are put right, and nothing is deleted.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::action::{Action, Target};
 use super::draft::Draft;
 use super::types::{Expectation, ObjectPlan, Operation, Plan, PlannedField, Verb};
 use super::{imperative, reads};
-use crate::diff::{DifferenceKind, FieldDifference, disk, own_disk};
+use crate::diff::{disk, own_disk};
 use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine, Medium, Ownership};
 use crate::model::state::StateClass;
 use crate::model::{Address, Danger, Dangers, Desired, FieldPath, Location, Policy, PowerState};
@@ -144,18 +145,9 @@ fn is_in_snapshot(medium: Uuid, inventory: &Inventory) -> bool {
 
 fn object(disk: &Lost, medium: &Medium, draft: &Draft) -> ObjectPlan {
     let there = disk.found.first().filter(|_| disk.found.len() == 1);
-    let field = there.map(|there| PlannedField {
-        difference: FieldDifference {
-            path: location(),
-            kind: DifferenceKind::Change,
-            declared: Some(there.display().to_string().into()),
-            live: Some(medium.location.display().to_string().into()),
-            last: None,
-            unknown: None,
-            source: None,
-        },
-        blocked: draft.steps.is_empty(),
-        recommended: false,
+    let text = |file: &Path| Value::from(file.display().to_string());
+    let field = there.map(|there| {
+        PlannedField::asked(location(), Some(text(&medium.location)), text(there), draft.steps.is_empty())
     });
     ObjectPlan {
         address: disk.address.clone(),
@@ -179,9 +171,7 @@ pub fn unreadable(inventory: &Inventory) -> BTreeMap<crate::model::StackName, Ve
         for (address, entry) in &register.entries {
             let is_disk = matches!(address, Address::Disk(_) | Address::InlineDisk(..));
             let medium = own_disk::medium_of(entry, inventory).filter(|_| is_disk);
-            let broken =
-                |medium: &&Medium| matches!(medium.health, crate::inventory::MediumHealth::Inaccessible(_));
-            if let Some(medium) = medium.filter(broken) {
+            if let Some(medium) = medium.filter(|medium| medium.is_inaccessible()) {
                 found.entry(stack.clone()).or_default().push((address.clone(), medium));
             }
         }

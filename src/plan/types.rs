@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::action::Action;
 use super::register::RegisterPlan;
-use crate::diff::{FieldDifference, Finding};
+use crate::diff::{DifferenceKind, FieldDifference, Finding};
 use crate::inventory::ReadSet;
 use crate::model::{Address, Danger, Dangers, FieldPath, Location, Policy, StackName};
 
@@ -141,6 +141,17 @@ pub struct PlannedField {
     /// Not declared: VirtualBox's recommendation for a new machine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recommended: bool,
+}
+
+impl PlannedField {
+    /// What somebody asks for without a manifest: one value instead of another.
+    pub fn asked(path: FieldPath, live: Option<Value>, wanted: Value, blocked: bool) -> Self {
+        let kind = DifferenceKind::Change;
+        let declared = Some(wanted);
+        let difference =
+            FieldDifference { path, kind, declared, live, last: None, unknown: None, source: None };
+        Self { difference, blocked, recommended: false }
+    }
 }
 
 /// Something that the plan leaves undone, and why.

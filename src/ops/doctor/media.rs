@@ -19,7 +19,7 @@ pub fn check(report: &mut DoctorReport, inventory: &Inventory) {
             let uuids: Vec<String> = media.iter().map(|medium| format!("{{{}}}", medium.uuid)).collect();
             let text =
                 format!("{} is registered {} times: {}", place.display(), media.len(), uuids.join(", "));
-            let wrong = media.iter().find(|medium| is_inaccessible(medium)).unwrap_or(first);
+            let wrong = media.iter().find(|medium| medium.is_inaccessible()).unwrap_or(first);
             report.add("disks", Verdict::Bad, text).hint = Some(format!(
                 "VirtualBox's server does not start any more with that (measured), so no command helps: while none runs, give `location` of {{{}}} in {} the file that holds it, or one that does not exist; the file stays",
                 wrong.uuid,
@@ -81,10 +81,6 @@ fn registry(medium: &Medium, inventory: &Inventory) -> PathBuf {
     };
     machine
         .map_or_else(|| inventory.host.home.join("VirtualBox.xml"), |machine| machine.settings_file.clone())
-}
-
-fn is_inaccessible(medium: &Medium) -> bool {
-    matches!(medium.health, MediumHealth::Inaccessible(_))
 }
 
 /// Machines that have a medium, or a difference to it, now or in a snapshot.
