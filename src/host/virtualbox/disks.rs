@@ -77,7 +77,7 @@ impl VirtualBox {
         action: &Action,
         progress: Progress<'_>,
     ) -> Result<Done, HostError> {
-        let now = headers::uuid(file).map_err(|source| HostError::Read { path: file.to_owned(), source })?;
+        let now = self.disk_in(file)?;
         if now == Some(to) {
             return Ok(Done::default());
         }
@@ -86,10 +86,10 @@ impl VirtualBox {
             return Err(refused(action, format!("{} holds {holds} now, and not {from}", file.display())));
         }
         let done = self.plainly(action, progress)?;
-        match headers::uuid(file).map_err(|source| HostError::Read { path: file.to_owned(), source })? {
-            Some(now) if now == to => Ok(done),
-            _ => Err(refused(action, format!("{} does not hold {to} afterwards", file.display()))),
+        if self.disk_in(file)? != Some(to) {
+            return Err(refused(action, format!("{} does not hold {to} afterwards", file.display())));
         }
+        Ok(done)
     }
 
     /// Says what becomes of the difference that is attached somewhere.

@@ -104,16 +104,7 @@ pub fn holds(path: &Path, format: &str, kind: MediumKind, medium: Uuid) -> bool 
 
 /// The UUID in a file, by what its header says that it is. VDI and VMDK have one that is read here.
 pub fn uuid(path: &Path) -> io::Result<Option<Uuid>> {
-    for format in ["vdi", "vmdk"] {
-        match try_read(path, format, MediumKind::Disk, Uuid::nil()) {
-            Ok(header) if header.uuid.is_some() => return Ok(header.uuid),
-            Ok(_) => {}
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
+    told(path, &["vdi", "vmdk"], |header| header.uuid)
 }
 
 /// Looks at the file of a registered medium.
@@ -135,10 +126,18 @@ pub fn read(path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> He
 
 /// Capacity of an image, by what its header says that it is; `None` where no format here is it.
 pub fn capacity(path: &Path) -> io::Result<Option<Bytes>> {
-    for format in ["vdi", "vmdk", "qcow", "vhd"] {
+    told(path, &["vdi", "vmdk", "qcow", "vhd"], |header| header.size)
+}
+
+/// What the header of the first format tells that the file is.
+fn told<T>(path: &Path, formats: &[&str], of: impl Fn(&Header) -> Option<T>) -> io::Result<Option<T>> {
+    for format in formats {
         match try_read(path, format, MediumKind::Disk, Uuid::nil()) {
-            Ok(header) if header.size.is_some() => return Ok(header.size),
-            Ok(_) => {}
+            Ok(header) => {
+                if let Some(found) = of(&header) {
+                    return Ok(Some(found));
+                }
+            }
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {}
             Err(error) => return Err(error),

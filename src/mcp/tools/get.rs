@@ -107,14 +107,15 @@ impl Run for Get {
             _ => Map::new(),
         };
         let mut left_out = BTreeMap::new();
+        let over = |all: usize| all.checked_sub(MOST).filter(|more| *more > 0);
         for key in ["extraData", "guestProperties"] {
             let Some(Value::Object(pairs)) = settings.get_mut(key) else { continue };
-            if let Some(more) = pairs.len().checked_sub(MOST).filter(|more| *more > 0) {
+            if let Some(more) = over(pairs.len()) {
                 left_out.insert(key, more);
                 *pairs = std::mem::take(pairs).into_iter().take(MOST).collect();
             }
         }
-        if let Some(more) = detail.snapshots.len().checked_sub(MOST).filter(|more| *more > 0) {
+        if let Some(more) = over(detail.snapshots.len()) {
             left_out.insert("snapshots", more);
         }
         let data = Found {
