@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("an_agent_sees_a_guest_come_up", an_agent_sees_a_guest_come_up),
     ("a_client_is_told_what_changes_by_hand", a_client_is_told_what_changes_by_hand),
     ("a_client_that_goes_leaves_a_run_to_go_on_with", a_client_that_goes_leaves_a_run_to_go_on_with),
+    ("what_virtualbox_has_done_of_a_step_is_told", what_virtualbox_has_done_of_a_step_is_told),
     ("the_recorded_conversation_is_what_is_said", the_recorded_conversation_is_what_is_said),
 ];
 
@@ -77,6 +78,37 @@ fn a_plan_is_the_same_as_in_a_terminal(lab: &Lab) {
         assert!(text.contains("there is no machine `nobody`"), "{text}");
         assert!(agent.end().success());
     }
+}
+
+/// VirtualBox counts while it writes a disk, and the client is told how far it is.
+fn what_virtualbox_has_done_of_a_step_is_told(lab: &Lab) {
+    let home = Home::new(lab);
+    let fixed = MANIFEST.replace("replicas: 2", "replicas: 1").replace("8MiB", "512MiB, variant: fixed");
+    fs::write(home.scratch().join("lab.yaml"), fixed).expect("a manifest in the scratch folder");
+    let tiers = "[mcp.clients.test-agent]\ntier = \"apply-safe\"\n";
+    fs::write(home.scratch().join("vboxmcp.toml"), tiers).expect("a configuration in the scratch folder");
+    let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
+    command.args(["mcp", "--root", path(&home.scratch())]);
+    let mut agent = Agent::with_person(command, Era::Legacy);
+    agent.answer = json!({"action": "accept", "content": {"approve": true}});
+    let (_, plan) = agent.tool("plan", json!({"paths": ["lab.yaml"]}));
+    let result = agent.request(
+        "tools/call",
+        json!({"name": "apply", "arguments": {"hash": plan["hash"]}, "_meta": {"progressToken": "p"}}),
+    );
+    assert_eq!(result.expect("an answer")["structuredContent"]["outcome"], json!("done"));
+    let told = agent.notifications.iter().filter(|one| one["method"] == json!("notifications/progress"));
+    let told: Vec<(f64, &str)> = told
+        .map(|one| {
+            let of = |key: &str| &one["params"][key];
+            (of("progress").as_f64().expect("a number"), of("message").as_str().expect("a text"))
+        })
+        .collect();
+    let within =
+        told.iter().filter(|(_, message)| message.contains("create disk") && message.ends_with(" %"));
+    assert!(within.count() >= 2, "{told:?}");
+    assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
+    assert!(told.iter().any(|(done, _)| done.fract() > 0.01), "{told:?}");
 }
 
 /// `examples/agents/conversation.md`, written by `VBOXMCP_UPDATE=1 cargo test --test lab -- mcp::the_recorded`.
