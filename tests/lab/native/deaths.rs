@@ -123,7 +123,7 @@ pub fn it_dies_at_any_time(lab: &Lab) {
             thread::sleep(Duration::from_micros(300 + 900 * number));
             kill(helper);
         });
-        let mut memory = 32;
+        let (mut memory, mut is_locked) = (32, false);
         for next in 33..60 {
             let change = set(*machine, &[("memory", json!(next)), ("graphics.vram", json!(next - 20))]);
             let outcome = native.perform(&change);
@@ -131,6 +131,13 @@ pub fn it_dies_at_any_time(lab: &Lab) {
             let now = u32::try_from(seen["memory"].as_u64().expect("a number")).expect("a small one");
             match outcome {
                 Ok(_) => assert_eq!(now, next),
+                // A machine whose client died while it was locking it stays locked until VirtualBox's server ends (measured: more than
+                // 100 s). Nothing is done to it meanwhile, and afterwards it is as any other.
+                Err(error) if !is_running(helper) && error.to_string().contains("already locked") => {
+                    assert_eq!((error.class(), now), (ErrorClass::WrongState, memory), "{error}");
+                    is_locked = true;
+                    break;
+                }
                 Err(error) => {
                     assert_eq!(error.class(), ErrorClass::Unknown, "{error}");
                     assert!(now == memory || now == next, "{now} is neither {memory} nor {next}");
@@ -143,6 +150,13 @@ pub fn it_dies_at_any_time(lab: &Lab) {
             memory = now;
         }
         killer.join().expect("the helper was killed");
+        if is_locked {
+            drop(native);
+            home.wait_no_server();
+            let native = Side::new(&home, lab, Route::Native);
+            native.done(&set(*machine, &[("memory", json!(60))]));
+            assert_eq!(settings(&native, *machine)["memory"], json!(60));
+        }
     }
     assert!(unknown > 0, "no helper died at work");
 }
