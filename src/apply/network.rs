@@ -6,16 +6,17 @@ use serde_json::{Value, json};
 
 use crate::diff::{equal, tree};
 use crate::inventory::{Inventory, Networks};
-use crate::model::{Dhcp, FieldPath, NetworkKind};
+use crate::model::{Dhcp, FieldPath, NetworkKind, NetworkSettings};
 use crate::plan::{Assignment, NetworkChange};
 
 /// What a change is about to change.
 pub fn values(change: &NetworkChange, now: &Inventory) -> BTreeMap<String, Value> {
     let networks = &now.networks;
     let (key, value) = match change {
-        NetworkChange::AddNat { .. } | NetworkChange::AddDhcp { .. } | NetworkChange::AddInterface { .. } => {
-            return BTreeMap::new();
-        }
+        NetworkChange::AddNat { .. }
+        | NetworkChange::AddDhcp { .. }
+        | NetworkChange::AddInterface { .. }
+        | NetworkChange::AddHostOnlyNetwork { .. } => return BTreeMap::new(),
         NetworkChange::ModifyNat { name, set } => {
             let live = networks.find(NetworkKind::Nat, name).map(|live| live.tree(NetworkKind::Nat));
             let value = |assignment: &Assignment| {
@@ -29,6 +30,9 @@ pub fn values(change: &NetworkChange, now: &Inventory) -> BTreeMap<String, Value
         }
         NetworkChange::SetInterface { name, .. } | NetworkChange::RemoveInterface { name } => {
             ("interface", json!(networks.host_only.as_ref().and_then(|known| known.get(name))))
+        }
+        NetworkChange::SetHostOnlyNetwork { name, .. } | NetworkChange::RemoveHostOnlyNetwork { name } => {
+            ("network", json!(networks.find(NetworkKind::HostOnlyNetwork, name)))
         }
     };
     BTreeMap::from([(key.to_owned(), value)])
@@ -67,6 +71,22 @@ pub fn missing(change: &NetworkChange, now: &Inventory) -> Option<String> {
         NetworkChange::RemoveInterface { name } => {
             interface(name, networks).then(|| format!("host-only interface {name:?} is still there"))
         }
+        NetworkChange::AddHostOnlyNetwork { name, address, last }
+        | NetworkChange::SetHostOnlyNetwork { name, address, last } => {
+            match networks.find(NetworkKind::HostOnlyNetwork, name) {
+                None => Some(format!("there is no host-only network {name:?}")),
+                Some(live) => {
+                    let wanted = NetworkSettings::host_only_network(address, *last);
+                    first(
+                        &wanted.tree(NetworkKind::HostOnlyNetwork),
+                        &live.tree(NetworkKind::HostOnlyNetwork),
+                    )
+                }
+            }
+        }
+        NetworkChange::RemoveHostOnlyNetwork { name } => networks
+            .find(NetworkKind::HostOnlyNetwork, name)
+            .map(|_| format!("host-only network {name:?} is still there")),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{DifferenceKind, FieldDifference, equal, kind as kind_of_difference, released, tree};
@@ -81,10 +82,21 @@ pub fn resolve(mut desired: Desired, inventory: &Inventory) -> Desired {
         Identity::Uuid(_) | Identity::Path(_) => None,
     };
     let known = inventory.networks.host_only.as_ref();
+    let has_networks = inventory.networks.host_only_networks.is_some();
+    let is_interface = |address: &Address| {
+        let kind = register.and_then(|register| registered_kind(register.entries.get(address)?));
+        kind == Some(NetworkKind::HostOnly)
+    };
     let mut taken: Vec<String> = desired.networks.keys().filter_map(registered).collect();
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut names: BTreeMap<String, (NetworkKind, String)> = BTreeMap::new();
     for (address, network) in &mut desired.networks {
         if network.kind != NetworkKind::HostOnly {
+            continue;
+        }
+        // An interface of ours from before VirtualBox had networks here stays one.
+        if has_networks && !is_interface(address) {
+            network.kind = NetworkKind::HostOnlyNetwork;
+            names.insert(network.name.clone(), (network.kind, network.name.clone()));
             continue;
         }
         let as_named = known.is_some_and(|known| known.contains_key(&network.name));
@@ -97,7 +109,7 @@ pub fn resolve(mut desired: Desired, inventory: &Inventory) -> Desired {
                 name
             }
         };
-        names.insert(std::mem::replace(&mut network.name, name.clone()), name);
+        names.insert(std::mem::replace(&mut network.name, name.clone()), (network.kind, name));
     }
     let files: BTreeMap<Address, std::path::PathBuf> = desired
         .disks
@@ -117,32 +129,42 @@ pub fn resolve(mut desired: Desired, inventory: &Inventory) -> Desired {
     let nics = desired.machines.values_mut().filter_map(|machine| machine.settings.nics.as_mut());
     for nic in nics.flat_map(BTreeMap::values_mut) {
         if nic.mode == Some(NetworkKind::HostOnly.mode())
-            && let Some(name) = nic.network.as_ref().and_then(|name| names.get(name))
+            && let Some((kind, name)) = nic.network.as_ref().and_then(|name| names.get(name))
         {
+            nic.mode = Some(kind.mode());
             nic.network = Some(name.clone());
         }
     }
     desired
 }
 
-/// What is declared of a network, without what `lifecycle.ignore` leaves alone.
+/// What is declared of a network that its kind can have, without what `lifecycle.ignore` leaves alone.
 pub fn declared(network: &DesiredNetwork) -> Value {
-    let mut tree = network.settings.tree(network.kind);
+    let mut tree = possible(network);
     for path in &network.lifecycle.ignore {
         tree::remove(&mut tree, path);
     }
     tree
 }
 
+/// What is declared of a network, as its kind can have it.
+fn possible(network: &DesiredNetwork) -> Value {
+    match network.kind {
+        NetworkKind::Nat | NetworkKind::Internal | NetworkKind::HostOnly => {
+            network.settings.tree(network.kind)
+        }
+        NetworkKind::HostOnlyNetwork => network.settings.of_host_only_network().tree(network.kind),
+    }
+}
+
 /// The kind of a registered network.
 pub fn registered_kind(entry: &Entry) -> Option<NetworkKind> {
-    let key = entry.birth.get("kind")?.as_str()?;
-    NetworkKind::ALL.into_iter().find(|kind| kind.key() == key)
+    NetworkKind::deserialize(entry.birth.get("kind")?).ok()
 }
 
 /// What the register holds of a network's birth.
 pub fn birth(kind: NetworkKind) -> Value {
-    json!({ "kind": kind.key() })
+    json!({ "kind": kind })
 }
 
 /// Compares a declared network with what is there.
@@ -189,7 +211,7 @@ pub fn difference(
 
 /// What a network that is not there will have: everything that is declared, as differences.
 pub fn newborn(network: &DesiredNetwork) -> Vec<FieldDifference> {
-    let declared = network.settings.tree(network.kind);
+    let declared = possible(network);
     let leaves = tree::leaves(&declared);
     leaves
         .into_iter()
@@ -274,6 +296,8 @@ fn is_begun(network: &DesiredNetwork, live: &NetworkSettings) -> bool {
         }
         // Its address is set after VirtualBox has made and named it.
         NetworkKind::HostOnly => true,
+        // The same, under the name that is declared.
+        NetworkKind::HostOnlyNetwork => live.address.is_none() || live.address == network.settings.address,
     }
 }
 
@@ -308,7 +332,10 @@ pub fn overlaps(desired: &Desired, inventory: &Inventory) -> Vec<(Address, Strin
             inventory.networks.nat.iter().map(|(name, live)| (NetworkKind::Nat, name, live.cidr.as_ref()));
         let host_only = inventory.networks.host_only.iter().flatten();
         let host_only = host_only.map(|(name, live)| (NetworkKind::HostOnly, name, live.address.as_ref()));
-        for (kind, name, cidr) in nat.chain(host_only) {
+        let networks = inventory.networks.host_only_networks.iter().flatten();
+        let networks =
+            networks.map(|(name, live)| (NetworkKind::HostOnlyNetwork, name, live.address.as_ref()));
+        for (kind, name, cidr) in nat.chain(host_only).chain(networks) {
             let is_declared =
                 desired.networks.values().any(|other| other.kind == kind && other.name == *name);
             if let Some(cidr) = cidr.filter(|cidr| !is_declared && overlap(own, cidr)) {
@@ -395,6 +422,53 @@ mod tests {
         let dhcp = Some(Dhcp { server: Some("10.0.0.1/24".to_owned()), ..Dhcp::default() });
         let desired = declared(NetworkKind::Internal, NetworkSettings { dhcp, ..NetworkSettings::default() });
         assert_eq!(found(&desired, &Inventory::default()), NetworkPresence::Absent { lost: false });
+    }
+
+    /// A declaration on a host where VirtualBox has host-only networks, one of which is there.
+    fn on_macos(live: NetworkSettings, entry: Option<Entry>) -> (Desired, Inventory) {
+        let settings =
+            NetworkSettings { address: Some("192.168.56.1/24".to_owned()), ..NetworkSettings::default() };
+        let mut inventory = Inventory::default();
+        inventory.networks.host_only_networks = Some(BTreeMap::from([("edge".to_owned(), live)]));
+        let entries = entry.map(|entry| (Address::Network("edge".to_owned()), entry)).into_iter().collect();
+        let register = Register { entries, ..Register::default() };
+        inventory.registers.insert(StackName::new("lab").unwrap(), register);
+        (resolve(declared(NetworkKind::HostOnly, settings), &inventory), inventory)
+    }
+
+    fn entry(kind: NetworkKind, name: &str, status: Status) -> Entry {
+        Entry { status, birth: birth(kind), ..Entry::pending(Identity::Network(name.to_owned())) }
+    }
+
+    #[test]
+    fn a_host_only_network_of_macos_that_was_cut_short_is_finished() {
+        let pending = || Some(entry(NetworkKind::HostOnlyNetwork, "edge", Status::Pending));
+        let half = NetworkSettings { enabled: Some(true), ..NetworkSettings::default() };
+        let (desired, inventory) = on_macos(half, pending());
+        assert_eq!(found(&desired, &inventory), NetworkPresence::Unfinished);
+        let other = NetworkSettings::host_only_network("192.168.99.1/24", [192, 168, 99, 9].into());
+        let (desired, inventory) = on_macos(other, pending());
+        assert_eq!(found(&desired, &inventory), NetworkPresence::Conflict(NetworkOwner::Nobody));
+    }
+
+    #[test]
+    fn a_host_only_network_of_macos_that_is_switched_off_is_drift() {
+        let live = NetworkSettings::host_only_network("192.168.56.1/24", [192, 168, 56, 9].into());
+        let live = NetworkSettings { enabled: Some(false), ..live };
+        let confirmed = entry(NetworkKind::HostOnlyNetwork, "edge", Status::Confirmed);
+        let (desired, inventory) = on_macos(live, Some(confirmed));
+        let (address, network) = desired.networks.iter().next().unwrap();
+        let difference = difference(address, network, &desired, &inventory);
+        let paths: Vec<String> = difference.fields.iter().map(|field| field.path.to_string()).collect();
+        assert_eq!(paths, ["hostOnly.enabled"]);
+    }
+
+    #[test]
+    fn an_interface_from_before_there_were_networks_stays_one() {
+        let confirmed = entry(NetworkKind::HostOnly, "vboxnet0", Status::Confirmed);
+        let (desired, _) = on_macos(NetworkSettings::default(), Some(confirmed));
+        let network = desired.networks.values().next().unwrap();
+        assert_eq!((network.kind, network.name.as_str()), (NetworkKind::HostOnly, "vboxnet0"));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub struct Networks {
     pub dhcp: BTreeMap<String, Dhcp>,
     /// Host-only interfaces by name, with their addresses; `None` where the host was not asked.
     pub host_only: Option<BTreeMap<String, NetworkSettings>>,
+    /// Host-only networks by name; `None` where VirtualBox has host-only interfaces instead, as it has everywhere but on macOS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_only_networks: Option<BTreeMap<String, NetworkSettings>>,
     /// NAT networks and DHCP servers that could not be read, by name: the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unreadable: BTreeMap<String, String>,
@@ -28,6 +31,7 @@ impl Networks {
         match kind {
             NetworkKind::Nat | NetworkKind::Internal => name.to_owned(),
             NetworkKind::HostOnly => format!("HostInterfaceNetworking-{name}"),
+            NetworkKind::HostOnlyNetwork => format!("hostonly-{name}"),
         }
     }
 
@@ -58,6 +62,7 @@ impl Networks {
                 let settings = self.host_only.as_ref()?.get(name)?.clone();
                 Some(NetworkSettings { dhcp: server.cloned(), ..settings })
             }
+            NetworkKind::HostOnlyNetwork => self.host_only_networks.as_ref()?.get(name).cloned(),
         }
     }
 

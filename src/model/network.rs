@@ -18,20 +18,22 @@ pub enum NetworkKind {
     Nat,
     /// Guests see each other only. Without a DHCP server it is nothing but a name.
     Internal,
-    /// Guests see each other and the host.
+    /// Guests see each other and the host, by an interface of the host that VirtualBox makes and names.
     HostOnly,
+    /// The same where macOS makes the interface when a guest needs it: VirtualBox keeps the addresses under a name.
+    HostOnlyNetwork,
 }
 
 impl NetworkKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Nat, Self::Internal, Self::HostOnly];
+    pub const ALL: [Self; 4] = [Self::Nat, Self::Internal, Self::HostOnly, Self::HostOnlyNetwork];
 
-    /// The key of the manifest that holds its settings.
+    /// The key of the manifest that holds its settings. A manifest says `hostOnly`, and the host decides which of the two it is.
     pub fn key(self) -> &'static str {
         match self {
             Self::Nat => "nat",
             Self::Internal => "internal",
-            Self::HostOnly => "hostOnly",
+            Self::HostOnly | Self::HostOnlyNetwork => "hostOnly",
         }
     }
 
@@ -40,7 +42,8 @@ impl NetworkKind {
         match self {
             Self::Nat => "NAT network",
             Self::Internal => "internal network",
-            Self::HostOnly => "host-only network",
+            Self::HostOnly => "host-only interface",
+            Self::HostOnlyNetwork => "host-only network",
         }
     }
 
@@ -50,6 +53,7 @@ impl NetworkKind {
             Self::Nat => NicMode::NatNetwork,
             Self::Internal => NicMode::Internal,
             Self::HostOnly => NicMode::HostOnly,
+            Self::HostOnlyNetwork => NicMode::HostOnlyNetwork,
         }
     }
 }
@@ -65,7 +69,7 @@ pub struct NetworkSettings {
     /// The host's own address in a host-only network with its prefix, `192.168.56.1/24`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Whether a NAT network works.
+    /// Whether a NAT network, or a host-only network of macOS, works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// The DHCP server.
@@ -125,6 +129,38 @@ impl NetworkSettings {
         let settings = serde_json::to_value(self).unwrap_or_else(|_| Value::Object(Map::new()));
         Value::Object(Map::from_iter([(kind.key().to_owned(), settings)]))
     }
+
+    /// A host-only network of macOS that works: the host's address, and the last one that macOS gives out.
+    pub fn host_only_network(address: &str, last: Ipv4Addr) -> Self {
+        let range = pool(address, last);
+        Self {
+            address: Some(address.to_owned()),
+            enabled: Some(true),
+            dhcp: range.map(|range| Dhcp { enabled: Some(true), range: Some(range), ..Dhcp::default() }),
+            ..Self::default()
+        }
+    }
+
+    /// What a host-only network of macOS can hold of a declaration.
+    ///
+    /// It has the host's address and the last one that is given out, and macOS gives out all between them by a server of its own
+    /// (`vmnet.h`: the start address is the gateway's, the ones after it up to the end address are the DHCP pool).
+    #[must_use]
+    pub fn of_host_only_network(&self) -> Self {
+        let pool = self.address.as_deref().zip(self.last_given_out()).and_then(|(own, last)| pool(own, last));
+        let of_server = |dhcp: &Dhcp| Dhcp {
+            enabled: dhcp.enabled,
+            range: pool.or_else(|| dhcp.range.clone()),
+            ..Dhcp::default()
+        };
+        let dhcp = self.dhcp.as_ref().map(of_server);
+        Self { address: self.address.clone(), enabled: Some(true), dhcp, ..Self::default() }
+    }
+
+    /// The last address that the DHCP server gives out.
+    pub fn last_given_out(&self) -> Option<Ipv4Addr> {
+        Some(self.dhcp.as_ref()?.range_ends()?.1)
+    }
 }
 
 impl Dhcp {
@@ -180,6 +216,18 @@ pub fn network_of(ip: Ipv4Addr, prefix: u32) -> (u32, u32) {
     (first, first | !mask)
 }
 
+/// The addresses that macOS gives out in a host-only network: from the one after the host's own to the last. `None` where that are none.
+pub fn pool(own: &str, last: Ipv4Addr) -> Option<String> {
+    let first = Ipv4Addr::from(u32::from(prefixed(own)?.0).checked_add(1)?);
+    (first <= last).then(|| format!("{first}-{last}"))
+}
+
+/// The last address of the network that an address is in which a guest can have.
+pub fn last_of(own: &str) -> Option<Ipv4Addr> {
+    let (ip, prefix) = prefixed(own)?;
+    Some(Ipv4Addr::from(network_of(ip, prefix).1.checked_sub(1)?))
+}
+
 /// The mask of a prefix's length.
 fn mask(prefix: u32) -> u32 {
     u32::MAX.checked_shl(32_u32.saturating_sub(prefix)).unwrap_or(0)
@@ -217,6 +265,15 @@ mod tests {
         }
         assert_eq!(netmask(24).to_string(), "255.255.255.0");
         assert_eq!(prefix_of(Ipv4Addr::new(255, 0, 255, 0)), None);
+    }
+
+    #[test]
+    fn macos_gives_out_what_is_after_the_hosts_address() {
+        let last = last_of("192.168.56.1/24").unwrap();
+        assert_eq!(last.to_string(), "192.168.56.254");
+        assert_eq!(pool("192.168.56.1/24", last).as_deref(), Some("192.168.56.2-192.168.56.254"));
+        assert_eq!(pool("192.168.61.0/24", Ipv4Addr::new(192, 168, 61, 0)), None);
+        assert_eq!(last_of("10.0.0.1/32"), Some(Ipv4Addr::new(10, 0, 0, 0)));
     }
 
     #[test]

@@ -102,7 +102,8 @@ pub fn probe(context: &Context, declared: Declared, inventory: &mut Inventory) -
 fn needs_interfaces(desired: &Desired, inventory: &Inventory) -> bool {
     let register = inventory.registers.get(&desired.stack);
     let mut entries = register.iter().flat_map(|register| register.entries.values());
-    desired.networks.values().any(|network| network.kind == NetworkKind::HostOnly)
+    let has_networks = inventory.networks.host_only_networks.is_some();
+    (!has_networks && desired.networks.values().any(|network| network.kind == NetworkKind::HostOnly))
         || entries.any(|entry| diff::network::registered_kind(entry) == Some(NetworkKind::HostOnly))
 }
 

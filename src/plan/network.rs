@@ -1,21 +1,25 @@
 //! Networks: made, changed, left alone.
 
+mod dhcp;
+mod host_only;
+mod nat;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::action::{Action, Assignment, NetworkChange, Target};
+use self::dhcp::nat_dhcp;
+use super::action::{Action, NetworkChange, Target};
 use super::draft::Draft;
 use super::ports::Ports;
 use super::register::{Member, RegisterPlan};
 use super::types::{Blocked, ObjectPlan, Operation, PlannedField};
+use crate::diff::FieldDifference;
 use crate::diff::network::{self as shape, NetworkDifference, NetworkOwner, NetworkPresence};
-use crate::diff::{FieldDifference, tree};
 use crate::inventory::{Identity, Inventory, Machine, Networks};
 use crate::model::state::StateClass;
 use crate::model::{
-    Address, Dangers, Desired, DesiredNetwork, Dhcp, FieldPath, NetworkKind, NetworkSettings, Policy,
-    PortForward, PowerState,
+    Address, Dangers, Desired, DesiredNetwork, FieldPath, NetworkKind, NetworkSettings, Policy, PowerState,
 };
 
 /// One declared network with all that its plan depends on.
@@ -43,7 +47,13 @@ impl NetworkScene<'_> {
         let allow = policy.allow.union(&self.network.lifecycle.allow).copied().collect();
         let mut draft = draft(self.address, allow);
         let object = match &self.difference.presence {
-            NetworkPresence::Absent { lost } => Some(self.create(&mut draft, ports, *lost)),
+            NetworkPresence::Absent { lost } => Some(match self.impossible() {
+                Some((field, reason, hint)) => {
+                    draft.block(vec![field], reason, vec![hint.to_owned()]);
+                    self.object(Operation::Blocked, Vec::new(), &draft)
+                }
+                None => self.create(&mut draft, ports, *lost),
+            }),
             NetworkPresence::Ours | NetworkPresence::Unfinished | NetworkPresence::Name => {
                 self.change(&mut draft, ports)
             }
@@ -143,17 +153,12 @@ impl NetworkScene<'_> {
                 draft.push(Action::Network { change }, cause(), []);
             }
             NetworkKind::Internal => {}
-            NetworkKind::HostOnly => {
-                let change = NetworkChange::AddInterface { name: name.clone() };
-                draft.push(Action::Network { change }, cause(), []);
-                if let Some(address) = settings.address.clone() {
-                    let change = NetworkChange::SetInterface { name: name.clone(), address };
-                    draft.push(Action::Network { change }, cause(), []);
-                }
-                draft.effects.push(format!("VirtualBox names the interface {name}"));
-            }
+            NetworkKind::HostOnly => self.add_interface(draft, &settings),
+            NetworkKind::HostOnlyNetwork => self.add_host_only_network(draft),
         }
-        self.server(draft, settings.dhcp.as_ref(), cause().into());
+        if self.has_server() {
+            self.server(draft, settings.dhcp.as_ref(), cause().into());
+        }
         if lost {
             draft.effects.push("it was there at the last apply and is gone: it is made again".to_owned());
         }
@@ -163,27 +168,6 @@ impl NetworkScene<'_> {
             .map(|difference| PlannedField { difference, blocked: false, recommended: false })
             .collect();
         self.object(Operation::Create, shown, draft)
-    }
-
-    /// The DHCP server of a network that is about to be made; one that a former network of ours left is brought up to date.
-    fn server(&self, draft: &mut Draft, declared: Option<&Dhcp>, cause: Vec<FieldPath>) {
-        let network = Networks::dhcp_name(self.network.kind, &self.network.name);
-        let there = self.inventory.networks.dhcp.get(&network);
-        let wanted = declared.filter(|dhcp| dhcp.server.is_some() && dhcp.range.is_some());
-        let change = match (there, wanted) {
-            (None, None) => return,
-            (None, Some(dhcp)) => NetworkChange::AddDhcp { network, dhcp: dhcp.clone() },
-            (Some(there), Some(dhcp)) => {
-                NetworkChange::ChangeDhcp { network, dhcp: dhcp.clone(), forget: surplus(there, dhcp) }
-            }
-            // VirtualBox keeps one for its first interface from the beginning.
-            (Some(_), None) if self.network.kind == NetworkKind::HostOnly => return,
-            (Some(_), None) => {
-                draft.effects.push("removes the DHCP server that the former network left".to_owned());
-                NetworkChange::RemoveDhcp { network }
-            }
-        };
-        draft.push(Action::Network { change }, cause, []);
     }
 
     fn with_ports(&self, ports: &mut Ports) -> NetworkSettings {
@@ -205,20 +189,12 @@ impl NetworkScene<'_> {
         match self.network.kind {
             NetworkKind::Nat => self.change_nat(draft, &fields, ports),
             NetworkKind::Internal => {}
-            NetworkKind::HostOnly => {
-                let address = fields.iter().find(|field| field.path.parts() == ["hostOnly", "address"]);
-                if let Some(field) = address
-                    && let Some(address) = &self.network.settings.address
-                {
-                    let change = NetworkChange::SetInterface {
-                        name: self.network.name.clone(),
-                        address: address.clone(),
-                    };
-                    draft.push(Action::Network { change }, [field.path.clone()], []);
-                }
-            }
+            NetworkKind::HostOnly => self.change_interface(draft, &fields),
+            NetworkKind::HostOnlyNetwork => self.change_host_only_network(draft, &fields),
         }
-        self.change_dhcp(draft, &fields);
+        if self.has_server() {
+            self.change_dhcp(draft, &fields);
+        }
         if draft.steps.is_empty() && draft.blocked.is_empty() {
             return None;
         }
@@ -238,6 +214,11 @@ impl NetworkScene<'_> {
             .collect();
         let operation = if draft.steps.is_empty() { Operation::Blocked } else { Operation::Change };
         Some(self.object(operation, shown, draft))
+    }
+
+    /// Whether its DHCP server is one of VirtualBox's.
+    fn has_server(&self) -> bool {
+        self.network.kind != NetworkKind::HostOnlyNetwork
     }
 
     /// Leaves undone what VirtualBox cannot do: at all, or while a machine runs on the network.
@@ -274,7 +255,13 @@ impl NetworkScene<'_> {
                 );
                 true
             }
-            _ => false,
+            _ => match self.impossible() {
+                Some((impossible, reason, hint)) if impossible == field.path => {
+                    draft.block(path, reason, vec![hint.to_owned()]);
+                    true
+                }
+                _ => false,
+            },
         }
     }
 
@@ -286,112 +273,6 @@ impl NetworkScene<'_> {
         };
         let users = self.inventory.network_users(self.network.kind, &self.network.name);
         users.filter(up).map(called).collect()
-    }
-
-    fn change_nat(&self, draft: &mut Draft, fields: &[&FieldDifference], ports: &mut Ports) {
-        let moves = fields.iter().any(|field| field.path.parts() == ["nat", "cidr"]);
-        let mut set: Vec<Assignment> = Vec::new();
-        let mut cause = Vec::new();
-        for field in fields {
-            let is_rule = match field.path.parts().as_slice() {
-                ["nat", "dhcp", "enabled"] => false,
-                ["nat", "dhcp", ..] => continue,
-                // With the network VirtualBox moves the guests' addresses of all rules.
-                ["nat", "portForwards", ..] if moves => {
-                    cause.push(field.path.clone());
-                    continue;
-                }
-                ["nat", "portForwards" | "portForwards6", ..] => true,
-                _ => false,
-            };
-            cause.push(field.path.clone());
-            if is_rule && field.live.is_some() {
-                set.push(Assignment::remove(field.path.clone()));
-            }
-            if let Some(declared) = &field.declared {
-                let value =
-                    if is_rule { resolved(declared, field.live.as_ref(), ports) } else { declared.clone() };
-                set.extend(leaves(&field.path, &value));
-            }
-        }
-        if moves && let Some(declared) = &self.network.settings.port_forwards {
-            let path = |name: &String| FieldPath::of(["nat", "portForwards", name]);
-            let live = tree::get(&self.difference.live, &FieldPath::of(["nat", "portForwards"]));
-            let live = live.and_then(Value::as_object);
-            set.extend(
-                live.into_iter().flat_map(|rules| rules.keys()).map(|name| Assignment::remove(path(name))),
-            );
-            for (name, rule) in declared {
-                let rule = kept_port(rule, live.and_then(|rules| rules.get(name)));
-                set.push(Assignment::set(path(name), ports.resolve(rule).to_string()));
-            }
-        }
-        if set.is_empty() {
-            return;
-        }
-        // Rules that go make room for those that come, and the addresses of new ones must be in the network.
-        set.sort_by_key(|assignment| match (assignment.path.parts().as_slice(), &assignment.value) {
-            (_, None) => 0,
-            (["nat", "cidr"], _) => 1,
-            (["nat", "portForwards" | "portForwards6" | "loopback", _], Some(_)) => 3,
-            _ => 2,
-        });
-        let change = NetworkChange::ModifyNat { name: self.network.name.clone(), set };
-        draft.push(Action::Network { change }, cause, []);
-    }
-
-    fn change_dhcp(&self, draft: &mut Draft, fields: &[&FieldDifference]) {
-        let kind = self.network.kind;
-        let network = Networks::dhcp_name(kind, &self.network.name);
-        let there = self.inventory.networks.dhcp.get(&network);
-        let dhcp_path = FieldPath::of([kind.key(), "dhcp"]);
-        let of_it: Vec<&&FieldDifference> =
-            fields.iter().filter(|field| field.path.starts_with(&dhcp_path)).collect();
-        let moves =
-            kind == NetworkKind::Nat && fields.iter().any(|field| field.path.parts() == ["nat", "cidr"]);
-        let declared = self.network.settings.dhcp.as_ref();
-        let cause: Vec<FieldPath> = of_it.iter().map(|field| field.path.clone()).collect();
-        let Some(there) = there else {
-            if let Some(dhcp) = declared.filter(|dhcp| dhcp.server.is_some() && dhcp.range.is_some())
-                && !of_it.is_empty()
-            {
-                let change = NetworkChange::AddDhcp { network, dhcp: dhcp.clone() };
-                draft.push(Action::Network { change }, cause, []);
-            }
-            return;
-        };
-        if moves && declared.is_none_or(|dhcp| dhcp.server.is_none()) {
-            draft.effects.push(
-                "removes its DHCP server, which would give out the former addresses: VirtualBox makes a new one when the network is used"
-                    .to_owned(),
-            );
-            let change = NetworkChange::RemoveDhcp { network };
-            draft.push(Action::Network { change }, [FieldPath::of(["nat", "cidr"])], []);
-            return;
-        }
-        let (Some(dhcp), false) = (declared, of_it.is_empty()) else { return };
-        let differs = |key: &str| of_it.iter().any(|field| field.path.parts().get(2) == Some(&key));
-        let addresses = differs("server") || differs("range");
-        let options = dhcp.options.as_ref().filter(|_| differs("options")).map(|options| {
-            let is_new = |(name, value): &(&String, &String)| {
-                there.options.as_ref().and_then(|known| known.get(*name)) != Some(*value)
-            };
-            options.iter().filter(is_new).map(|(name, value)| (name.clone(), value.clone())).collect()
-        });
-        let change = NetworkChange::ChangeDhcp {
-            network,
-            dhcp: Dhcp {
-                enabled: dhcp.enabled.filter(|wanted| there.enabled != Some(*wanted)),
-                server: dhcp.server.clone().or_else(|| there.server.clone()).filter(|_| addresses),
-                range: dhcp.range.clone().or_else(|| there.range.clone()).filter(|_| addresses),
-                options,
-            },
-            forget: if kind == NetworkKind::Nat { Vec::new() } else { surplus(there, dhcp) },
-        };
-        if !matches!(&change, NetworkChange::ChangeDhcp { dhcp, forget, .. } if *dhcp == Dhcp::default() && forget.is_empty())
-        {
-            draft.push(Action::Network { change }, cause, []);
-        }
     }
 
     /// What running guests will not notice before they have all left.
@@ -493,6 +374,9 @@ pub fn remove(
         {
             changes.push(NetworkChange::RemoveInterface { name: name.to_owned() });
         }
+        NetworkKind::HostOnlyNetwork if networks.find(kind, name).is_some() => {
+            changes.push(NetworkChange::RemoveHostOnlyNetwork { name: name.to_owned() });
+        }
         _ => {}
     }
     if networks.dhcp.contains_key(&server) {
@@ -518,57 +402,12 @@ fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
-/// Whether a NAT network has a DHCP server; the server itself is another object.
-fn nat_dhcp(declared: Option<&Dhcp>) -> Option<Dhcp> {
-    declared.map(|dhcp| Dhcp { enabled: dhcp.enabled, ..Dhcp::default() })
-}
-
-/// Options of a server that a declaration of all of them leaves out.
-fn surplus(there: &Dhcp, declared: &Dhcp) -> Vec<String> {
-    let Some(wanted) = &declared.options else { return Vec::new() };
-    there
-        .options
-        .iter()
-        .flat_map(|options| options.keys())
-        .filter(|name| !wanted.contains_key(*name))
-        .cloned()
-        .collect()
-}
-
-fn resolved(declared: &Value, live: Option<&Value>, ports: &mut Ports) -> Value {
-    match declared.as_str().and_then(|text| text.parse::<PortForward>().ok()) {
-        Some(rule) => ports.resolve(kept_port(&rule, live)).to_string().into(),
-        None => declared.clone(),
-    }
-}
-
-/// `auto` keeps the port that it has.
-fn kept_port(declared: &PortForward, live: Option<&Value>) -> PortForward {
-    let live = live.and_then(Value::as_str).and_then(|text| text.parse::<PortForward>().ok());
-    match live {
-        Some(live) if declared.host_port == crate::model::HostPort::Auto => {
-            PortForward { host_port: live.host_port, ..declared.clone() }
-        }
-        _ => declared.clone(),
-    }
-}
-
-fn leaves(path: &FieldPath, value: &Value) -> Vec<Assignment> {
-    tree::leaves(value)
-        .into_iter()
-        .filter(|(_, value)| !value.as_object().is_some_and(serde_json::Map::is_empty))
-        .map(|(below, value)| {
-            let path = below.keys().iter().fold(path.clone(), |path, key| path.join(key));
-            Assignment::set(path, value.clone())
-        })
-        .collect()
-}
-
 fn by_hand(kind: NetworkKind, name: &str) -> String {
     match kind {
         NetworkKind::Nat => format!("VBoxManage natnetwork remove --netname {name}"),
         NetworkKind::Internal => by_hand_dhcp(name),
         NetworkKind::HostOnly => format!("VBoxManage hostonlyif remove {name:?}"),
+        NetworkKind::HostOnlyNetwork => format!("VBoxManage hostonlynet remove --name {name:?}"),
     }
 }
 

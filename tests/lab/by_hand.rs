@@ -99,6 +99,7 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
             }
         }
         ByHand::Network(change) => act(home, &Action::Network { change: change.clone() }),
+        ByHand::HaveHostOnlyNetworks => panic!("VirtualBox has them on macOS only"),
         ByHand::Start(machine) => ok(&["startvm", machine, "--type=headless"]),
         ByHand::Pause(machine) => ok(&["controlvm", machine, "pause"]),
         ByHand::Resume(machine) => ok(&["controlvm", machine, "resume"]),

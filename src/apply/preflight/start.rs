@@ -64,8 +64,7 @@ pub fn driver(machines: &[After<'_>], driver: Option<bool>) -> Vec<Lack> {
         let nics = after.settings.get("nics").and_then(Value::as_object)?;
         let (slot, mode) = nics.iter().find_map(|(slot, nic)| {
             let mode = nic.get("mode").and_then(Value::as_str)?;
-            matches!(mode, "natnetwork" | "intnet" | "hostonly" | "hostonlynet" | "bridged")
-                .then_some((slot, mode))
+            matches!(mode, "natnetwork" | "intnet" | "hostonly" | "bridged").then_some((slot, mode))
         })?;
         Some(Lack {
             address: Some(after.address.clone()),

@@ -181,6 +181,8 @@ pub enum ByHand {
     },
     /// `natnetwork`, `dhcpserver`
     Network(NetworkChange),
+    /// The host becomes one where VirtualBox has host-only networks, as it has on macOS.
+    HaveHostOnlyNetworks,
     /// `startvm`
     Start(String),
     /// `controlvm pause`
@@ -369,6 +371,10 @@ impl World {
                 self.set_extra(uuid, super::IGNORES_ACPI, (!obeys).then_some("1"))
             }
             ByHand::Network(change) => self.change_network(change),
+            ByHand::HaveHostOnlyNetworks => {
+                self.host_only_networks.get_or_insert_default();
+                Ok(())
+            }
             ByHand::Start(machine) => self.start(self.named(machine)?),
             ByHand::Pause(machine) => self.pause(self.named(machine)?),
             ByHand::Resume(machine) => self.resume(self.named(machine)?),

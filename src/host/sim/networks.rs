@@ -45,10 +45,15 @@ fn unset() -> NetworkSettings {
 impl World {
     /// The networks as an inventory shows them.
     pub fn networks(&self) -> Networks {
-        Networks { nat: self.nat.clone(), dhcp: self.dhcp.clone(), ..Networks::default() }
+        Networks {
+            nat: self.nat.clone(),
+            dhcp: self.dhcp.clone(),
+            host_only_networks: self.host_only_networks.clone(),
+            ..Networks::default()
+        }
     }
 
-    /// `natnetwork`, `dhcpserver`, `hostonlyif`.
+    /// `natnetwork`, `dhcpserver`, `hostonlyif`, `hostonlynet`.
     pub fn change_network(&mut self, change: &NetworkChange) -> Result<(), No> {
         match change {
             NetworkChange::AddNat { name, settings } => self.add_nat(name, settings),
@@ -105,7 +110,30 @@ impl World {
                 Some(_) => Ok(()),
                 None => Err(no(&refusal::INTERFACE_MISSING, &[name])),
             },
+            NetworkChange::AddHostOnlyNetwork { name, .. }
+            | NetworkChange::SetHostOnlyNetwork { name, .. }
+            | NetworkChange::RemoveHostOnlyNetwork { name } => self.change_host_only_network(name, change),
         }
+    }
+
+    /// `hostonlynet`. What VirtualBox says of a wrong one is not measured: the laboratory's has none.
+    fn change_host_only_network(&mut self, name: &str, change: &NetworkChange) -> Result<(), No> {
+        let Some(known) = &mut self.host_only_networks else {
+            return Err(unsupported("host-only networks, which VirtualBox has on macOS only,".to_owned()));
+        };
+        let is_new = matches!(change, NetworkChange::AddHostOnlyNetwork { .. });
+        if is_new == known.contains_key(name) {
+            let what = if is_new { "a second host-only network" } else { "changing a missing network" };
+            return Err(unsupported(format!("{what} {name}")));
+        }
+        match change {
+            NetworkChange::AddHostOnlyNetwork { address, last, .. }
+            | NetworkChange::SetHostOnlyNetwork { address, last, .. } => {
+                known.insert(name.to_owned(), NetworkSettings::host_only_network(address, *last));
+            }
+            _ => drop(known.remove(name)),
+        }
+        Ok(())
     }
 
     /// Whether a machine that runs is attached to a NAT network.

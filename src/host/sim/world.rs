@@ -42,6 +42,9 @@ pub struct World {
     /// Host-only interfaces.
     #[serde(default)]
     pub host_only: BTreeMap<String, NetworkSettings>,
+    /// Host-only networks, where VirtualBox has those.
+    #[serde(default)]
+    pub host_only_networks: Option<BTreeMap<String, NetworkSettings>>,
     /// Files.
     pub tree: Tree,
 }

@@ -1,4 +1,5 @@
-//! Host-only interfaces: they are the host's, VirtualBox's files say nothing of them, and it names them itself.
+//! Host-only interfaces: they are the host's, VirtualBox's files say nothing of them, and it names them itself. On macOS it has host-only
+//! networks instead, which are in its files.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -8,12 +9,24 @@ use super::VirtualBox;
 use super::argv::{Spellings, command_lines};
 use super::runner::{Deadline, Runner};
 use crate::host::{Done, ErrorClass, HostError};
+use crate::inventory::Networks;
 use crate::model::NetworkSettings;
 use crate::model::network::prefix_of;
 use crate::plan::{Action, NetworkChange};
 
 /// Where Linux lists all interfaces: without one of VirtualBox's no process is needed to know that there is none.
 const INTERFACES: &str = "/sys/class/net";
+
+/// The networks that VirtualBox's file names, and whether host-only networks are among what it can have: it is built with them for macOS
+/// only, and elsewhere `hostonlynet` is an invalid command (measured on Linux).
+pub(super) fn networks_of_this_host(mut networks: Networks) -> Networks {
+    if cfg!(target_os = "macos") {
+        networks.host_only_networks.get_or_insert_default();
+    } else {
+        networks.host_only_networks = None;
+    }
+    networks
+}
 
 impl VirtualBox {
     /// All host-only interfaces with their addresses.

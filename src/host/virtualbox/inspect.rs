@@ -11,6 +11,7 @@ use std::thread;
 
 use uuid::Uuid;
 
+use super::host_only::networks_of_this_host;
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
@@ -210,7 +211,7 @@ impl VirtualBox {
                 autostart_database: global.autostart_database.clone(),
                 server_running: if want.ask_server { Some(true) } else { server },
             },
-            networks: global.networks.clone(),
+            networks: networks_of_this_host(global.networks.clone()),
             registers: global.registers.clone(),
             problems: global.problems.clone(),
             ..Inventory::default()

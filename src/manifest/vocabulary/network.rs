@@ -99,7 +99,7 @@ static INTERNAL: Object = Object {
 
 static HOST_ONLY: Object = Object {
     name: "HostOnlyNetwork",
-    doc: "A host-only network. On Linux VirtualBox names the interface itself.",
+    doc: "A host-only network. VirtualBox names its interface itself; on macOS it has a name, and the system gives out the addresses.",
     fields: &[
         field("address", Shape::Text(&text::HOST_CIDR), "The host's own address in it."),
         field("dhcp", Shape::Object(&DHCP), "Its DHCP server. Without it there is none."),

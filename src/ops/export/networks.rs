@@ -104,8 +104,13 @@ fn settings(kind: NetworkKind, live: &NetworkSettings) -> Map {
     let mut map = Map::default();
     map.put_if("cidr", live.cidr.as_deref());
     map.put_if("address", live.address.as_deref());
-    map.put_if("enabled", live.enabled.filter(|enabled| !enabled));
-    let dhcp = live.dhcp.as_ref().map(|dhcp| dhcp_of(kind, dhcp, live.cidr.as_deref()));
+    map.put_if("enabled", live.enabled.filter(|enabled| !enabled && kind == NetworkKind::Nat));
+    let dhcp = match kind {
+        NetworkKind::HostOnlyNetwork => dhcp_of_macos(live),
+        NetworkKind::Nat | NetworkKind::Internal | NetworkKind::HostOnly => {
+            live.dhcp.as_ref().map(|dhcp| dhcp_of(kind, dhcp, live.cidr.as_deref()))
+        }
+    };
     map.put_if("dhcp", dhcp.filter(|dhcp| !dhcp.entries.is_empty()));
     if let Some(ipv6) = live.ipv6.as_ref().filter(|ipv6| ipv6.enabled == Some(true)) {
         let mut own = Map::line();
@@ -146,6 +151,16 @@ fn dhcp_of(kind: NetworkKind, live: &Dhcp, cidr: Option<&str>) -> Map {
         map.put("options", Yaml::Map(options));
     }
     map
+}
+
+/// What macOS gives out by itself, as a server that VirtualBox could have elsewhere: it takes the first address of the pool.
+fn dhcp_of_macos(live: &NetworkSettings) -> Option<Map> {
+    let (_, prefix) = prefixed(live.address.as_deref()?)?;
+    let (server, last) = live.dhcp.as_ref()?.range_ends()?;
+    let first = Ipv4Addr::from(u32::from(server).checked_add(1)?);
+    (first <= last).then(|| {
+        Map::line().with("server", format!("{server}/{prefix}")).with("range", format!("{first}-{last}"))
+    })
 }
 
 /// Whether a server is what VirtualBox makes for a NAT network when it is first used.

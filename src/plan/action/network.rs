@@ -1,5 +1,7 @@
 //! Changes of networks. They are known by name: VirtualBox gives them no UUID.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 use super::Assignment;
@@ -66,6 +68,29 @@ pub enum NetworkChange {
         /// Its name.
         name: String,
     },
+    /// Make a host-only network, as macOS has them. VirtualBox makes it first and then gives it one address after the other.
+    AddHostOnlyNetwork {
+        /// Its name.
+        name: String,
+        /// The host's address with its prefix.
+        address: String,
+        /// The last address that macOS gives out.
+        last: Ipv4Addr,
+    },
+    /// Give a host-only network its addresses, and switch it on.
+    SetHostOnlyNetwork {
+        /// Its name.
+        name: String,
+        /// The host's address with its prefix.
+        address: String,
+        /// The last address that macOS gives out.
+        last: Ipv4Addr,
+    },
+    /// Remove a host-only network.
+    RemoveHostOnlyNetwork {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl NetworkChange {
@@ -78,14 +103,17 @@ impl NetworkChange {
             | Self::RemoveNat { .. }
             | Self::AddDhcp { .. }
             | Self::ChangeDhcp { .. }
-            | Self::RemoveDhcp { .. } => false,
+            | Self::RemoveDhcp { .. }
+            | Self::AddHostOnlyNetwork { .. }
+            | Self::SetHostOnlyNetwork { .. }
+            | Self::RemoveHostOnlyNetwork { .. } => false,
         }
     }
 
     /// Whether doing it again after an unknown outcome ends the same.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::SetInterface { .. } => true,
+            Self::SetInterface { .. } | Self::SetHostOnlyNetwork { .. } => true,
             // A rule that is there already is refused, and so is the removal of one that is not.
             Self::ModifyNat { set, .. } => {
                 set.iter().all(|assignment| !matches!(assignment.path.parts().as_slice(), ["nat", _, _]))
@@ -96,7 +124,9 @@ impl NetworkChange {
             | Self::AddDhcp { .. }
             | Self::RemoveDhcp { .. }
             | Self::AddInterface { .. }
-            | Self::RemoveInterface { .. } => false,
+            | Self::RemoveInterface { .. }
+            | Self::AddHostOnlyNetwork { .. }
+            | Self::RemoveHostOnlyNetwork { .. } => false,
         }
     }
 
@@ -112,6 +142,9 @@ impl NetworkChange {
             Self::AddInterface { .. } => "create host-only interface",
             Self::SetInterface { .. } => "set host-only address",
             Self::RemoveInterface { .. } => "remove host-only interface",
+            Self::AddHostOnlyNetwork { .. } => "create host-only network",
+            Self::SetHostOnlyNetwork { .. } => "change host-only network",
+            Self::RemoveHostOnlyNetwork { .. } => "remove host-only network",
         }
     }
 }

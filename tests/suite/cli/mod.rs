@@ -84,6 +84,7 @@ scripts!(
     first,
     graph,
     help,
+    host_only_networks_of_macos,
     init,
     json,
     permissions,

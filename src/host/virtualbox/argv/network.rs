@@ -1,9 +1,10 @@
-//! Networks: `natnetwork`, `dhcpserver`, `hostonlyif`.
+//! Networks: `natnetwork`, `dhcpserver`, `hostonlyif`, and `hostonlynet`, which VirtualBox has on macOS only.
 //!
 //! `natnetwork` sets one thing after the other and stops at the first that is refused: what was before it is done (measured).
 //! Rules that go have a call of their own: beside `--port-forward-6 delete` a new IPv6 prefix is not set, and nothing is said (measured).
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::modify::{text, unsupported};
 use super::{no, on_off};
@@ -60,7 +61,31 @@ pub fn command_lines(change: &NetworkChange) -> Result<Vec<CommandLine>, HostErr
             ]
         }
         NetworkChange::RemoveInterface { name } => vec![CommandLine::of(["hostonlyif", "remove", name])],
+        NetworkChange::AddHostOnlyNetwork { name, address, last } => {
+            vec![host_only_network("add", name, address, *last)?]
+        }
+        NetworkChange::SetHostOnlyNetwork { name, address, last } => {
+            vec![host_only_network("modify", name, address, *last)?]
+        }
+        NetworkChange::RemoveHostOnlyNetwork { name } => {
+            vec![CommandLine::of(["hostonlynet", "remove"]).option("name", name)]
+        }
     })
+}
+
+fn host_only_network(
+    verb: &str,
+    name: &str,
+    address: &str,
+    last: Ipv4Addr,
+) -> Result<CommandLine, HostError> {
+    let (ip, prefix) = prefixed(address).ok_or_else(|| no(&format!("the address {address}")))?;
+    Ok(CommandLine::of(["hostonlynet", verb])
+        .option("name", name)
+        .option("netmask", netmask(prefix))
+        .option("lower-ip", ip)
+        .option("upper-ip", last)
+        .arg(enabling(true)))
 }
 
 fn add_nat(name: &str, settings: &NetworkSettings) -> Result<Vec<CommandLine>, HostError> {
@@ -183,4 +208,33 @@ fn options(command: CommandLine, dhcp: &Dhcp) -> Result<CommandLine, HostError> 
 
 fn option_number(name: &str) -> Result<u8, HostError> {
     Dhcp::option_number(name).ok_or_else(|| no(&format!("the DHCP option {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of VirtualBox's manual, `VBoxManage hostonlynet`: the laboratory's VirtualBox does not have it.
+    #[test]
+    fn host_only_networks_of_macos_are_made_changed_and_removed() {
+        let (name, address, last) =
+            ("lan".to_owned(), "192.168.56.1/24".to_owned(), Ipv4Addr::new(192, 168, 56, 199));
+        let said = |change: NetworkChange| {
+            let commands = command_lines(&change).unwrap();
+            commands.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let addresses = "--netmask=255.255.255.0 --lower-ip=192.168.56.1 --upper-ip=192.168.56.199 --enable";
+        assert_eq!(
+            said(NetworkChange::AddHostOnlyNetwork { name: name.clone(), address: address.clone(), last }),
+            format!("VBoxManage hostonlynet add --name=lan {addresses}")
+        );
+        assert_eq!(
+            said(NetworkChange::SetHostOnlyNetwork { name: name.clone(), address, last }),
+            format!("VBoxManage hostonlynet modify --name=lan {addresses}")
+        );
+        assert_eq!(
+            said(NetworkChange::RemoveHostOnlyNetwork { name }),
+            "VBoxManage hostonlynet remove --name=lan"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! `NetserviceRegistry`: NAT networks and DHCP servers (`vbox-settings` 3.9).
+//! `NetserviceRegistry`: NAT networks, DHCP servers (`vbox-settings` 3.9) and the host-only networks of macOS (`Settings.cpp`).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -29,7 +29,39 @@ pub fn read_networks(services: Element<'_>) -> Networks {
             Err(reason) => drop(networks.unreadable.insert(name, reason)),
         }
     }
+    for element in each("HostOnlyNetworks", "HostOnlyNetwork") {
+        let name = element.string("name");
+        let known = networks.host_only_networks.get_or_insert_default();
+        match read_host_only_network(element) {
+            // VirtualBox does not mind, and takes the first: nothing is to change the wrong one.
+            Ok(_) if known.contains_key(&name) => {
+                let reason = "VirtualBox has two host-only networks of this name".to_owned();
+                networks.unreadable.insert(name, reason);
+            }
+            Ok(network) => drop(known.insert(name, network)),
+            Err(reason) => drop(networks.unreadable.insert(name, reason)),
+        }
+    }
     networks
+}
+
+/// One that VirtualBox has made and not set yet has neither mask nor addresses.
+fn read_host_only_network(element: Element<'_>) -> Result<NetworkSettings, String> {
+    let ip = |key| {
+        let text = element.string(key);
+        let ip = (!text.is_empty()).then(|| text.parse::<Ipv4Addr>()).transpose();
+        ip.map_err(|_| element.wrong(key, &text, "an IPv4 address"))
+    };
+    let (mask, lower, upper) = (ip("mask")?, ip("ipLower")?, ip("ipUpper")?);
+    let prefix = match mask {
+        Some(mask) => {
+            Some(prefix_of(mask).ok_or_else(|| element.wrong("mask", &mask.to_string(), "a network mask"))?)
+        }
+        None => None,
+    };
+    let address = lower.zip(prefix).map(|(ip, prefix)| format!("{ip}/{prefix}"));
+    let set = address.as_deref().zip(upper).map(|(own, last)| NetworkSettings::host_only_network(own, last));
+    Ok(NetworkSettings { address, enabled: Some(element.flag("enabled", true)?), ..set.unwrap_or_default() })
 }
 
 fn read_nat(element: Element<'_>) -> Result<NetworkSettings, String> {
@@ -135,5 +167,39 @@ mod tests {
         assert_eq!(networks.find(NetworkKind::HostOnly, "vboxnet0"), None, "the host was not asked");
         assert!(networks.find(NetworkKind::Nat, "plain").unwrap().loopback.unwrap().is_empty());
         assert_eq!(networks.unreadable.keys().collect::<Vec<_>>(), ["odd"]);
+        assert_eq!(networks.host_only_networks, None);
+    }
+
+    /// In the form of VirtualBox's `Settings.cpp`: the laboratory's VirtualBox has none.
+    const HOST_ONLY: &str = r#"<NetserviceRegistry>
+      <HostOnlyNetworks>
+        <HostOnlyNetwork name="lan" mask="255.255.255.0" ipLower="192.168.56.1" ipUpper="192.168.56.199" id="{331df2f8-cac1-4c80-93f6-367eaa31454d}" enabled="1"/>
+        <HostOnlyNetwork name="vagrantnet-vbox1" mask="255.255.255.0" ipLower="192.168.61.0" ipUpper="192.168.61.0" id="{10000000-0000-0000-0000-000000000000}" enabled="0"/>
+        <HostOnlyNetwork name="half" mask="" ipLower="" ipUpper="" id="{10000000-0000-0000-0000-000000000001}" enabled="1"/>
+        <HostOnlyNetwork name="odd" mask="255.0.255.0" ipLower="192.168.61.0" ipUpper="192.168.61.0" id="{10000000-0000-0000-0000-000000000002}" enabled="1"/>
+        <HostOnlyNetwork name="two" mask="255.255.255.0" ipLower="10.0.0.1" ipUpper="10.0.0.9" id="{10000000-0000-0000-0000-000000000003}" enabled="1"/>
+        <HostOnlyNetwork name="two" mask="255.255.255.0" ipLower="10.0.1.1" ipUpper="10.0.1.9" id="{10000000-0000-0000-0000-000000000004}" enabled="1"/>
+      </HostOnlyNetworks>
+    </NetserviceRegistry>"#;
+
+    #[test]
+    fn host_only_networks_of_macos_are_read() {
+        let document = Document::parse(HOST_ONLY).unwrap();
+        let networks = read_networks(document.root());
+        let shown = |name| serde_json::to_value(networks.find(NetworkKind::HostOnlyNetwork, name)).unwrap();
+        assert_eq!(
+            shown("lan"),
+            serde_json::json!({
+                "address": "192.168.56.1/24",
+                "enabled": true,
+                "dhcp": {"enabled": true, "range": "192.168.56.2-192.168.56.199"},
+            })
+        );
+        assert_eq!(
+            shown("vagrantnet-vbox1"),
+            serde_json::json!({"address": "192.168.61.0/24", "enabled": false})
+        );
+        assert_eq!(shown("half"), serde_json::json!({"enabled": true}));
+        assert_eq!(networks.unreadable.keys().collect::<Vec<_>>(), ["odd", "two"]);
     }
 }
