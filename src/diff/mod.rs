@@ -517,7 +517,7 @@ pub fn inventory_has(entry: &Entry, inventory: &Inventory) -> bool {
         Identity::Uuid(uuid) => inventory.media.contains_key(uuid),
         Identity::Path(path) => {
             inventory.medium_at(path).is_some()
-                || inventory.paths.get(path).is_some_and(|fact| *fact == PathFact::File)
+                || matches!(inventory.paths.get(path), Some(PathFact::File | PathFact::ImageOf(_)))
         }
         // Networks are looked for by their kinds, elsewhere.
         Identity::Network(_) => false,

@@ -85,6 +85,8 @@ pub enum PathFact {
     File,
     /// A settings file of a machine: of which one.
     SettingsOf(Uuid),
+    /// An image that VirtualBox has not registered: of which disk, by what its header says.
+    ImageOf(Uuid),
     /// An empty directory.
     EmptyDirectory,
     /// A directory with something in it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Context;
-use super::plan::read;
+use super::plan::{name_images, read};
 use crate::failure::{Failure, Kind};
 use crate::inventory::{InventoryDocument, PathFact};
 
@@ -39,6 +39,9 @@ pub fn inventory(context: &Context, request: &InventoryRequest) -> Result<Invent
     }
     let files: Vec<PathBuf> = inventory.media.values().map(|medium| medium.location.clone()).collect();
     inventory.paths.extend(context.host.probe(&files));
+    let mut paths = std::mem::take(&mut inventory.paths);
+    name_images(context, &inventory, &mut paths);
+    inventory.paths = paths;
     // What is free need not be said of folders that are listed; a path that is no text cannot stand in a manifest.
     inventory.paths.retain(|path, fact| {
         let is_listed = listed.iter().any(|folder| path.starts_with(folder));

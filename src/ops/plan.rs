@@ -1,5 +1,7 @@
 //! `plan`: what apply would do.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::declare::Declared;
@@ -10,7 +12,7 @@ use crate::config::HostChoice;
 use crate::diff::{self, ChangeSet, Finding};
 use crate::failure::{Failure, Kind};
 use crate::host::Want;
-use crate::inventory::{Inventory, Ownership};
+use crate::inventory::{Inventory, Ownership, PathFact};
 use crate::manifest::diagnostic::Diagnostics;
 use crate::model::state::StateClass;
 use crate::model::{Desired, NetworkKind, PowerState};
@@ -94,9 +96,32 @@ pub fn probe(context: &Context, declared: Declared, inventory: &mut Inventory) -
     let desired = diff::resolve(declared.desired, inventory);
     let paths = diff::probes(&desired, inventory);
     if !paths.is_empty() {
-        inventory.paths = context.host.probe(&paths);
+        inventory.paths = lying_at(context, &paths, inventory);
     }
     Ok(Declared { desired, ..declared })
+}
+
+/// What lies at paths.
+pub(super) fn lying_at(
+    context: &Context,
+    paths: &[PathBuf],
+    inventory: &Inventory,
+) -> BTreeMap<PathBuf, PathFact> {
+    let mut facts = context.host.probe(paths);
+    name_images(context, inventory, &mut facts);
+    facts
+}
+
+/// Says of images that VirtualBox has not registered which disk they are. One that cannot be read is a file like any other.
+pub(super) fn name_images(context: &Context, inventory: &Inventory, facts: &mut BTreeMap<PathBuf, PathFact>) {
+    for (path, fact) in facts {
+        if *fact == PathFact::File
+            && inventory.medium_at(path).is_none()
+            && let Ok(Some(disk)) = context.host.disk_in(path)
+        {
+            *fact = PathFact::ImageOf(disk);
+        }
+    }
 }
 
 fn needs_interfaces(desired: &Desired, inventory: &Inventory) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::apply::{ended, locked};
-use super::plan::{read, refused};
+use super::plan::{lying_at, read, refused};
 use super::{runs, self_check};
 use crate::apply::journal::{Agent, Origin, Request};
 use crate::apply::{self, Cancel, Outcome, Sink};
@@ -136,7 +136,7 @@ fn expect_host(context: &Context, plan: &Plan) -> Result<PathBuf, Failure> {
 /// What is there, where nothing that the plan was made from has moved.
 fn expect_unmoved(context: &Context, plan: &Plan) -> Result<Inventory, Failure> {
     let mut inventory = read(context)?;
-    inventory.paths = context.host.probe(&reads::probes(&plan.reads));
+    inventory.paths = lying_at(context, &reads::probes(&plan.reads), &inventory);
     let moved = reads::moved(&plan.reads, &inventory);
     if moved.is_empty() {
         return Ok(inventory);

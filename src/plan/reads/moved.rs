@@ -211,6 +211,7 @@ impl Now<'_> {
                         PathFact::Missing => "free",
                         PathFact::File => "taken by a file",
                         PathFact::SettingsOf(_) => "taken by the settings file of a machine",
+                        PathFact::ImageOf(_) => "taken by the image of a disk",
                         PathFact::EmptyDirectory | PathFact::Directory => "taken by a directory",
                     }
                     .to_owned()

@@ -227,8 +227,12 @@ impl Storage<'_> {
         let DiskSource::Inline { size, format, variant, location, .. } = &declared.disk else { return false };
         let fact = self.scene.inventory.paths.get(&image.file);
         // What nobody has looked at is looked at when it is used.
-        if let Some(fact) = fact.filter(|fact| **fact != PathFact::File) {
-            let what = if *fact == PathFact::Missing { "does not exist" } else { "is a directory" };
+        let what = match fact {
+            None | Some(PathFact::File | PathFact::ImageOf(_) | PathFact::SettingsOf(_)) => None,
+            Some(PathFact::Missing) => Some("does not exist"),
+            Some(PathFact::Directory | PathFact::EmptyDirectory) => Some("is a directory"),
+        };
+        if let Some(what) = what {
             draft.block(
                 vec![path.clone()],
                 format!("{path}: the image {} {what}", image.file.display()),
@@ -351,9 +355,18 @@ impl Scene<'_> {
                 _ => Found::Foreign("is a registered disk that no stack owns"),
             };
         }
+        // VirtualBox has forgotten it, as it does where its registration was never saved. With a difference it had more than its file has.
+        let is_known = |held: Uuid| {
+            entry.is_some_and(|entry| {
+                entry.identity == Identity::Uuid(held) && entry.leaf.is_none_or(|leaf| leaf == held)
+            })
+        };
         match inventory.paths.get(file) {
-            Some(PathFact::File) if ours => Found::OurFile,
-            Some(PathFact::File | PathFact::SettingsOf(_)) => Found::Foreign("exists and is not ours"),
+            Some(PathFact::File | PathFact::ImageOf(_)) if ours => Found::OurFile,
+            Some(PathFact::ImageOf(held)) if is_known(*held) => Found::OurFile,
+            Some(PathFact::File | PathFact::SettingsOf(_) | PathFact::ImageOf(_)) => {
+                Found::Foreign("exists and is not ours")
+            }
             Some(PathFact::Directory | PathFact::EmptyDirectory) => Found::Foreign("is a directory"),
             Some(PathFact::Missing) | None => Found::Nothing,
         }
