@@ -171,7 +171,7 @@ fn memory_that_is_not_there_is_told_of_those_that_start() {
 }
 
 #[test]
-fn a_network_that_the_host_reaches_otherwise_is_told() {
+fn complaint_a_network_is_the_hosts_already() {
     let text =
         "apiVersion: vboxmcp/v1\nkind: Network\nmetadata: {name: edge}\nspec: {nat: {cidr: 10.10.0.0/24}}\n";
     let route = |to: &str, prefix| Route { to: to.parse().unwrap(), prefix, interface: "eth0".to_owned() };

@@ -14,6 +14,8 @@ pub const TESTS: &[Test] = &[
     ("a_value_that_moves_during_the_run_ends_its_step", a_value_that_moves_during_the_run_ends_its_step),
     ("a_name_that_somebody_takes_during_the_run", a_name_that_somebody_takes_during_the_run),
     ("a_second_run_says_who_holds_the_lock", a_second_run_says_who_holds_the_lock),
+    ("complaint_the_session_is_still_locked", complaint_the_session_is_still_locked),
+    ("complaint_parallel_work_breaks", complaint_parallel_work_breaks),
 ];
 
 fn a_value_that_moves_after_the_plan_is_named(lab: &Lab) {
@@ -104,4 +106,49 @@ fn a_second_run_says_who_holds_the_lock(lab: &Lab) {
     assert!(matches!(second.code, Some(0 | 4)), "{second:?}");
     assert!(first.wait().expect("its end").success());
     is_settled(&home, &file);
+}
+
+/// "The machine is locked by a session": right behind its end a machine's process still holds it. Nobody has to sleep.
+fn complaint_the_session_is_still_locked(lab: &Lab) {
+    let home = lab.home();
+    let file = write(&home, ONE);
+    converges(&home, &file);
+    for (round, route) in ["native", "vboxmanage", "native", "vboxmanage"].into_iter().enumerate() {
+        home.vbox(&["startvm", "one", "--type=headless"]).ok();
+        let memory = format!("{}MiB", 36 + 4 * round);
+        write(&home, &ONE.replace("32MiB", &memory));
+        home.vbox(&["controlvm", "one", "poweroff"]).ok();
+        expect(home.vboxmcp(&["apply", path(&file), "--yes", "--route", route]), 0, &[]);
+        is_settled(&home, &file);
+    }
+}
+
+/// "Parallel imports fail": two stacks are applied to one VirtualBox in the same moment, and both come to their end.
+fn complaint_parallel_work_breaks(lab: &Lab) {
+    let home = lab.home();
+    let stack = |name: &str| {
+        let text = ONE.replace("faults", name).replace("{name: one}", &format!("{{name: {name}-web}}"));
+        let file = home.scratch().join(format!("{name}.yaml"));
+        fs::write(&file, text.replace("  disks:", "  replicas: 6\n  disks:")).expect("a manifest");
+        file
+    };
+    let files = [stack("left"), stack("right")];
+    for verb in [&["apply"][..], &["destroy", "--allow", "destroy-data"]] {
+        let runs = files.each_ref().map(|file| {
+            let name = file.file_stem().and_then(|stem| stem.to_str()).expect("its name");
+            let consent: &[&str] = if verb[0] == "destroy" { &["--confirm", name] } else { &[] };
+            home.command(env!("CARGO_BIN_EXE_vboxmcp"))
+                .args(verb)
+                .args([path(file), "--yes", "--quiet", "--lock-timeout", "60"])
+                .args(consent)
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("vboxmcp can be started")
+        });
+        for (mut run, file) in runs.into_iter().zip(&files) {
+            assert!(run.wait().expect("its end").success(), "{verb:?} {}", file.display());
+        }
+        let left = home.vbox(&["list", "vms"]).ok().lines().count();
+        assert_eq!(left, if verb[0] == "apply" { 12 } else { 0 });
+    }
 }
