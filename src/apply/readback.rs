@@ -31,6 +31,66 @@ pub fn needs_state(action: &Action) -> bool {
     )
 }
 
+/// Whether VirtualBox itself refuses an action of a machine that runs or is held (measured, of every setting): asking for the state before costs as
+/// much as the action. A saved state is in the settings file.
+pub fn is_refused_unless_off(action: &Action) -> bool {
+    matches!(action, Action::ModifyMachine { .. })
+}
+
+/// Whether all that an action needs and changes is the machine's own: nothing of other machines, registers or networks is looked at for it.
+pub fn is_of_one_machine(action: &Action) -> bool {
+    match action {
+        Action::ModifyMachine { .. }
+        | Action::ModifyLive { .. }
+        | Action::SetSecureBoot { .. }
+        | Action::MoveMachine { .. }
+        | Action::SetSecret { .. }
+        | Action::AddBandwidthGroup { .. }
+        | Action::LimitBandwidthGroup { .. }
+        | Action::RemoveBandwidthGroup { .. }
+        | Action::AssignBandwidthGroup { .. }
+        | Action::AddUsbFilter { .. }
+        | Action::RemoveUsbFilter { .. }
+        | Action::SetExtraData { .. }
+        | Action::SetGuestProperty { .. }
+        | Action::WriteMark { .. }
+        | Action::AddController { .. }
+        | Action::ChangeController { .. }
+        | Action::RemoveController { .. }
+        | Action::AddSharedFolder { .. }
+        | Action::RemoveSharedFolder { .. }
+        | Action::Start { .. }
+        | Action::Shutdown { .. }
+        | Action::PowerCut { .. }
+        | Action::Pause { .. }
+        | Action::Resume { .. }
+        | Action::Reset { .. }
+        | Action::SaveState { .. }
+        | Action::DiscardState { .. }
+        | Action::DescribeSnapshot { .. }
+        // What it leaves behind is in the registry that is everybody's.
+        | Action::Unregister { .. } => true,
+        Action::CreateMachine { .. }
+        | Action::WriteRegister { .. }
+        | Action::CreateDisk { .. }
+        | Action::CloneDisk { .. }
+        | Action::SetDisk { .. }
+        | Action::MoveDisk { .. }
+        | Action::LocateDisk { .. }
+        | Action::RenewDisk { .. }
+        | Action::GrowDisk { .. }
+        | Action::Attach { .. }
+        | Action::Detach { .. }
+        | Action::SetAutoReset { .. }
+        | Action::DeleteDisk { .. }
+        | Action::CloseDisk { .. }
+        | Action::TakeSnapshot { .. }
+        | Action::RestoreSnapshot { .. }
+        | Action::DeleteSnapshot { .. }
+        | Action::Network { .. } => false,
+    }
+}
+
 /// What is missing of a bound action's effect; `None` where all of it is there. `made` is what the host said that it made.
 pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<String> {
     let machine = match action.machine() {

@@ -72,9 +72,13 @@ fn perform(
         (Action::CreateMachine { uuid: Some(uuid), .. }, _) | (_, Some(Target::Existing(uuid))) => *uuid,
         _ => Uuid::nil(),
     };
-    let states = readback::needs_state(&action)
-        || step.expects.iter().any(|expectation| matches!(expectation, Expectation::State(_)));
+    let expects_state = step.expects.iter().any(|expectation| matches!(expectation, Expectation::State(_)));
+    let states =
+        readback::needs_state(&action) || (expects_state && !readback::is_refused_unless_off(&action));
     let look = |states: bool| -> Result<Inventory, HostError> {
+        if readback::is_of_one_machine(&action) {
+            return host.look_at(looked_at, states);
+        }
         let mut seen = host.reread(looked_at, states)?;
         if matches!(&action, Action::Network { change } if change.is_of_the_host()) {
             seen.networks.host_only = Some(host.host_only()?);
@@ -90,7 +94,7 @@ fn perform(
         return ended(StepOutcome::Unchanged, None);
     }
     if let Some(moved) = moved(step, &before, looked_at) {
-        return failed(vec![moved], Some("plan again: somebody else changed it meanwhile".to_owned()), true);
+        return changed_meanwhile(moved);
     }
     if let Some(folder) = folder.filter(|_| is_about_snapshots(&action))
         && let Err(error) =
@@ -141,6 +145,15 @@ fn perform(
             }
             (Err(error), Some(missing)) => {
                 if !again(&action, &error, attempt) {
+                    // Nobody has asked before, because VirtualBox refuses it then.
+                    if expects_state
+                        && !states
+                        && error.class() == ErrorClass::WrongState
+                        && let Ok(now) = look(true)
+                        && let Some(moved) = moved(step, &now, looked_at)
+                    {
+                        return changed_meanwhile(moved);
+                    }
                     let mut end = refused(&error);
                     if let (StepOutcome::Failed { errors, .. }, ErrorClass::Unknown) =
                         (&mut end.outcome, error.class())
@@ -257,6 +270,10 @@ pub(super) fn live_tree(machine: &Machine) -> Value {
         map.insert("name".to_owned(), name.as_str().into());
     }
     live
+}
+
+fn changed_meanwhile(moved: String) -> StepEnd {
+    failed(vec![moved], Some("plan again: somebody else changed it meanwhile".to_owned()), true)
 }
 
 fn failed(errors: Vec<String>, hint: Option<String>, moved: bool) -> StepEnd {

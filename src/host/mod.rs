@@ -69,6 +69,12 @@ pub trait Inspect: Send + Sync {
     /// the answer where it is not registered. Costs one or two file reads, and a process where `states` is set and a server runs.
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError>;
 
+    /// One machine with the media that it has, and perhaps more: enough for what is about nothing else. Costs what [`Inspect::reread`] costs,
+    /// but for one machine however many there are. Without `states` a saved machine may be told all the same.
+    fn look_at(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
+        self.reread(machine, states)
+    }
+
     /// A machine as it would be after going back to one of its snapshots, and off or saved; `None` where it has no such snapshot. Its disks are
     /// those of the snapshot, on which new differences will be put.
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError>;

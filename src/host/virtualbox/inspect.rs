@@ -19,6 +19,7 @@ use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
 use crate::model::nic::HostInterface;
+use crate::model::state::StateClass;
 use crate::model::{FieldPath, NetworkSettings};
 
 /// Rounds until several files are believed to belong together.
@@ -38,7 +39,7 @@ impl Inspect for VirtualBox {
     }
 
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError> {
-        self.read(want, None)
+        self.read(want, Scope::Everything)
     }
 
     fn interfaces(&self) -> Result<Vec<HostInterface>, HostError> {
@@ -92,7 +93,11 @@ impl Inspect for VirtualBox {
     }
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
-        self.read(&Want { states, ask_server: false }, Some(machine))
+        self.read(&Want { states, ask_server: false }, Scope::Machine(machine))
+    }
+
+    fn look_at(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
+        self.read(&Want { states, ask_server: false }, Scope::Alone(machine))
     }
 
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError> {
@@ -163,6 +168,37 @@ fn fact(path: &Path) -> PathFact {
     }
 }
 
+/// What a reading is about.
+#[derive(Clone, Copy)]
+enum Scope {
+    Everything,
+    /// All media, and one machine.
+    Machine(Uuid),
+    /// One machine and its media.
+    Alone(Uuid),
+}
+
+impl Scope {
+    fn machine(self) -> Option<Uuid> {
+        match self {
+            Self::Everything => None,
+            Self::Machine(machine) | Self::Alone(machine) => Some(machine),
+        }
+    }
+
+    fn is_alone(self) -> bool {
+        matches!(self, Self::Alone(_))
+    }
+
+    /// Whether a machine's file is read.
+    fn reads(self, file_of: Uuid) -> bool {
+        match self {
+            Self::Everything | Self::Machine(_) => true,
+            Self::Alone(machine) => machine == file_of,
+        }
+    }
+}
+
 impl VirtualBox {
     /// The settings file of a registered machine.
     pub(super) fn settings_file(&self, machine: Uuid) -> Result<Option<PathBuf>, HostError> {
@@ -171,8 +207,9 @@ impl VirtualBox {
         Ok(row.map(|row| row.entry.file))
     }
 
-    fn read(&self, want: &Want, only: Option<Uuid>) -> Result<Inventory, HostError> {
+    fn read(&self, want: &Want, about: Scope) -> Result<Inventory, HostError> {
         let home = self.home();
+        let only = about.machine();
         let mut round = 1;
         let (reading, server, lives) = loop {
             let server = self.probe.ask(home.socket.as_deref());
@@ -180,7 +217,7 @@ impl VirtualBox {
             // which is read last.
             let (reading, lives) = thread::scope(|scope| {
                 let lives = Self::asks(want, server).then(|| scope.spawn(|| self.running(only)));
-                let reading = Reading::new(home, &self.cache);
+                let reading = Reading::of(home, &self.cache, |machine| about.reads(machine));
                 let lives = match lives.map(thread::ScopedJoinHandle::join) {
                     Some(Ok(running)) => running.map(|running| Lives::Known { running, server: true }),
                     Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -211,11 +248,13 @@ impl VirtualBox {
                 autostart_database: global.autostart_database.clone(),
                 server_running: if want.ask_server { Some(true) } else { server },
             },
-            networks: networks_of_this_host(global.networks.clone()),
-            registers: global.registers.clone(),
-            problems: global.problems.clone(),
             ..Inventory::default()
         };
+        if !about.is_alone() {
+            inventory.networks = networks_of_this_host(global.networks.clone());
+            inventory.registers.clone_from(&global.registers);
+            inventory.problems.clone_from(&global.problems);
+        }
         for medium in global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten()) {
             let known =
                 inventory.media.entry(medium.uuid).or_insert_with(|| self.with_header(medium.clone()));
@@ -247,7 +286,9 @@ impl VirtualBox {
                 continue;
             }
             let machine = match unregistered(&file.machine, &inventory.media) {
-                None => self.trusted(file, &lives)?,
+                None => self.trusted(file, &lives, about)?,
+                // It may be in the registry of a machine that nobody has looked at.
+                Some(_) if about.is_alone() => return self.read(want, Scope::Machine(row.entry.uuid)),
                 Some(medium) => {
                     let reason = format!("it uses medium {medium}, which is registered nowhere");
                     let distrust = if all_registries_are_known {
@@ -302,11 +343,14 @@ impl VirtualBox {
     }
 
     /// A machine whose file is the answer.
-    fn trusted(&self, file: &MachineFile, lives: &Lives) -> Result<Machine, HostError> {
+    fn trusted(&self, file: &MachineFile, lives: &Lives, about: Scope) -> Result<Machine, HostError> {
         let mut machine = file.machine.clone();
         read_secure_boot(&mut machine, file.nvram.as_deref());
         machine.state = match lives {
-            Lives::Unasked => None,
+            // That one was saved is in its file.
+            Lives::Unasked => {
+                machine.state.filter(|state| about.is_alone() && state.class() == StateClass::Saved)
+            }
             Lives::Known { server: false, .. } => machine.state,
             Lives::Known { running, server: true } => match live::state(&machine, running) {
                 Some(state) => Some(state),

@@ -395,7 +395,7 @@ impl VirtualBox {
     /// points to any more, which are removed here.
     fn delete_machine(&self, uuid: Uuid, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         use crate::host::Inspect as _;
-        let before = self.reread(uuid, false)?;
+        let before = self.look_at(uuid, false)?;
         let mut lost = None;
         match self.unlocked(action, || self.natively(action)) {
             Ok(Some(done)) => return Ok(done),
@@ -457,7 +457,7 @@ impl VirtualBox {
 
     fn registered(&self, machine: Uuid) -> Result<Machine, HostError> {
         use crate::host::Inspect as _;
-        let found = self.reread(machine, false)?.machines.remove(&machine);
+        let found = self.look_at(machine, false)?.machines.remove(&machine);
         found.ok_or_else(|| HostError::Refused {
             command: format!("VBoxManage showvminfo {machine}"),
             message: format!("no machine {{{machine}}} is registered"),

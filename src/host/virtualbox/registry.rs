@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::files::{self, Stamp};
 use super::home::Home;
 use super::settings::{Distrust, GlobalFile, MachineEntry, MachineFile, read_global, read_machine};
@@ -45,9 +47,15 @@ pub struct Reading {
 impl Reading {
     /// Reads what has changed since the last time.
     pub fn new(home: &Home, cache: &Cache) -> Result<Self, HostError> {
+        Self::of(home, cache, |_| true)
+    }
+
+    /// The same of some machines: nobody looks at the files of the others.
+    pub fn of(home: &Home, cache: &Cache, wanted: impl Fn(Uuid) -> bool) -> Result<Self, HostError> {
         let (stamp, global) = read_registry(home, cache)?;
         let mut known = cache.machines.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows: Vec<Row> = global.machines.iter().map(|entry| Row::read(entry, &known)).collect();
+        let entries = global.machines.iter().filter(|entry| wanted(entry.uuid));
+        let mut rows: Vec<Row> = entries.map(|entry| Row::read(entry, &known)).collect();
         // A file that is being replaced is missing for a moment. All that are missing wait together, unless they
         // were missing before, or the registry changes because they are gone for good.
         let is_awaited = |row: &Row| {
@@ -63,7 +71,13 @@ impl Reading {
         }
         let is_settled = files::stamp(&home.registry()) == stamp;
         let to_know = rows.iter().filter(|row| row.stamp.is_some() || is_settled);
-        *known = to_know.map(|row| (row.entry.file.clone(), (row.stamp, Arc::clone(&row.file)))).collect();
+        let to_know: Known =
+            to_know.map(|row| (row.entry.file.clone(), (row.stamp, Arc::clone(&row.file)))).collect();
+        if rows.len() == global.machines.len() {
+            *known = to_know;
+        } else {
+            known.extend(to_know);
+        }
         Ok(Self { global, rows, stamp })
     }
 

@@ -12,6 +12,7 @@ use crate::lab::Lab;
 pub const TESTS: &[Test] = &[
     ("a_value_that_moves_after_the_plan_is_named", a_value_that_moves_after_the_plan_is_named),
     ("a_value_that_moves_during_the_run_ends_its_step", a_value_that_moves_during_the_run_ends_its_step),
+    ("a_machine_that_somebody_starts_during_the_run", a_machine_that_somebody_starts_during_the_run),
     ("a_name_that_somebody_takes_during_the_run", a_name_that_somebody_takes_during_the_run),
     ("a_second_run_says_who_holds_the_lock", a_second_run_says_who_holds_the_lock),
     ("complaint_the_session_is_still_locked", complaint_the_session_is_still_locked),
@@ -56,6 +57,32 @@ fn a_value_that_moves_during_the_run_ends_its_step(lab: &Lab) {
     assert_eq!(home.info("two", "memory").as_deref(), Some("36"));
     converges(&home, &file);
     assert_eq!(home.info("two", "memory").as_deref(), Some("40"));
+}
+
+fn a_machine_that_somebody_starts_during_the_run(lab: &Lab) {
+    let home = lab.home();
+    let two = format!("{ONE}---\n{}", ONE.split("---\n").nth(1).expect("a machine").replace("one", "two"));
+    let file = write(&home, &two);
+    converges(&home, &file);
+    for (memory, somebody, said) in [
+        ("36MiB", "VBoxManage startvm two --type=headless", "its state was off and is running now"),
+        (
+            "40MiB",
+            "VBoxManage startvm two --type=headless && VBoxManage controlvm two savestate",
+            "its state was off and is saved now",
+        ),
+    ] {
+        write(&home, &two.replace("32MiB", memory));
+        let program = meddler(&home, lab.vboxmanage(), "modifyvm", somebody);
+        let arguments = ["apply", path(&file), "--yes", "--route=vboxmanage", "--vboxmanage", path(&program)];
+        expect(home.vboxmcp(&arguments), 6, &[said, "somebody else changed it meanwhile"]);
+        if memory == "36MiB" {
+            home.vbox(&["controlvm", "two", "poweroff"]).ok();
+        } else {
+            home.vbox(&["discardstate", "two"]).ok();
+        }
+        converges(&home, &file);
+    }
 }
 
 fn a_name_that_somebody_takes_during_the_run(lab: &Lab) {
