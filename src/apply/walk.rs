@@ -20,6 +20,9 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the walk looks for a request to stop.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How many pipelined steps are under way: while the host does one, the next is looked at and announced.
+const PIPELINE: usize = 2;
+
 enum Message<'p> {
     Event(Event),
     End(StepId, StepEnd, u64),
@@ -353,8 +356,10 @@ fn startable(
     unborn: &BTreeSet<StepId>,
     host: &Arc<dyn Host>,
 ) -> Vec<StepId> {
-    let mut short = running.values().filter(|step| host.width(&step.action) <= 1).count();
+    let short_ones = || running.values().filter(|step| host.width(&step.action) <= 1);
+    let mut short = short_ones().count();
     let mut long = running.len() - short;
+    let mut is_pipeline = short_ones().all(|step| host.is_pipelined(&step.action));
     let mut births = 0;
     let mut chosen = Vec::new();
     for (id, step) in waiting {
@@ -370,8 +375,10 @@ fn startable(
             }
             continue;
         }
-        if width <= 1 && births == 0 && short == 0 {
+        let is_next = || is_pipeline && short < PIPELINE && host.is_pipelined(&step.action);
+        if width <= 1 && births == 0 && (short == 0 || is_next()) {
             short += 1;
+            is_pipeline &= host.is_pipelined(&step.action);
             chosen.push(*id);
         } else if width > 1 && long < width {
             long += 1;

@@ -158,6 +158,12 @@ pub trait Operate: Send + Sync {
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
     fn width(&self, action: &Action) -> usize;
 
+    /// Whether such a short action may be begun while another such one is not ended: the host does them one after another, and what is looked at
+    /// before and after costs no time of it. After one that broke the host it begins none.
+    fn is_pipelined(&self, _action: &Action) -> bool {
+        false
+    }
+
     /// How long the effect of an action that ended well may take until it can be read back.
     fn patience(&self, _action: &Action) -> Duration {
         Duration::ZERO

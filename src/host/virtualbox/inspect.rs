@@ -202,9 +202,8 @@ impl Scope {
 impl VirtualBox {
     /// The settings file of a registered machine.
     pub(super) fn settings_file(&self, machine: Uuid) -> Result<Option<PathBuf>, HostError> {
-        let rows = Reading::new(self.home(), &self.cache)?.rows;
-        let row = rows.into_iter().find(|row| row.entry.uuid == machine);
-        Ok(row.map(|row| row.entry.file))
+        let rows = Reading::of(self.home(), &self.cache, |registered| registered == machine)?.rows;
+        Ok(rows.into_iter().next().map(|row| row.entry.file))
     }
 
     fn read(&self, want: &Want, about: Scope) -> Result<Inventory, HostError> {

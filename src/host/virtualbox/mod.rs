@@ -35,6 +35,7 @@ pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 use uuid::Uuid;
@@ -65,7 +66,12 @@ pub struct VirtualBox {
     route: Route,
     /// Changes machines that are off without VBoxManage, where it can.
     native: Native,
+    /// Whose turn it is to change VirtualBox, where several are begun; and what one of them broke.
+    turn: Mutex<Option<Broken>>,
 }
+
+/// A settings file that VirtualBox could not write: the path and what is wrong with it.
+type Broken = (PathBuf, String);
 
 impl VirtualBox {
     /// Takes what was found. Without VBoxManage files can still be read; instead of the runner then stands where it was
@@ -84,6 +90,7 @@ impl VirtualBox {
             secrets: Mutex::default(),
             route: Route::default(),
             native: Native::default(),
+            turn: Mutex::default(),
         }
     }
 

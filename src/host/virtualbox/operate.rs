@@ -60,9 +60,28 @@ impl Operate for VirtualBox {
 
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         self.ensure_server()?;
+        if !self.is_pipelined(action) {
+            let done = self.act(action, progress)?;
+            self.is_whole(action, &done)?;
+            return Ok(done);
+        }
+        let mut broken = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, detail)) = broken.clone() {
+            return Err(HostError::Malformed { path, detail });
+        }
         let done = self.act(action, progress)?;
-        self.is_whole(action, &done)?;
+        if let Err(error) = self.is_whole(action, &done) {
+            if let HostError::Malformed { path, detail } = &error {
+                *broken = Some((path.clone(), detail.clone()));
+            }
+            return Err(error);
+        }
         Ok(done)
+    }
+
+    /// Those that the helper does, in less time than looking before and after takes.
+    fn is_pipelined(&self, action: &Action) -> bool {
+        self.native.launch().is_some() && native::can_do(action)
     }
 
     /// So many that a request to stop is heard within a second: VBoxManage registers forty machines in that time, the helper hundreds.
@@ -237,9 +256,9 @@ impl VirtualBox {
             Some(Target::Existing(machine)) => Some(*machine),
             _ => done.made,
         };
-        let reading = Reading::new(self.home(), &self.cache)?;
-        let row = reading.rows.iter().find(|row| Some(row.entry.uuid) == touched);
-        match row.map(|row| (&row.entry.file, row.file.as_ref())) {
+        let Some(touched) = touched else { return Ok(()) };
+        let reading = Reading::of(self.home(), &self.cache, |machine| machine == touched)?;
+        match reading.rows.first().map(|row| (&row.entry.file, row.file.as_ref())) {
             Some((path, Err(Distrust::Broken(detail)))) => {
                 let detail = format!(
                     "{detail}. VirtualBox could not write it: on a full disk it leaves nothing of it, and the former one beside it \

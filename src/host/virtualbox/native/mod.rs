@@ -32,6 +32,13 @@ mod linux {
 pub use client::{Launch, Native};
 pub use linux::serve;
 
+use crate::plan::Action;
+
+/// Whether an action on a machine is one that the helper does.
+pub(super) fn can_do(action: &Action) -> bool {
+    action.machine().is_some() && asks::of(action).is_some()
+}
+
 /// The file that the helper loads, beside VBoxManage.
 pub const LIBRARY: &str = "VBoxXPCOMC.so";
 
