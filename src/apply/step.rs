@@ -85,6 +85,7 @@ fn perform(
         }
         Ok(seen)
     };
+    let mut turn = host.take_turn(&action);
     let before = match look(states) {
         Ok(before) => before,
         Err(error) => return refused(&error),
@@ -105,6 +106,7 @@ fn perform(
     let mut attempt = 0;
     loop {
         let performed = host.perform(&action, &|percent| report.percent(percent));
+        drop(turn.take());
         let made = match (&performed, &action) {
             (Ok(done), _) if done.made.is_some() => done.made,
             (_, Action::CreateMachine { uuid, .. }) => *uuid,
@@ -163,6 +165,7 @@ fn perform(
                     return end;
                 }
                 report.retried(error.to_string());
+                turn = host.take_turn(&action);
                 attempt += 1;
             }
         }

@@ -66,8 +66,10 @@ pub struct VirtualBox {
     route: Route,
     /// Changes machines that are off without VBoxManage, where it can.
     native: Native,
-    /// Whose turn it is to change VirtualBox, where several are begun; and what one of them broke.
-    turn: Mutex<Option<Broken>>,
+    /// Whose turn it is to change VirtualBox, where several are begun.
+    turn: Mutex<()>,
+    /// What a pipelined action broke: no other is done.
+    broken: Mutex<Option<Broken>>,
 }
 
 /// A settings file that VirtualBox could not write: the path and what is wrong with it.
@@ -91,6 +93,7 @@ impl VirtualBox {
             route: Route::default(),
             native: Native::default(),
             turn: Mutex::default(),
+            broken: Mutex::default(),
         }
     }
 

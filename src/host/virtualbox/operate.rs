@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -54,7 +54,10 @@ impl Operate for VirtualBox {
 
     fn prepare(&self) -> Result<(), HostError> {
         self.ensure_server()?;
-        live::running(self.runner()?)?;
+        // The helper is connected to VirtualBox from its beginning.
+        if !self.may_help() || self.find_native().version.is_err() {
+            live::running(self.runner()?)?;
+        }
         self.require_native()
     }
 
@@ -65,7 +68,7 @@ impl Operate for VirtualBox {
             self.is_whole(action, &done)?;
             return Ok(done);
         }
-        let mut broken = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((path, detail)) = broken.clone() {
             return Err(HostError::Malformed { path, detail });
         }
@@ -81,7 +84,11 @@ impl Operate for VirtualBox {
 
     /// Those that the helper does, in less time than looking before and after takes.
     fn is_pipelined(&self, action: &Action) -> bool {
-        self.native.launch().is_some() && native::can_do(action)
+        self.may_help() && native::can_do(action)
+    }
+
+    fn take_turn(&self, action: &Action) -> Option<MutexGuard<'_, ()>> {
+        self.is_pipelined(action).then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// So many that a request to stop is heard within a second: VBoxManage registers forty machines in that time, the helper hundreds.

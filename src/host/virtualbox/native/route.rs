@@ -68,9 +68,14 @@ impl VirtualBox {
         Some(answers.collect())
     }
 
-    fn by_helper(&self, asks: &[Ask]) -> Option<Vec<Outcome>> {
+    /// Whether the helper is to be asked, where there is one.
+    pub(in crate::host::virtualbox) fn may_help(&self) -> bool {
         let forbids = matches!(self.route(), Route::VBoxManage | Route::Born);
-        if forbids || self.native.launch().is_none() {
+        !forbids && self.native.launch().is_some()
+    }
+
+    fn by_helper(&self, asks: &[Ask]) -> Option<Vec<Outcome>> {
+        if !self.may_help() {
             return None;
         }
         let runner = self.runner().ok()?;
