@@ -14,6 +14,7 @@ mod network;
 mod preflight;
 mod readback;
 mod step;
+mod turns;
 mod walk;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::journal::before;
 use super::readback;
+use super::turns::Turn;
 use crate::diff::{disk, equal, machine as shape, tree};
 use crate::event::StepOutcome;
 use crate::host::{ErrorClass, Host, HostError};
@@ -40,16 +41,18 @@ pub trait Report: Sync {
     fn retried(&self, reason: String);
 }
 
-/// Performs one step. Never panics, never loses an outcome: an unknown one is read back. `folder` is the run's own.
+/// Performs one step. Never panics, never loses an outcome: an unknown one is read back. `folder` is the run's own. With a turn it waits until the
+/// others before it have been performed.
 pub fn run(
     step: &Step,
     bindings: &BTreeMap<Address, Uuid>,
     host: &Arc<dyn Host>,
     folder: Option<&Path>,
     report: &dyn Report,
+    turn: Option<Turn<'_>>,
 ) -> StepEnd {
     let mut values = BTreeMap::new();
-    let end = perform(step, bindings, host, folder, report, &mut values);
+    let end = perform(step, bindings, host, folder, report, turn, &mut values);
     StepEnd { before: values, ..end }
 }
 
@@ -59,6 +62,7 @@ fn perform(
     host: &Arc<dyn Host>,
     folder: Option<&Path>,
     report: &dyn Report,
+    mut turn: Option<Turn<'_>>,
     values: &mut BTreeMap<String, Value>,
 ) -> StepEnd {
     let mut action = match step.action.bound(bindings) {
@@ -85,7 +89,10 @@ fn perform(
         }
         Ok(seen)
     };
-    let mut turn = host.take_turn(&action);
+    // Nothing moves between this look and what is done.
+    if let Some(turn) = &turn {
+        turn.wait();
+    }
     let before = match look(states) {
         Ok(before) => before,
         Err(error) => return refused(&error),
@@ -106,7 +113,8 @@ fn perform(
     let mut attempt = 0;
     loop {
         let performed = host.perform(&action, &|percent| report.percent(percent));
-        drop(turn.take());
+        // What is asked for again keeps its turn.
+        drop(turn.take_if(|_| performed.is_ok()));
         let made = match (&performed, &action) {
             (Ok(done), _) if done.made.is_some() => done.made,
             (_, Action::CreateMachine { uuid, .. }) => *uuid,
@@ -165,7 +173,6 @@ fn perform(
                     return end;
                 }
                 report.retried(error.to_string());
-                turn = host.take_turn(&action);
                 attempt += 1;
             }
         }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::born::{self, Ended, Group};
 use super::journal::{Journal, JournalError, Line};
 use super::step::{self, Report, StepEnd};
+use super::turns::Turns;
 use super::{Cancel, FailedStep, Outcome, Sink, SkippedStep, milliseconds};
 use crate::event::{Event, StepOutcome};
 use crate::host::Host;
@@ -64,6 +65,7 @@ pub fn walk(
     let folder = journal.folder();
     let mut pen = Pen { journal, plan, announced: BTreeSet::new() };
     let (sender, receiver) = std::sync::mpsc::channel::<Message<'_>>();
+    let turns = Turns::default();
     let mut last_word = Instant::now();
     let mut told = 0;
     let mut is_broken = false;
@@ -109,10 +111,11 @@ pub fn walk(
                 last_word = Instant::now();
                 let (host, sender, bound) = (Arc::clone(host), sender.clone(), bindings.clone());
                 let folder = folder.clone();
+                let turn = host.is_pipelined(&step.action).then(|| turns.next());
                 scope.spawn(move || {
                     let since = Instant::now();
                     let channel = Channel { step: id, sender: sender.clone() };
-                    let end = step::run(step, &bound, &host, folder.as_deref(), &channel);
+                    let end = step::run(step, &bound, &host, folder.as_deref(), &channel, turn);
                     let _ = sender.send(Message::End(id, end, milliseconds(since)));
                 });
             }

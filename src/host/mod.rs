@@ -13,7 +13,6 @@ pub mod virtualbox;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -159,15 +158,10 @@ pub trait Operate: Send + Sync {
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
     fn width(&self, action: &Action) -> usize;
 
-    /// Whether such a short action may be begun while another such one is not ended: each waits for its turn, and what is announced before and
-    /// looked at afterwards costs no time of the host's. After one that broke the host it begins none.
+    /// Whether such a short action may follow another such one as soon as that was performed, before what came of it was looked at. After one that
+    /// broke the host it performs none.
     fn is_pipelined(&self, _action: &Action) -> bool {
         false
-    }
-
-    /// Waits until a pipelined action may be performed. It is looked at what it changes only then, so that nothing moves in between.
-    fn take_turn(&self, _action: &Action) -> Option<MutexGuard<'_, ()>> {
-        None
     }
 
     /// How long the effect of an action that ended well may take until it can be read back.

@@ -66,8 +66,6 @@ pub struct VirtualBox {
     route: Route,
     /// Changes machines that are off without VBoxManage, where it can.
     native: Native,
-    /// Whose turn it is to change VirtualBox, where several are begun.
-    turn: Mutex<()>,
     /// What a pipelined action broke: no other is done.
     broken: Mutex<Option<Broken>>,
 }
@@ -92,7 +90,6 @@ impl VirtualBox {
             secrets: Mutex::default(),
             route: Route::default(),
             native: Native::default(),
-            turn: Mutex::default(),
             broken: Mutex::default(),
         }
     }

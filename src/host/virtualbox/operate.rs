@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -85,10 +85,6 @@ impl Operate for VirtualBox {
     /// Those that the helper does, in less time than looking before and after takes.
     fn is_pipelined(&self, action: &Action) -> bool {
         self.may_help() && native::can_do(action)
-    }
-
-    fn take_turn(&self, action: &Action) -> Option<MutexGuard<'_, ()>> {
-        self.is_pipelined(action).then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// So many that a request to stop is heard within a second: VBoxManage registers forty machines in that time, the helper hundreds.
