@@ -1,14 +1,17 @@
 //! One machine as trees of the manifest's shape: what is declared, what a new one gets, what is there.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::disk;
-use super::tree;
+use super::{asked, disk, tree};
 use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine, Register};
 use crate::model::settings::BootDevice;
-use crate::model::{Address, DesiredDvd, DesiredMachine, DvdSource, FieldPath, Settings, StackName, os_type};
+use crate::model::{
+    Address, DesiredDisk, DesiredDvd, DesiredMachine, DiskSource, DvdSource, FieldPath, Settings, StackName,
+    os_type,
+};
 
 /// The guest operating system of a machine that names none, which is VirtualBox's own choice.
 pub const DEFAULT_OS_TYPE: &str = "Other";
@@ -22,6 +25,16 @@ pub fn declared(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
         tree::remove(&mut tree, path);
     }
     tree
+}
+
+/// Whether [`declared`] may depend on the folder: whether paths are declared that may lie in it.
+pub fn names_files(machine: &DesiredMachine) -> bool {
+    let is_placed = |disk: &DesiredDisk| match &disk.disk {
+        DiskSource::Inline { location, .. } => location.is_some(),
+        DiskSource::Reference { .. } => false,
+    };
+    machine.settings.snapshot_folder.is_some()
+        || machine.disks.iter().flat_map(BTreeMap::values).any(is_placed)
 }
 
 /// What a new machine gets: the recommendation for its operating system, under what is declared.
@@ -115,6 +128,18 @@ pub fn live(
     known_by(inventory.registers.get(stack), machine, address, desired, inventory)
 }
 
+/// As much of [`live`] as another tree asks for.
+pub fn live_asked(
+    machine: &Machine,
+    address: &Address,
+    stack: &StackName,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+    asked: &Value,
+) -> Value {
+    known(inventory.registers.get(stack), machine, address, desired, inventory, Some(asked))
+}
+
 /// A machine as it is, with its disks under the keys that another register than the inventory's gives them.
 pub fn known_by(
     register: Option<&Register>,
@@ -123,19 +148,40 @@ pub fn known_by(
     desired: Option<&DesiredMachine>,
     inventory: &Inventory,
 ) -> Value {
-    let mut tree = settings_tree(&machine.settings);
+    known(register, machine, address, desired, inventory, None)
+}
+
+fn known(
+    register: Option<&Register>,
+    machine: &Machine,
+    address: &Address,
+    desired: Option<&DesiredMachine>,
+    inventory: &Inventory,
+    asked: Option<&Value>,
+) -> Value {
+    let mut tree = match asked {
+        Some(asked) => asked::tree(&machine.settings, asked),
+        None => settings_tree(&machine.settings),
+    };
     let Value::Object(map) = &mut tree else { return tree };
-    if let Some(name) = &machine.name {
+    let is_asked = |key: &str| asked.is_none_or(|asked| asked.get(key).is_some());
+    if let Some(name) = machine.name.as_ref().filter(|_| is_asked("name")) {
         map.insert("name".to_owned(), name.as_str().into());
     }
-    if let Some(state) = &machine.state {
+    if let Some(state) = machine.state.as_ref().filter(|_| is_asked("state")) {
         map.insert("state".to_owned(), state.as_str().into());
     }
-    if let Some(location) = location(machine) {
+    if is_asked("location")
+        && let Some(location) = location(machine)
+    {
         map.insert("location".to_owned(), location.display().to_string().into());
     }
-    map.insert("disks".to_owned(), Value::Object(live_disks(machine, address, register, desired, inventory)));
-    for (key, kind) in [("dvds", DeviceKind::Dvd), ("floppies", DeviceKind::Floppy)] {
+    if is_asked("disks") {
+        let disks = live_disks(machine, address, register, desired, inventory);
+        map.insert("disks".to_owned(), Value::Object(disks));
+    }
+    let drives = [("dvds", DeviceKind::Dvd), ("floppies", DeviceKind::Floppy)];
+    for (key, kind) in drives.into_iter().filter(|(key, _)| is_asked(key)) {
         map.insert(key.to_owned(), Value::Object(live_drives(machine, kind, inventory)));
     }
     // What cannot be read is known from what was applied.

@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here. `machine` and `disk` put both sides into one shape, `normal` says what is not compared, `tree` compares, `presence` tells whose a machine is.
 
+mod asked;
 pub mod disk;
 pub mod machine;
 pub mod network;
@@ -11,6 +12,7 @@ mod presence;
 pub mod snapshot;
 pub mod tree;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -74,8 +76,19 @@ pub struct MachineDifference {
     pub fields: Vec<FieldDifference>,
     /// Fields that were applied once and are no longer declared: their values stay.
     pub released: Vec<FieldPath>,
-    /// The live machine as a tree; `Null` where there is none.
+    /// What the live machine is compared with: all that is declared, with paths as seen from its folder, or all that a new one gets where
+    /// its birth is unfinished. `Null` where there is no such machine.
+    pub declared: Value,
+    /// The live machine as a tree; `Null` where there is none, and where it is as declared.
     pub live: Value,
+}
+
+impl MachineDifference {
+    /// Of a machine that is not compared.
+    fn of(presence: Presence) -> Self {
+        let (fields, released) = (Vec::new(), Vec::new());
+        Self { presence, fields, released, declared: Value::Null, live: Value::Null }
+    }
 }
 
 /// A member of the stack that is no longer declared.
@@ -214,10 +227,10 @@ fn machine_difference(
     let (Presence::Ours { uuid } | Presence::Unfinished { uuid } | Presence::Renamed { uuid, .. }) =
         &presence
     else {
-        return MachineDifference { presence, fields: Vec::new(), released: Vec::new(), live: Value::Null };
+        return MachineDifference::of(presence);
     };
     let Some(live_machine) = inventory.machines.get(uuid) else {
-        return MachineDifference { presence, fields: Vec::new(), released: Vec::new(), live: Value::Null };
+        return MachineDifference::of(presence);
     };
     // The disks of a renamed machine are still registered under its old name.
     let known_as = match &presence {
@@ -229,7 +242,6 @@ fn machine_difference(
         _ => &desired.stack,
     };
     let folder = live_machine.folder();
-    let live = machine::live(live_machine, known_as, owner, Some(machine), inventory);
     let unfinished =
         matches!(presence, Presence::Unfinished { .. } | Presence::Renamed { unfinished: true, .. });
     let declared = if unfinished {
@@ -239,7 +251,15 @@ fn machine_difference(
     };
     let entry = inventory.registers.get(owner).and_then(|register| register.entries.get(known_as));
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
-    let fields = compare(&declared, &live)
+    let asked = machine::live_asked(live_machine, known_as, owner, Some(machine), inventory, &declared);
+    let differences = compare(&declared, &asked);
+    // The rest of it matters only where something is done.
+    let live = if differences.is_empty() {
+        Value::Null
+    } else {
+        machine::live(live_machine, known_as, owner, Some(machine), inventory)
+    };
+    let fields = differences
         .into_iter()
         .filter(|difference| !is_of_unknown_birth(difference))
         .map(|difference| {
@@ -259,7 +279,7 @@ fn machine_difference(
         Some(applied) if !unfinished => released(applied, &declared),
         _ => Vec::new(),
     };
-    MachineDifference { presence, fields, released, live }
+    MachineDifference { presence, fields, released, declared, live }
 }
 
 fn kind(difference: &tree::Difference, last: Option<&Value>, applied_known: bool) -> DifferenceKind {
@@ -296,40 +316,40 @@ fn unknown(difference: &tree::Difference, machine: &Machine) -> Option<String> {
 }
 
 fn released(applied: &Value, declared: &Value) -> Vec<FieldPath> {
-    tree::leaves(applied)
-        .into_iter()
-        .map(|(path, _)| path)
-        .filter(|path| tree::get(declared, path).is_none())
-        .filter(|path| !left_with_its_mode(path, applied, declared))
+    let mut found = Vec::new();
+    tree::each_leaf(applied, &mut |keys, _| {
+        if tree::at(declared, keys).is_some() || left_with_its_mode(keys, applied, declared) {
+            return;
+        }
         // A member that left a written map is a removal, which the comparison shows.
-        .filter(|path| {
-            let mut above = path.parent();
-            while let Some(prefix) = above {
-                if tree::is_authoritative(&prefix) && tree::get(declared, &prefix).is_some() {
-                    let keys = &path.keys()[..=prefix.keys().len()];
-                    return tree::get(declared, &FieldPath::of(keys.to_vec())).is_some();
-                }
-                above = prefix.parent();
-            }
-            true
-        })
-        .collect()
+        let is_written = |above: &usize| {
+            tree::is_written_whole(&keys[..*above]) && tree::at(declared, &keys[..*above]).is_some()
+        };
+        let stays = match (0..keys.len()).rev().find(is_written) {
+            Some(above) => tree::at(declared, &keys[..=above]).is_some(),
+            None => true,
+        };
+        if stays {
+            found.push(FieldPath::of(keys.iter().copied()));
+        }
+    });
+    found
 }
 
 /// What belongs to the former mode of an adapter is not in use any more.
-fn left_with_its_mode(path: &FieldPath, applied: &Value, declared: &Value) -> bool {
-    let ["nics", slot, "nat" | "network" | "driver" | "properties", ..] = path.parts()[..] else {
-        return false;
-    };
-    let mode = FieldPath::of(["nics", slot, "mode"]);
-    let now = tree::get(declared, &mode);
-    now.is_some() && now != tree::get(applied, &mode)
+fn left_with_its_mode(keys: &[&str], applied: &Value, declared: &Value) -> bool {
+    let ["nics", slot, "nat" | "network" | "driver" | "properties", ..] = *keys else { return false };
+    let mode = ["nics", slot, "mode"];
+    let now = tree::at(declared, &mode);
+    now.is_some() && now != tree::at(applied, &mode)
 }
 
 /// Where a machine is not as declared.
 pub fn compare(declared: &Value, live: &Value) -> Vec<tree::Difference> {
-    let mut declared = declared.clone();
-    normal::set_aside(&mut declared, live);
+    let mut declared = Cow::Borrowed(declared);
+    if normal::may_be_set_aside(&declared) {
+        normal::set_aside(declared.to_mut(), live);
+    }
     tree::compare(&declared, live, &equal)
 }
 

@@ -6,6 +6,11 @@ use serde_json::Value;
 /// Devices whose other settings matter only while they are enabled.
 const DEVICES: [&str; 2] = ["vrde", "audio"];
 
+/// Whether anything is declared that [`set_aside`] could take away.
+pub fn may_be_set_aside(declared: &Value) -> bool {
+    DEVICES.iter().chain(&["secureBoot"]).any(|key| declared.get(key).is_some())
+}
+
 /// Takes away what is declared of devices that are, or are to be, switched off.
 pub fn set_aside(declared: &mut Value, live: &Value) {
     for key in DEVICES {

@@ -3,11 +3,16 @@
 use serde_json::{Map, Value};
 
 use crate::model::FieldPath;
-pub use crate::model::field::leaves;
+pub use crate::model::field::{each_leaf, leaves};
 
 /// The value at a path.
 pub fn get<'a>(tree: &'a Value, path: &FieldPath) -> Option<&'a Value> {
     path.keys().iter().try_fold(tree, |value, key| value.get(key))
+}
+
+/// The value at the place that some keys name.
+pub fn at<'a>(tree: &'a Value, keys: &[&str]) -> Option<&'a Value> {
+    keys.iter().try_fold(tree, |value, key| value.get(key))
 }
 
 /// Puts a value at a path, making objects on the way.
@@ -66,8 +71,18 @@ pub struct Difference {
 /// `serialPorts`, `parallelPorts`, `bandwidthGroups`, `usb.filters`, `nics.N.properties`; of networks the rules, loopback mappings and
 /// DHCP options. The options of a NAT network's server are not: VirtualBox sets some of them itself when the network starts.
 pub fn is_authoritative(path: &FieldPath) -> bool {
+    let mut keys = [""; 4];
+    let Some(keys) = keys.get_mut(..path.keys().len()) else { return false };
+    for (place, key) in keys.iter_mut().zip(path.keys()) {
+        *place = key;
+    }
+    is_written_whole(keys)
+}
+
+/// [`is_authoritative`] by the keys.
+pub fn is_written_whole(keys: &[&str]) -> bool {
     matches!(
-        path.parts().as_slice(),
+        keys,
         ["nics"
             | "sharedFolders"
             | "controllers"
@@ -86,48 +101,61 @@ pub fn is_authoritative(path: &FieldPath) -> bool {
     )
 }
 
-/// Where `live` is not as `declared`. What is not declared is not compared.
+/// Where `live` is not as `declared`. What is not declared is not compared. `equal` is asked about values that are not the same.
 pub fn compare(
     declared: &Value,
     live: &Value,
     equal: &dyn Fn(&FieldPath, &Value, &Value) -> bool,
 ) -> Vec<Difference> {
-    let mut found = Vec::new();
-    walk(declared, live, &FieldPath::root(), equal, &mut found);
-    found
+    let mut walk = Walk { keys: Vec::new(), equal, found: Vec::new() };
+    walk.compare(declared, live);
+    walk.found
 }
 
-fn walk(
-    declared: &Value,
-    live: &Value,
-    path: &FieldPath,
-    equal: &dyn Fn(&FieldPath, &Value, &Value) -> bool,
-    found: &mut Vec<Difference>,
-) {
-    let (Value::Object(wanted), Value::Object(there)) = (declared, live) else {
-        if !equal(path, declared, live) {
-            found.push(Difference {
-                path: path.clone(),
-                declared: Some(declared.clone()),
-                live: Some(live.clone()),
-            });
+/// A comparison on its way through two trees.
+struct Walk<'t> {
+    /// Where it is. It becomes a path only where something differs.
+    keys: Vec<&'t str>,
+    equal: &'t dyn Fn(&FieldPath, &Value, &Value) -> bool,
+    found: Vec<Difference>,
+}
+
+impl<'t> Walk<'t> {
+    fn compare(&mut self, declared: &'t Value, live: &'t Value) {
+        let (Value::Object(wanted), Value::Object(there)) = (declared, live) else {
+            if declared != live {
+                let path = self.path();
+                if !(self.equal)(&path, declared, live) {
+                    let (declared, live) = (Some(declared.clone()), Some(live.clone()));
+                    self.found.push(Difference { path, declared, live });
+                }
+            }
+            return;
+        };
+        for (key, value) in wanted {
+            self.keys.push(key);
+            match (there.get(key), value) {
+                (Some(live), value) => self.compare(value, live),
+                // `null` asks for absence, and an empty map for no members.
+                (None, Value::Null) => {}
+                (None, Value::Object(map)) if map.is_empty() => {}
+                (None, value) => {
+                    let path = self.path();
+                    self.found.push(Difference { path, declared: Some(value.clone()), live: None });
+                }
+            }
+            self.keys.pop();
         }
-        return;
-    };
-    for (key, value) in wanted {
-        let path = path.join(key);
-        match (there.get(key), value) {
-            (Some(live), value) => walk(value, live, &path, equal, found),
-            // `null` asks for absence, and an empty map for no members.
-            (None, Value::Null) => {}
-            (None, Value::Object(map)) if map.is_empty() => {}
-            (None, value) => found.push(Difference { path, declared: Some(value.clone()), live: None }),
+        if is_written_whole(&self.keys) {
+            for (key, value) in there.iter().filter(|(key, _)| !wanted.contains_key(*key)) {
+                let path = self.path().join(key);
+                self.found.push(Difference { path, declared: None, live: Some(value.clone()) });
+            }
         }
     }
-    if is_authoritative(path) {
-        for (key, value) in there.iter().filter(|(key, _)| !wanted.contains_key(*key)) {
-            found.push(Difference { path: path.join(key), declared: None, live: Some(value.clone()) });
-        }
+
+    fn path(&self) -> FieldPath {
+        FieldPath::of(self.keys.iter().copied())
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::shape::TextRule;
 use super::units::Complaint;
 use crate::model::network::{network_of, prefixed};
-use crate::model::{Dhcp, Location, PortForward, StackName};
+use crate::model::{Dhcp, Location, PortForward, StackName, os_type};
 
 fn malformed(message: impl Into<String>) -> Complaint {
     Complaint::new("malformed", message)
@@ -415,13 +415,12 @@ fn host_and_port(text: &str) -> Result<String, Complaint> {
     }
 }
 
-fn os_type(text: &str) -> Result<String, Complaint> {
-    let table = crate::model::os_type::table();
-    if table.is_empty() || table.contains_key(text) {
+fn os_type_id(text: &str) -> Result<String, Complaint> {
+    if os_type::is_known(text) {
         return word(text);
     }
-    let near = super::suggest::nearest(text, table.keys().map(String::as_str));
-    let by_name = crate::model::os_type::id_of_description(text);
+    let near = super::suggest::nearest(text, os_type::ids());
+    let by_name = os_type::id_of_description(text);
     let complaint =
         Complaint::new("unknown-os-type", format!("`{text}` is not an OS type that VirtualBox knows"));
     Err(match by_name.or(near) {
@@ -485,7 +484,7 @@ rules! {
     GUEST_PROPERTY_KEY = guest_property_key, "the name of a guest property", None, &["/app/role"];
     RENAMED_FROM = renamed_from, "a former name", None, &["old-name", "other-stack/old-name"];
     HOST_AND_PORT = host_and_port, "a host and a port", None, &["127.0.0.1:4444"];
-    OS_TYPE = os_type, "an OS type", None, &["Debian_64", "Windows11_64"];
+    OS_TYPE = os_type_id, "an OS type", None, &["Debian_64", "Windows11_64"];
     FIELD_PATH = word, "the path of a field", None, &["description", "nics.1.mac"];
 }
 

@@ -117,18 +117,25 @@ impl<'de> Deserialize<'de> for FieldPath {
 /// All values that hold no further object, with their paths; an empty object is a leaf.
 pub fn leaves(tree: &Value) -> Vec<(FieldPath, &Value)> {
     let mut found = Vec::new();
-    collect(tree, &FieldPath::root(), &mut found);
+    each_leaf(tree, &mut |keys, value| found.push((FieldPath::of(keys.iter().copied()), value)));
     found
 }
 
-fn collect<'a>(value: &'a Value, path: &FieldPath, found: &mut Vec<(FieldPath, &'a Value)>) {
+/// Looks at all [`leaves`] in their order, without making a path of each one's keys.
+pub fn each_leaf<'t>(tree: &'t Value, look: &mut dyn FnMut(&[&'t str], &'t Value)) {
+    below(tree, &mut Vec::new(), look);
+}
+
+fn below<'t>(value: &'t Value, keys: &mut Vec<&'t str>, look: &mut dyn FnMut(&[&'t str], &'t Value)) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
-                collect(value, &path.join(key), found);
+                keys.push(key);
+                below(value, keys, look);
+                keys.pop();
             }
         }
-        _ => found.push((path.clone(), value)),
+        _ => look(keys, value),
     }
 }
 

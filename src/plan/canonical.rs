@@ -29,9 +29,15 @@ pub fn assemble(
         verb,
         host: HostId { kind: inventory.host.kind.clone(), home: inventory.host.home.clone() },
         stack: desired.stack.clone(),
-        desired_digest: digest(desired),
+        desired_digest: digest(verb, desired, &register),
         policy: policy.clone(),
-        reads: reads::read_set(verb, desired, inventory, policy, &objects, &steps),
+        reads: reads::read_set(
+            verb,
+            desired,
+            inventory,
+            policy,
+            &reads::Made { objects: &objects, steps: &steps, register: &register },
+        ),
         objects,
         steps,
         register,
@@ -42,12 +48,18 @@ pub fn assemble(
 }
 
 /// SHA-256 of what is declared, as text. Where it was written does not count.
-fn digest(desired: &Desired) -> String {
+fn digest(verb: Verb, desired: &Desired, register: &RegisterPlan) -> String {
     let mut hasher = Sha256::new();
     hasher.update(desired.stack.as_str());
     for (address, machine) in &desired.machines {
         hasher.update(address.to_string());
-        hasher.update(shape::declared(machine, None).to_string());
+        // The register has the same tree, unless it holds a path that the machine's folder makes shorter.
+        let tree =
+            (verb == Verb::Apply && !shape::names_files(machine)).then(|| register.members.get(address));
+        match tree.flatten() {
+            Some(member) => hasher.update(member.declared.to_string()),
+            None => hasher.update(shape::declared(machine, None).to_string()),
+        }
         let rest = (&machine.location, machine.stop_timeout, &machine.depends_on, &machine.labels);
         hasher.update(format!("{:?}{rest:?}", machine.lifecycle));
     }

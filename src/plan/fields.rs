@@ -1,5 +1,6 @@
 //! From differences of settings to assignments and actions: what to set, in the order that VirtualBox needs.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,11 +11,13 @@ use super::companions;
 use super::draft::Draft;
 use super::ports::Ports;
 use super::types::Expectation;
-use crate::diff::{FieldDifference, tree};
+use crate::diff::{FieldDifference, machine as shape, tree};
 use crate::inventory::{HostFacts, Machine, Mark};
 use crate::model::capability::{self, Edit};
 use crate::model::nic::Bridge;
-use crate::model::{FieldPath, NicMode, PortForward, Secret, Settings, SharedFolder, os_type};
+use crate::model::{
+    DesiredMachine, FieldPath, NicMode, PortForward, Secret, Settings, SharedFolder, os_type,
+};
 
 /// Fields in a sentence: `memory, cpus and name`.
 pub fn list(paths: &[FieldPath]) -> String {
@@ -58,6 +61,24 @@ fn is_setting(path: &FieldPath) -> bool {
     )
 }
 
+/// What is declared of a machine, as a tree that is made when somebody first looks at it: of most machines nobody does.
+pub struct Declared<'a> {
+    machine: &'a DesiredMachine,
+    tree: OnceCell<Value>,
+}
+
+impl<'a> Declared<'a> {
+    /// Of one machine.
+    pub fn of(machine: &'a DesiredMachine) -> Self {
+        Self { machine, tree: OnceCell::new() }
+    }
+
+    /// The tree.
+    pub fn tree(&self) -> &Value {
+        self.tree.get_or_init(|| shape::declared(self.machine, None))
+    }
+}
+
 /// What a settings change starts from.
 pub struct Before<'a> {
     /// The machine, where it is there.
@@ -65,7 +86,7 @@ pub struct Before<'a> {
     /// Id of its operating system.
     pub os_type: &'a str,
     /// What is declared of it.
-    pub declared: &'a Value,
+    pub declared: &'a Declared<'a>,
     /// Fields that are set apart from the others.
     pub secrets: &'a BTreeMap<FieldPath, Secret>,
 }
@@ -109,13 +130,17 @@ pub fn settings(
         leaves.sort_by_key(|assignment| assignment.path.parts().last() != Some(&"mode"));
         set.extend(leaves);
     }
+    // What follows goes with what is set.
+    if set.is_empty() {
+        return (set, cause, expects);
+    }
     set.extend(unsaid_modes(&set, before.live));
     let forgotten: Vec<Assignment> =
         set.iter().flat_map(|assignment| forgotten(assignment, before.live)).collect();
     set.extend(forgotten);
     let live = before.live.map(|live| &live.settings);
     set.extend(unsaid_modes(&set, before.live));
-    set.extend(companions::companions(&set, before.declared, live));
+    set.extend(companions::companions(&set, before.declared.tree(), live));
     set.extend(companions::of_ports(&set, live));
     // Rules that go make room for rules that come; modes come before what they bring; the name is last, because it moves the folder.
     set.sort_by_key(|assignment| match assignment.path.parts().as_slice() {

@@ -9,7 +9,7 @@ use super::action::{Action, Target};
 use super::devices::{groups, remove_groups, secrets, usb_filters};
 use super::draft::Draft;
 use super::fields::{
-    Before, apart, edit, effects, keyed_data, list, settings, shared_folders, undoable, unprepared,
+    Before, Declared, apart, edit, effects, keyed_data, list, settings, shared_folders, undoable, unprepared,
 };
 use super::ports::Ports;
 use super::power::{Power, state_path};
@@ -30,7 +30,7 @@ pub struct Scene<'a> {
     /// What is declared.
     pub machine: &'a DesiredMachine,
     /// The same as a tree.
-    pub declared: Value,
+    pub declared: Declared<'a>,
     /// What differs.
     pub difference: &'a MachineDifference,
     /// All that is declared.
@@ -253,7 +253,7 @@ impl Scene<'_> {
             .filter(|(_, value)| !value.as_object().is_some_and(serde_json::Map::is_empty))
             .filter(|(path, _)| path.parts() != ["name"])
             .map(|(path, value)| PlannedField {
-                recommended: tree::get(&self.declared, &path).is_none(),
+                recommended: tree::get(self.declared.tree(), &path).is_none(),
                 blocked: draft
                     .blocked
                     .iter()

@@ -144,7 +144,14 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
         scene.address.clone(),
         Member {
             identity: uuid.filter(|_| scene.live().is_some()).map(Identity::Uuid),
-            declared: shape::declared(scene.machine, folder.as_deref()),
+            declared: match &scene.difference.presence {
+                // It was compared with another tree.
+                Presence::Unfinished { .. } | Presence::Renamed { unfinished: true, .. } => {
+                    shape::declared(scene.machine, folder.as_deref())
+                }
+                _ if scene.live().is_some() => scene.difference.declared.clone(),
+                _ => scene.declared.tree().clone(),
+            },
             birth: Value::Null,
             protect: lifecycle.protect,
             on_remove: lifecycle.on_remove,

@@ -380,7 +380,13 @@ fn read(
     part.disks.retain(|address, _| changes.disks.contains_key(address));
     part.networks.retain(|address, _| changes.networks.contains_key(address));
     let steps = super::draft::number(parts.drafts.iter().cloned());
-    let of_after = reads::read_set(Verb::Apply, &part, revert.after, policy, &parts.objects, &steps);
+    let of_after = reads::read_set(
+        Verb::Apply,
+        &part,
+        revert.after,
+        policy,
+        &reads::Made { objects: &parts.objects, steps: &steps, register: &parts.register },
+    );
     let stack = of_after.stack.clone();
     let goes: BTreeSet<&Address> = revert
         .machines

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::draft::{self, Draft};
+use super::fields::Declared;
 use super::machine::Scene;
 use super::network::{self, NetworkScene};
 use super::own_disk::{self, DiskScene};
 use super::ports::{self, Ports};
 use super::types::{ObjectPlan, Plan, Verb};
 use super::{PlanOptions, canonical, limits, order, register, remove};
-use crate::diff::{ChangeSet, Finding, machine as shape};
+use crate::diff::{ChangeSet, Finding};
 use crate::inventory::Inventory;
 use crate::model::{Desired, Policy};
 
@@ -88,7 +89,7 @@ impl Parts {
         let mut shared = BTreeMap::new();
         for (address, difference) in &changes.machines {
             let Some(machine) = desired.machines.get(address) else { continue };
-            let declared = shape::declared(machine, None);
+            let declared = Declared::of(machine);
             let scene =
                 Scene { address, machine, declared, difference, desired, inventory, policy, shared: &shared };
             let (object, mut draft) = scene.plan(&mut given);

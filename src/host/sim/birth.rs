@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_operating_system_has_a_new_machine() {
-        for id in os_type::table().keys() {
+        for id in os_type::ids() {
             let (_, settings) = plain(id).unwrap().unwrap();
             assert_eq!(settings.memory.map(|memory| memory.0), Some(1024), "{id}");
         }

@@ -108,7 +108,9 @@ fn read_registry(home: &Home, cache: &Cache) -> Result<(Option<Stamp>, Arc<Globa
         });
     }
     // What a server left of it is what the next one will have: `mend` puts it back before it begins.
-    if let (true, Some(left)) = (is_missing(&read), left_behind(home)) {
+    if is_missing(&read)
+        && let Some(left) = left_behind(home)
+    {
         let (_, text) =
             files::read(&left).map_err(|source| HostError::Read { path: left.clone(), source })?;
         let file = read_global(&text, &home.folder)

@@ -10,6 +10,7 @@ mod seen;
 
 pub(super) use objects::disk_now;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ use seen::Seen;
 
 use super::action::Action;
 use super::ports;
+use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Step, Verb};
 use crate::diff::{self, Presence, disk, machine as shape, tree};
 use crate::inventory::{Identity, Inventory, Machine, Read, ReadSet};
@@ -34,22 +36,33 @@ use crate::model::{
     Address, Danger, Desired, DesiredMachine, FieldPath, NicMode, Policy, PortForward, StackName,
 };
 
+/// What the planner has made of it.
+#[derive(Clone, Copy)]
+pub struct Made<'a> {
+    /// The objects.
+    pub objects: &'a [ObjectPlan],
+    /// The steps.
+    pub steps: &'a [Step],
+    /// The register.
+    pub register: &'a RegisterPlan,
+}
+
 /// What a plan over `desired` used of `inventory`.
 pub fn read_set(
     verb: Verb,
     desired: &Desired,
     inventory: &Inventory,
     policy: &Policy,
-    objects: &[ObjectPlan],
-    steps: &[Step],
+    made: &Made<'_>,
 ) -> ReadSet {
+    let Made { objects, steps, register } = *made;
     let mut by_address: HashMap<&Address, Vec<&Step>> = HashMap::new();
     for step in steps {
         by_address.entry(&step.address).or_default().push(step);
     }
     let blocked = objects.iter().filter(|object| !object.blocked.is_empty());
     let blocked: HashSet<&Address> = blocked.map(|object| &object.address).collect();
-    let mut reader = Reader { desired, inventory, steps, by_address, reads: Seen::default() };
+    let mut reader = Reader { desired, inventory, steps, register, by_address, reads: Seen::default() };
     let is_bounded =
         |step: &Step| step.danger.iter().any(|d| matches!(d, Danger::Downtime | Danger::DestroyData));
     if policy.prune || (verb == Verb::Apply && steps.iter().any(is_bounded)) {
@@ -105,6 +118,7 @@ struct Reader<'a> {
     desired: &'a Desired,
     inventory: &'a Inventory,
     steps: &'a [Step],
+    register: &'a RegisterPlan,
     by_address: HashMap<&'a Address, Vec<&'a Step>>,
     reads: Seen,
 }
@@ -267,47 +281,50 @@ impl<'a> Reader<'a> {
         used: Used,
     ) {
         let folder = machine.folder();
-        let wanted = if unfinished {
-            shape::birth(declared, Some(&folder))
-        } else {
-            shape::declared(declared, Some(&folder))
+        let wanted = match self.register.members.get(address) {
+            _ if unfinished => Cow::Owned(shape::birth(declared, Some(&folder))),
+            // The same tree.
+            Some(member) => Cow::Borrowed(&member.declared),
+            None => Cow::Owned(shape::declared(declared, Some(&folder))),
         };
         let subject = self.reads.subjects.find(&self.desired.stack, address, self.inventory);
-        let Some(there) = subject.map(|subject| subject.tree(self.inventory)) else { return };
-        let mut paths: BTreeSet<FieldPath> =
-            tree::leaves(&wanted).into_iter().map(|(path, _)| path).collect();
-        let mut maps = BTreeSet::new();
-        for path in &paths {
-            let mut above = Some(path.clone());
-            while let Some(prefix) = above {
-                if tree::is_authoritative(&prefix) {
-                    maps.insert(prefix.clone());
-                }
-                above = prefix.parent();
-            }
-        }
-        paths.retain(|path| !tree::is_authoritative(path));
-        if used.anything {
-            paths.insert(FieldPath::of(["state"]));
-        }
-        if used.storage {
-            paths.insert(FieldPath::of(["controllers"]));
-        }
-        if used.adapters {
-            paths.insert(FieldPath::of(["osType"]));
-        }
-        paths.extend(used.folders.iter().map(|name| FieldPath::of(["sharedFolders", name])));
+        let Some(subject) = subject else { return };
+        let mut more: Vec<FieldPath> = used.fields().collect();
         // A member that goes is compared whole right before its step.
         let steps = self.steps(address);
-        paths.extend(steps.flat_map(|step| &step.expects).filter_map(|expected| match expected {
+        more.extend(steps.flat_map(|step| &step.expects).filter_map(|expected| match expected {
             Expectation::Field(path, _) => Some(path.clone()),
             Expectation::State(_)
             | Expectation::NameFree(_)
             | Expectation::Attached(..)
             | Expectation::Described(..) => None,
         }));
-        for path in paths {
+        let there = if more.is_empty() {
+            subject.asked(&wanted, self.inventory)
+        } else {
+            subject.tree(self.inventory)
+        };
+        let mut maps: Vec<FieldPath> = Vec::new();
+        let mut fields: Vec<(FieldPath, Option<Value>)> = Vec::new();
+        tree::each_leaf(&wanted, &mut |keys, _| {
+            for above in (1..=keys.len()).filter(|above| tree::is_written_whole(&keys[..*above])) {
+                let prefix = &keys[..above];
+                if !maps.iter().any(|map| map.keys() == prefix) {
+                    maps.push(FieldPath::of(prefix.iter().copied()));
+                }
+            }
+            if !tree::is_written_whole(keys) {
+                fields.push((FieldPath::of(keys.iter().copied()), tree::at(&there, keys).cloned()));
+            }
+        });
+        for path in more {
             let value = tree::get(&there, &path).cloned();
+            fields.push((path, value));
+        }
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        fields.dedup_by(|a, b| a.0 == b.0);
+        maps.sort();
+        for (path, value) in fields {
             self.add(Read::Field { address: address.clone(), path, value });
         }
         for path in maps {
@@ -436,6 +453,13 @@ struct Used {
 }
 
 impl Used {
+    /// The fields that they are.
+    fn fields(&self) -> impl Iterator<Item = FieldPath> {
+        let of = [(self.anything, "state"), (self.storage, "controllers"), (self.adapters, "osType")];
+        let of = of.into_iter().filter(|(is_used, _)| *is_used).map(|(_, key)| FieldPath::of([key]));
+        of.chain(self.folders.iter().map(|name| FieldPath::of(["sharedFolders", name])))
+    }
+
     fn by<'a>(actions: impl Iterator<Item = &'a Action>) -> Self {
         let mut used = Self::default();
         for action in actions {
@@ -482,6 +506,11 @@ struct Subject<'a> {
 impl Subject<'_> {
     fn tree(&self, inventory: &Inventory) -> Value {
         shape::live(self.machine, &self.known_as, &self.stack, None, inventory)
+    }
+
+    /// As much of [`Self::tree`] as another tree asks for.
+    fn asked(&self, asked: &Value, inventory: &Inventory) -> Value {
+        shape::live_asked(self.machine, &self.known_as, &self.stack, None, inventory, asked)
     }
 }
 

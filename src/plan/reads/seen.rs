@@ -14,8 +14,10 @@ use crate::model::{Address, StackName};
 #[derive(Default)]
 pub(super) struct Seen {
     reads: Vec<Read>,
-    /// Places in `reads`, by the hash of what is read.
-    places: HashMap<u64, Vec<usize>>,
+    /// The last place in `reads` of each hash of what is read.
+    last: HashMap<u64, usize>,
+    /// For each read the place of the one before it that has the same hash.
+    before: Vec<Option<usize>>,
     /// The machines among them.
     pub subjects: Subjects,
 }
@@ -23,11 +25,13 @@ pub(super) struct Seen {
 impl Seen {
     /// Adds a read, once.
     pub fn add(&mut self, read: Read) {
-        let places = self.places.entry(key(&read)).or_default();
-        if places.iter().any(|place| self.reads[*place] == read) {
+        let key = key(&read);
+        let last = self.last.get(&key).copied();
+        if std::iter::successors(last, |place| self.before[*place]).any(|place| self.reads[place] == read) {
             return;
         }
-        places.push(self.reads.len());
+        self.last.insert(key, self.reads.len());
+        self.before.push(last);
         self.subjects.note(&read);
         self.reads.push(read);
     }

@@ -140,7 +140,7 @@ impl Maker<'_, '_> {
     }
 
     fn make(&mut self) {
-        let types: Vec<&str> = os_type::table().keys().map(String::as_str).collect();
+        let types: Vec<&str> = os_type::ids().collect();
         let types: Vec<&str> = types.into_iter().filter(|id| !id.contains("arm64")).collect();
         let os_type = self.random.pick(&types);
         let suffix = if self.random.percent(20) { self.random.pick(SAFE_TEXTS) } else { "" };

@@ -194,7 +194,7 @@ fn devices() -> impl Strategy<Value = Device> {
 prop_compose! {
     fn machines()(
         name in prop_oneof![3 => "[a-z][a-z0-9-]{0,8}", 1 => texts().prop_filter("a folder", |t| !t.contains(['/', '\0']))],
-        os_type in one_of(os_type::table().keys().cloned().chain(["Nobody_64".to_owned()]).collect::<Vec<_>>()),
+        os_type in one_of(os_type::ids().map(str::to_owned).chain(["Nobody_64".to_owned()]).collect::<Vec<_>>()),
         description in texts(),
         group in one_of(vec!["/", "/", "/lab", "/lab/a b", "/a+b"]),
         cpus in 1_u32..80,
