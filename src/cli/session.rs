@@ -126,7 +126,8 @@ impl Session {
 
     /// Writes on standard output, for people.
     pub fn print(&self, write: impl FnOnce(&mut dyn Write, &View) -> io::Result<()>) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        // Standard output alone would write each line by itself.
+        let mut out = io::BufWriter::new(io::stdout().lock());
         write(&mut out, &self.out)?;
         Ok(out.flush()?)
     }

@@ -37,6 +37,20 @@ pub fn names_files(machine: &DesiredMachine) -> bool {
         || machine.disks.iter().flat_map(BTreeMap::values).any(is_placed)
 }
 
+/// Whether a machine of ours is the same tree with and without its declaration: whether the register alone knows which disk is which.
+pub fn is_known_alone(address: &Address, machine: &DesiredMachine, register: Option<&Register>) -> bool {
+    let entry = |address: &Address| register.and_then(|register| register.entries.get(address));
+    let is_registered = |(key, disk): (&String, &DesiredDisk)| match (&disk.disk, address.machine_name()) {
+        (DiskSource::Inline { .. }, Some(name)) => {
+            entry(&Address::InlineDisk(name.clone(), key.clone())).is_some()
+        }
+        _ => false,
+    };
+    machine.secrets.is_empty()
+        && machine.disks.iter().flatten().all(is_registered)
+        && entry(address).is_none_or(|entry| disk::references(&entry.applied).is_empty())
+}
+
 /// What a new machine gets: the recommendation for its operating system, under what is declared.
 pub fn birth(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
     let written = written(machine, folder);

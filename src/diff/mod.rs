@@ -27,7 +27,7 @@ pub use presence::{Owner, Presence, birth_folder, is_pending, presence, settings
 use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
     Address, Desired, DesiredMachine, DesiredState, DiskSource, FieldPath, HostPort, Nat, PortForward,
-    PowerState,
+    PowerState, Shared,
 };
 
 /// Why a field is not as declared. The register's last applied value tells.
@@ -78,8 +78,8 @@ pub struct MachineDifference {
     pub released: Vec<FieldPath>,
     /// What the live machine is compared with: all that is declared, with paths as seen from its folder, or all that a new one gets where
     /// its birth is unfinished. `Null` where there is no such machine.
-    pub declared: Value,
-    /// The live machine as a tree; `Null` where there is none, and where it is as declared.
+    pub declared: Shared<Value>,
+    /// The live machine as a tree; of one that is as declared, what is declared. `Null` where there is none.
     pub live: Value,
 }
 
@@ -87,7 +87,7 @@ impl MachineDifference {
     /// Of a machine that is not compared.
     fn of(presence: Presence) -> Self {
         let (fields, released) = (Vec::new(), Vec::new());
-        Self { presence, fields, released, declared: Value::Null, live: Value::Null }
+        Self { presence, fields, released, declared: Shared::default(), live: Value::Null }
     }
 }
 
@@ -253,13 +253,7 @@ fn machine_difference(
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
     let asked = machine::live_asked(live_machine, known_as, owner, Some(machine), inventory, &declared);
     let differences = compare(&declared, &asked);
-    // The rest of it matters only where something is done.
-    let live = if differences.is_empty() {
-        Value::Null
-    } else {
-        machine::live(live_machine, known_as, owner, Some(machine), inventory)
-    };
-    let fields = differences
+    let fields: Vec<FieldDifference> = differences
         .into_iter()
         .filter(|difference| !is_of_unknown_birth(difference))
         .map(|difference| {
@@ -275,11 +269,17 @@ fn machine_difference(
             }
         })
         .collect();
+    // The rest of it matters only where something is done.
+    let live = if fields.is_empty() {
+        asked
+    } else {
+        machine::live(live_machine, known_as, owner, Some(machine), inventory)
+    };
     let released = match applied {
         Some(applied) if !unfinished => released(applied, &declared),
         _ => Vec::new(),
     };
-    MachineDifference { presence, fields, released, declared, live }
+    MachineDifference { presence, fields, released, declared: declared.into(), live }
 }
 
 fn kind(difference: &tree::Difference, last: Option<&Value>, applied_known: bool) -> DifferenceKind {

@@ -430,7 +430,8 @@ mod tests {
             NetworkSettings { address: Some("192.168.56.1/24".to_owned()), ..NetworkSettings::default() };
         let mut inventory = Inventory::default();
         inventory.networks.host_only_networks = Some(BTreeMap::from([("edge".to_owned(), live)]));
-        let entries = entry.map(|entry| (Address::Network("edge".to_owned()), entry)).into_iter().collect();
+        let entries = entry.map(|entry| (Address::Network("edge".to_owned()), entry));
+        let entries = entries.into_iter().collect::<BTreeMap<_, _>>().into();
         let register = Register { entries, ..Register::default() };
         inventory.registers.insert(StackName::new("lab").unwrap(), register);
         (resolve(declared(NetworkKind::HostOnly, settings), &inventory), inventory)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::model::FieldPath;
-pub use crate::model::field::{each_leaf, leaves};
+pub use crate::model::field::{each_leaf, each_leaf_beside, leaves};
 
 /// The value at a path.
 pub fn get<'a>(tree: &'a Value, path: &FieldPath) -> Option<&'a Value> {

@@ -41,6 +41,12 @@ pub trait Inspect: Send + Sync {
     /// The VirtualBox home.
     fn home_folder(&self) -> Result<PathBuf, HostError>;
 
+    /// Home directory of the owner of the VirtualBox home, where that is known before the inventory, and where manifests lie on the host
+    /// itself: they are read while the host is.
+    fn owner_home(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Everything there is. A machine that cannot be read is a row with a reason, not an error.
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError>;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::MarkState;
-use crate::model::{FieldPath, PortForward, PowerState, Settings};
+use crate::model::{FieldPath, PortForward, PowerState, Settings, Shared};
 
 /// Whether a machine could be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -64,7 +64,7 @@ pub struct Machine {
     /// Power state; `None` where it could not be read.
     pub state: Option<PowerState>,
     /// Its settings, all of them that are not in `unknown`.
-    pub settings: Settings,
+    pub settings: Shared<Settings>,
     /// Fields that could not be read, with the reason. A path covers what is below it; a key `*` in it stands for every key.
     pub unknown: BTreeMap<FieldPath, String>,
     /// What hangs on its controllers, in the order of controller, port, device.

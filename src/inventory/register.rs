@@ -12,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Inventory;
-use crate::model::{Address, DesiredState, OnRemove, StackName};
+use crate::model::{Address, DesiredState, OnRemove, Shared, StackName};
 
 /// What an object is known by, once it has been born.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -95,7 +95,7 @@ impl Entry {
 #[serde(rename_all = "camelCase")]
 pub struct Register {
     /// Members by address.
-    pub entries: BTreeMap<Address, Entry>,
+    pub entries: Shared<BTreeMap<Address, Entry>>,
     /// Manifest paths of the last full apply, sorted.
     pub paths: Vec<PathBuf>,
     /// Shards that hold it now, by number: their texts.

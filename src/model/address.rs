@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,12 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(transparent)]
-pub struct MachineName(String);
+pub struct MachineName(Arc<str>);
 
 impl MachineName {
     /// Takes a name as it stands; the manifest room refuses those that VirtualBox cannot hold.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+    pub fn new(name: impl AsRef<str>) -> Self {
+        Self(Arc::from(name.as_ref()))
     }
 
     /// The name as VirtualBox holds it.
@@ -102,7 +103,7 @@ pub enum Address {
 
 impl Address {
     /// `vm/NAME`
-    pub fn machine(name: impl Into<String>) -> Self {
+    pub fn machine(name: impl AsRef<str>) -> Self {
         Self::Machine(MachineName::new(name))
     }
 

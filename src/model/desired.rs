@@ -13,6 +13,7 @@ use super::network::{NetworkKind, NetworkSettings};
 use super::nic::Bridge;
 use super::secret::Secret;
 use super::settings::Settings;
+use super::shared::Shared;
 use super::snapshot::DesiredSnapshot;
 use super::state::DesiredState;
 use super::units::Bytes;
@@ -105,7 +106,7 @@ pub struct DesiredMachine {
     /// Where the document begins.
     pub source: Source,
     /// Managed settings.
-    pub settings: Settings,
+    pub settings: Shared<Settings>,
     /// Managed disks by key; `None` where the manifest says nothing of disks.
     pub disks: Option<BTreeMap<String, DesiredDisk>>,
     /// Managed DVD drives in their order; `None` where the manifest says nothing of them.
@@ -129,7 +130,7 @@ pub struct DesiredMachine {
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
     /// Where each declared field was written; the longest prefix of a path is its place.
-    pub sources: BTreeMap<FieldPath, Source>,
+    pub sources: Shared<BTreeMap<FieldPath, Source>>,
 }
 
 impl DesiredMachine {

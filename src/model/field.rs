@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// A path of keys from a machine's `spec`. A key that holds a dot or a quote is written in double quotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FieldPath(Vec<String>);
+pub struct FieldPath(Arc<[String]>);
 
 impl FieldPath {
     /// The path of the whole object.
@@ -24,9 +25,7 @@ impl FieldPath {
     /// This path and one key more.
     #[must_use]
     pub fn join(&self, key: impl fmt::Display) -> Self {
-        let mut keys = self.0.clone();
-        keys.push(key.to_string());
-        Self(keys)
+        Self(self.0.iter().cloned().chain([key.to_string()]).collect())
     }
 
     /// The keys.
@@ -47,7 +46,7 @@ impl FieldPath {
     /// The path without its last key.
     pub fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
-        Some(Self(rest.to_vec()))
+        Some(Self(rest.into()))
     }
 }
 
@@ -87,7 +86,7 @@ impl FromStr for FieldPath {
         if !text.is_empty() {
             keys.push(key);
         }
-        Ok(Self(keys))
+        Ok(Self(keys.into()))
     }
 }
 
@@ -123,19 +122,30 @@ pub fn leaves(tree: &Value) -> Vec<(FieldPath, &Value)> {
 
 /// Looks at all [`leaves`] in their order, without making a path of each one's keys.
 pub fn each_leaf<'t>(tree: &'t Value, look: &mut dyn FnMut(&[&'t str], &'t Value)) {
-    below(tree, &mut Vec::new(), look);
+    below(tree, None, &mut Vec::new(), &mut |keys, value, _| look(keys, value));
 }
 
-fn below<'t>(value: &'t Value, keys: &mut Vec<&'t str>, look: &mut dyn FnMut(&[&'t str], &'t Value)) {
+/// Looks at all [`leaves`] of a tree, and at what another one has in the same place.
+pub fn each_leaf_beside<'t>(
+    tree: &'t Value,
+    other: &'t Value,
+    look: &mut dyn FnMut(&[&'t str], Option<&'t Value>),
+) {
+    below(tree, Some(other), &mut Vec::new(), &mut |keys, _, beside| look(keys, beside));
+}
+
+type Look<'l, 't> = dyn FnMut(&[&'t str], &'t Value, Option<&'t Value>) + 'l;
+
+fn below<'t>(value: &'t Value, beside: Option<&'t Value>, keys: &mut Vec<&'t str>, look: &mut Look<'_, 't>) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
                 keys.push(key);
-                below(value, keys, look);
+                below(value, beside.and_then(|beside| beside.get(key)), keys, look);
                 keys.pop();
             }
         }
-        _ => look(keys, value),
+        _ => look(keys, value, beside),
     }
 }
 

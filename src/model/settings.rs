@@ -231,8 +231,9 @@ settings! {
         bandwidth_groups: BTreeMap<String, BandwidthGroup>,
         /// Storage controllers by name.
         controllers: BTreeMap<String, Controller>,
+        // Most machines have one or two: a map of adapters themselves would keep room for eleven.
         /// Enabled adapters by slot from 1.
-        nics: BTreeMap<u32, Nic>,
+        nics: BTreeMap<u32, Box<Nic>>,
         /// Permanent shared folders by name.
         shared_folders: BTreeMap<String, SharedFolder>,
         /// Extra data, key by key; a declared `null` removes the key. vboxmcp's own keys are left out.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::{Context, settle};
 use crate::apply::journal::{Origin, RecordedVariable};
@@ -95,14 +96,44 @@ impl Manifests {
 
     /// As [`Self::declare`], and refuses words that this version cannot apply.
     pub fn declare_for(&self, context: &Context, inventory: &Inventory) -> Result<Declared, Failure> {
-        let home = Some(inventory.host.owner_home.clone()).filter(|home| !home.as_os_str().is_empty());
-        let mut declared = self.declare(
-            &context.settings,
-            &context.environment,
-            home,
-            inventory.host.root.as_deref(),
-            false,
-        )?;
+        let (home, root) = (inventory.host.owner_home.clone(), inventory.host.root.as_deref());
+        let declared = self.declare_at(context, home, root)?;
+        Self::applicable(context, declared, inventory)
+    }
+
+    /// As [`Self::declare_for`], and reads the host, at the same time where it can be: VirtualBox is asked, or files are read, while manifests
+    /// are.
+    pub fn declare_and(
+        &self,
+        context: &Context,
+        read: impl FnOnce() -> Result<Inventory, Failure>,
+    ) -> Result<(Inventory, Declared), Failure> {
+        let Some(home) = context.host.owner_home() else {
+            let inventory = read()?;
+            let declared = self.declare_for(context, &inventory)?;
+            return Ok((inventory, declared));
+        };
+        let (inventory, declared) = thread::scope(|scope| {
+            let declared = scope.spawn(|| self.declare_at(context, home, None));
+            let inventory = read();
+            (inventory, declared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let inventory = inventory?;
+        let declared = Self::applicable(context, declared?, &inventory)?;
+        Ok((inventory, declared))
+    }
+
+    fn declare_at(&self, context: &Context, home: PathBuf, root: Option<&Path>) -> Result<Declared, Failure> {
+        let home = Some(home).filter(|home| !home.as_os_str().is_empty());
+        self.declare(&context.settings, &context.environment, home, root, false)
+    }
+
+    /// Refuses words that this version cannot apply; settles what a declaration leaves to the machine.
+    fn applicable(
+        context: &Context,
+        mut declared: Declared,
+        inventory: &Inventory,
+    ) -> Result<Declared, Failure> {
         if declared.desired.unsupported.is_empty() {
             settle::settle(context, &mut declared, inventory)?;
             return Ok(declared);

@@ -47,8 +47,7 @@ const SETTLING: Duration = Duration::from_mins(1);
 
 /// Plans what makes the host match the manifests.
 pub fn plan(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Failure> {
-    let inventory = read(context)?;
-    let declared = request.manifests.declare_for(context, &inventory)?;
+    let (inventory, declared) = request.manifests.declare_and(context, || read(context))?;
     let inventory = settled(context, inventory, &declared.desired)?;
     replan(context, declared, inventory)
 }

@@ -74,7 +74,14 @@ pub fn adopt(
         }
     }
     let steps = draft::number(drafts);
-    let mut plan = canonical::assemble(Verb::Adopt, desired, inventory, policy, objects, steps, register);
+    let mut plan = canonical::assemble(
+        Verb::Adopt,
+        desired,
+        inventory,
+        policy,
+        canonical::Made { objects, steps, register },
+        None,
+    );
     limits::check(&mut plan, desired, inventory);
     plan.notes = notes;
     canonical::seal(plan)
@@ -262,7 +269,7 @@ fn members(
     let lifecycle = &machine.lifecycle;
     let member = |identity: Identity, declared: serde_json::Value| Member {
         identity: Some(identity),
-        declared,
+        declared: declared.into(),
         birth: serde_json::Value::Null,
         protect: lifecycle.protect,
         on_remove: lifecycle.on_remove,

@@ -8,21 +8,32 @@ use sha2::{Digest, Sha256};
 use super::reads;
 use super::register::RegisterPlan;
 use super::types::{HostId, ObjectPlan, Plan, Refusal, Step, Verb};
-use crate::diff::{machine as shape, network, own_disk};
+use crate::diff::{ChangeSet, machine as shape, network, own_disk};
 use crate::inventory::{Inventory, ReadSet};
 use crate::model::digest::hex;
 use crate::model::{Desired, Policy, StackName};
 
-/// A plan without hash and notes.
+/// What the planner has made of a declaration.
+pub struct Made {
+    /// The objects.
+    pub objects: Vec<ObjectPlan>,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The register.
+    pub register: RegisterPlan,
+}
+
+/// A plan without hash and notes. `changes` are the differences that it was made from, where it was made from any.
 pub fn assemble(
     verb: Verb,
     desired: &Desired,
     inventory: &Inventory,
     policy: &Policy,
-    objects: Vec<ObjectPlan>,
-    steps: Vec<Step>,
-    register: RegisterPlan,
+    made: Made,
+    changes: Option<&ChangeSet>,
 ) -> Plan {
+    let Made { objects, steps, register } = made;
+    let of = reads::Made { objects: &objects, steps: &steps, register: &register, changes };
     Plan {
         format_version: Plan::FORMAT_VERSION,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -31,13 +42,7 @@ pub fn assemble(
         stack: desired.stack.clone(),
         desired_digest: digest(verb, desired, &register),
         policy: policy.clone(),
-        reads: reads::read_set(
-            verb,
-            desired,
-            inventory,
-            policy,
-            &reads::Made { objects: &objects, steps: &steps, register: &register },
-        ),
+        reads: reads::read_set(verb, desired, inventory, policy, &of),
         objects,
         steps,
         register,

@@ -107,7 +107,14 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     destroy_disks(desired, inventory, policy, options, &mut into);
     destroy_networks(desired, inventory, policy, options, &mut into);
     let steps = order::along_dependencies(draft::number(drafts), desired);
-    let mut plan = canonical::assemble(Verb::Destroy, desired, inventory, policy, objects, steps, register);
+    let mut plan = canonical::assemble(
+        Verb::Destroy,
+        desired,
+        inventory,
+        policy,
+        canonical::Made { objects, steps, register },
+        None,
+    );
     plan.refusals = refusals;
     plan.notes.extend(notes);
     limits::check(&mut plan, desired, inventory);

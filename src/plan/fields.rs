@@ -138,7 +138,7 @@ pub fn settings(
     let forgotten: Vec<Assignment> =
         set.iter().flat_map(|assignment| forgotten(assignment, before.live)).collect();
     set.extend(forgotten);
-    let live = before.live.map(|live| &live.settings);
+    let live = before.live.map(|live| &*live.settings);
     set.extend(unsaid_modes(&set, before.live));
     set.extend(companions::companions(&set, before.declared.tree(), live));
     set.extend(companions::of_ports(&set, live));

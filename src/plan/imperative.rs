@@ -102,7 +102,14 @@ pub fn sealed(
     policy: &Policy,
 ) -> Plan {
     let (steps, register) = (draft::number(drafts.iter().cloned()), RegisterPlan::default());
-    let mut plan = canonical::assemble(verb, desired, inventory, policy, objects, steps, register);
+    let mut plan = canonical::assemble(
+        verb,
+        desired,
+        inventory,
+        policy,
+        canonical::Made { objects, steps, register },
+        None,
+    );
     plan.reads.reads = reads;
     limits::check(&mut plan, desired, inventory);
     canonical::seal(plan)

@@ -512,7 +512,7 @@ impl Scene<'_> {
         let mut storage = Storage::of(self);
         storage.recreate(draft, fields);
         storage.detach(draft, fields);
-        shared_folders(draft, fields, self.live().map(|live| &live.settings), true);
+        shared_folders(draft, fields, self.live().map(|live| &*live.settings), true);
         groups(draft, fields);
         let (set, cause, mut expects) = settings(fields, ports, &self.before());
         if !set.is_empty() {
@@ -533,7 +533,7 @@ impl Scene<'_> {
         remove_groups(draft, fields, self);
         usb_filters(draft, fields, &self.difference.live);
         secrets(draft, fields, self);
-        shared_folders(draft, fields, self.live().map(|live| &live.settings), false);
+        shared_folders(draft, fields, self.live().map(|live| &*live.settings), false);
         keyed_data(draft, fields, |_| None);
     }
 }

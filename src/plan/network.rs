@@ -332,7 +332,7 @@ pub fn add_member(plan: &mut RegisterPlan, scene: &NetworkScene<'_>) {
 pub fn member(network: &DesiredNetwork, declared: Value) -> Member {
     Member {
         identity: Some(Identity::Network(network.name.clone())),
-        declared,
+        declared: declared.into(),
         birth: shape::birth(network.kind),
         protect: network.lifecycle.protect,
         on_remove: network.lifecycle.on_remove,

@@ -475,7 +475,7 @@ pub fn add_member(plan: &mut RegisterPlan, scene: &DiskScene<'_>) {
 pub fn member(disk: &DiskDocument, identity: Identity, declared: Value) -> Member {
     Member {
         identity: Some(identity),
-        declared,
+        declared: declared.into(),
         birth: Value::Null,
         protect: disk.lifecycle.protect,
         on_remove: disk.lifecycle.on_remove,

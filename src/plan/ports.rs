@@ -21,8 +21,8 @@ impl Ports {
     /// All ports that any rules of machines and NAT networks name.
     pub fn of(desired: &Desired, inventory: &Inventory) -> Self {
         let mut taken = BTreeSet::new();
-        let live = inventory.machines.values().map(|machine| &machine.settings);
-        for settings in live.chain(desired.machines.values().map(|machine| &machine.settings)) {
+        let live = inventory.machines.values().map(|machine| &*machine.settings);
+        for settings in live.chain(desired.machines.values().map(|machine| &*machine.settings)) {
             taken.extend(rules(settings).filter_map(fixed));
         }
         let declared = desired.networks.values().map(|network| &network.settings);

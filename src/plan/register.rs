@@ -12,7 +12,9 @@ use super::storage::disks::Found;
 use crate::diff::{Presence, disk, machine as shape};
 use crate::inventory::{AttachedMedium, Attachment, Entry, Identity, Inventory, Machine, Register, Status};
 use crate::model::disk::makes_differences;
-use crate::model::{Address, DesiredState, DiskSource, FieldPath, Image, MachineName, OnRemove, StackName};
+use crate::model::{
+    Address, DesiredState, DiskSource, FieldPath, Image, MachineName, OnRemove, Shared, StackName,
+};
 
 /// One member as it will be registered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -22,7 +24,7 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
     /// What is declared; the fields that are read back like this become its last applied ones.
-    pub declared: Value,
+    pub declared: Shared<Value>,
     /// What is fixed at birth; `null` where that is nothing.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub birth: Value,
@@ -147,10 +149,10 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             declared: match &scene.difference.presence {
                 // It was compared with another tree.
                 Presence::Unfinished { .. } | Presence::Renamed { unfinished: true, .. } => {
-                    shape::declared(scene.machine, folder.as_deref())
+                    shape::declared(scene.machine, folder.as_deref()).into()
                 }
                 _ if scene.live().is_some() => scene.difference.declared.clone(),
-                _ => scene.declared.tree().clone(),
+                _ => scene.declared.tree().clone().into(),
             },
             birth: Value::Null,
             protect: lifecycle.protect,
@@ -207,7 +209,7 @@ pub fn add_members(plan: &mut RegisterPlan, scene: &Scene<'_>, draft: &Draft) {
             address,
             Member {
                 identity,
-                declared: Value::Null,
+                declared: Shared::default(),
                 birth: image.as_ref().map_or(Value::Null, birth_of),
                 protect: lifecycle.protect,
                 on_remove: lifecycle.on_remove,
@@ -274,7 +276,7 @@ fn as_registered(entry: &Entry, inventory: &Inventory) -> Member {
     };
     Member {
         identity: Some(found.unwrap_or_else(|| entry.identity.clone())),
-        declared: Value::Null,
+        declared: Shared::default(),
         birth: entry.birth.clone(),
         protect: entry.protect,
         on_remove: entry.on_remove,

@@ -202,7 +202,14 @@ pub fn revert(
     let Parts { objects, drafts, mut register, refusals, notes } = parts;
     register.paths = None;
     let steps = super::order::along_dependencies(super::draft::number(drafts), desired);
-    let mut plan = canonical::assemble(Verb::Revert, desired, inventory, policy, objects, steps, register);
+    let mut plan = canonical::assemble(
+        Verb::Revert,
+        desired,
+        inventory,
+        policy,
+        canonical::Made { objects, steps, register },
+        None,
+    );
     plan.reads.reads = reads;
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);
@@ -385,7 +392,7 @@ fn read(
         &part,
         revert.after,
         policy,
-        &reads::Made { objects: &parts.objects, steps: &steps, register: &parts.register },
+        &reads::Made { objects: &parts.objects, steps: &steps, register: &parts.register, changes: None },
     );
     let stack = of_after.stack.clone();
     let goes: BTreeSet<&Address> = revert

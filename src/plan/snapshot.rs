@@ -160,7 +160,7 @@ impl Scene<'_> {
             }
             let member = Member {
                 identity: there.map(|snapshot| Identity::Uuid(snapshot.uuid)),
-                declared: shape::declared(snapshot),
+                declared: shape::declared(snapshot).into(),
                 birth: Value::Null,
                 protect: snapshot.lifecycle.protect,
                 on_remove: snapshot.lifecycle.on_remove,

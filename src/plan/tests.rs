@@ -30,7 +30,7 @@ fn declared(name: &str) -> DesiredMachine {
     DesiredMachine {
         name: crate::model::MachineName::new(name),
         source: source(),
-        settings: Settings { memory: Some(Mebibytes(64)), ..Settings::default() },
+        settings: Settings { memory: Some(Mebibytes(64)), ..Settings::default() }.into(),
         disks: None,
         dvds: None,
         state: None,
@@ -42,7 +42,7 @@ fn declared(name: &str) -> DesiredMachine {
         stop_timeout: 60,
         depends_on: BTreeSet::new(),
         labels: BTreeMap::new(),
-        sources: BTreeMap::new(),
+        sources: crate::model::Shared::default(),
     }
 }
 
@@ -73,13 +73,14 @@ fn live(number: u128, name: &str, state: PowerState) -> Machine {
         settings: Settings {
             memory: Some(Mebibytes(64)),
             cpus: Some(1),
-            nics: Some(BTreeMap::from([(1, nic)])),
+            nics: Some(BTreeMap::from([(1, Box::new(nic))])),
             shared_folders: Some(BTreeMap::new()),
             extra_data: Some(BTreeMap::new()),
             guest_properties: Some(BTreeMap::new()),
             controllers: Some(BTreeMap::new()),
             ..Settings::default()
-        },
+        }
+        .into(),
         unknown: BTreeMap::new(),
         attachments: Vec::new(),
         snapshots: None,
@@ -200,8 +201,10 @@ fn a_rule_changes_while_the_guest_runs() {
     let mut machine = declared("a");
     let rule = "2222:22".parse().unwrap();
     let nat = Nat { port_forwards: Some(BTreeMap::from([("ssh".to_owned(), rule)])), ..Nat::default() };
-    machine.settings.nics =
-        Some(BTreeMap::from([(1, Nic { mode: Some(NicMode::Nat), nat: Some(nat), ..Nic::default() })]));
+    machine.settings.nics = Some(BTreeMap::from([(
+        1,
+        Box::new(Nic { mode: Some(NicMode::Nat), nat: Some(nat), ..Nic::default() }),
+    )]));
     let plan = plan_of(&desired([machine]), &inventory([owned(live(1, "a", PowerState::Running))]), &[]);
     assert_eq!(labels(&plan), ["change settings live"]);
     assert!(plan.objects[0].danger.is_empty());

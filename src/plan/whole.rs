@@ -42,7 +42,14 @@ pub fn plan(
     register.forget.extend(changes.superseded.iter().cloned());
     register.paths = (!options.is_partial).then(|| desired.paths.clone());
     let steps = order::along_dependencies(draft::number(drafts), desired);
-    let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, objects, steps, register);
+    let mut plan = canonical::assemble(
+        Verb::Apply,
+        desired,
+        inventory,
+        policy,
+        canonical::Made { objects, steps, register },
+        Some(changes),
+    );
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);
     plan.notes.append(&mut notes);

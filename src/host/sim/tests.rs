@@ -97,7 +97,7 @@ fn a_new_machine_has_what_createvm_gives() {
         (settings.memory.unwrap().0, settings.cpus, settings.rtc_use_utc),
         (1024, Some(1), Some(true))
     );
-    let nics = settings.nics.unwrap();
+    let nics = settings.nics.clone().unwrap();
     assert_eq!(nics.keys().collect::<Vec<_>>(), [&1]);
     assert_eq!(nics[&1].nic_type.as_ref().unwrap().as_str(), "82540EM");
     assert!(nics[&1].mac.as_ref().unwrap().starts_with("080027"));
@@ -164,7 +164,7 @@ fn a_running_machine_is_changed_live_only() {
     act(&scene.host, &Action::PowerCut { machine }).unwrap();
     let live = scene.live();
     assert!(
-        live.settings.nics.unwrap()[&1]
+        live.settings.nics.as_ref().unwrap()[&1]
             .nat
             .as_ref()
             .unwrap()
@@ -180,10 +180,10 @@ fn a_disabled_adapter_remembers_its_rules() {
     let scene = Scene::new();
     scene.modify(&["nics", "1", "nat", "portForwards", "ssh"], json!("2222:22")).unwrap();
     scene.modify(&["nics", "1"], json!(null)).unwrap();
-    assert!(scene.live().settings.nics.unwrap().is_empty());
+    assert!(scene.live().settings.nics.as_ref().unwrap().is_empty());
     scene.modify(&["nics", "1", "mode"], json!("nat")).unwrap();
     assert!(
-        scene.live().settings.nics.unwrap()[&1]
+        scene.live().settings.nics.as_ref().unwrap()[&1]
             .nat
             .as_ref()
             .unwrap()

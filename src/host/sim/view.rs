@@ -11,7 +11,7 @@ use crate::inventory::{
     Snapshot,
 };
 use crate::model::settings::Firmware;
-use crate::model::{NicMode, Settings, StackName};
+use crate::model::{NicMode, Shared, StackName};
 
 impl World {
     /// Everything, or one machine and all media.
@@ -81,7 +81,7 @@ impl World {
                 access: Access::Inaccessible { reason: reason.clone() },
                 settings_file: machine.settings_file.clone(),
                 state: None,
-                settings: Settings::default(),
+                settings: Shared::default(),
                 unknown: BTreeMap::new(),
                 attachments: Vec::new(),
                 snapshots: None,
@@ -99,7 +99,7 @@ impl World {
         } else {
             settings.secure_boot = None;
         }
-        settings.nics = Some(slots.map(|(number, slot)| (*number, slot.view())).collect());
+        settings.nics = Some(slots.map(|(number, slot)| (*number, Box::new(slot.view()))).collect());
         let extra = machine.extra.iter().filter(|(key, _)| !key.starts_with("vboxmcp/"));
         settings.extra_data = Some(extra.map(|(key, value)| (key.clone(), Some(value.clone()))).collect());
         let unused = machine
@@ -119,7 +119,7 @@ impl World {
             access: Access::Settings,
             settings_file: machine.settings_file.clone(),
             state: Some(machine.state.clone()),
-            settings,
+            settings: settings.into(),
             unknown: BTreeMap::new(),
             attachments,
             snapshots: machine.snapshots.as_ref().map(snapshot_view),

@@ -10,7 +10,7 @@ use super::inspect::read_secure_boot;
 use super::settings::{Distrust, MachineEntry};
 use crate::host::{ErrorClass, HostError};
 use crate::inventory::{Access, Machine, MarkState, Medium};
-use crate::model::{PowerState, Settings};
+use crate::model::{PowerState, Shared};
 
 impl VirtualBox {
     /// The machine as VirtualBox tells it, and the media that only it names; or a row with the reason.
@@ -80,7 +80,7 @@ fn row(entry: &MachineEntry, access: Access) -> Machine {
         access,
         settings_file: entry.file.clone(),
         state: None,
-        settings: Settings::default(),
+        settings: Shared::default(),
         unknown: BTreeMap::new(),
         attachments: Vec::new(),
         snapshots: None,

@@ -22,7 +22,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &std::fs::Metadata) -> Self {
+    /// The stamp of what was looked at.
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
         Self { length: metadata.len(), modified: metadata.modified().ok(), identity: identity(metadata) }
     }
 
@@ -53,7 +54,8 @@ pub fn read(path: &Path) -> io::Result<(Stamp, String)> {
     let mut file = open(path)?;
     let metadata = file.metadata()?;
     let mut text = String::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
-    file.read_to_string(&mut text)?;
+    // How much there is has just been asked for: a file would be asked once more, and where it stands.
+    file.by_ref().take(u64::MAX).read_to_string(&mut text)?;
     Ok((Stamp::of(&metadata), text))
 }
 

@@ -3,7 +3,7 @@
 //! Offsets as found there and checked against `showmediuminfo`; those of QCOW as its specification has them.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::files::{self, Stamp};
+use super::files::Stamp;
 use crate::inventory::{MediumHealth, MediumKind};
 use crate::model::Bytes;
 
@@ -77,7 +77,8 @@ impl Cache {
 
     /// Looks at the file of a registered medium, unless it is what it was.
     pub fn read(&self, path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> Header {
-        let stamp = files::stamp(path);
+        let metadata = path.metadata();
+        let stamp = metadata.as_ref().ok().map(Stamp::of);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(path)
             && Some(known.stamp) == stamp
@@ -85,7 +86,8 @@ impl Cache {
         {
             return known.header.clone();
         }
-        let header = read(path, format, kind, registered);
+        let header =
+            or_why(metadata.and_then(|metadata| of_file(path, &metadata, format, kind, registered)), format);
         match stamp.filter(|stamp| stamp.is_older_than(Self::SETTLED)) {
             Some(stamp) => {
                 let (format, header) = (format.to_owned(), header.clone());
@@ -109,7 +111,12 @@ pub fn uuid(path: &Path) -> io::Result<Option<Uuid>> {
 
 /// Looks at the file of a registered medium.
 pub fn read(path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> Header {
-    match try_read(path, format, kind, registered) {
+    or_why(try_read(path, format, kind, registered), format)
+}
+
+/// The header, or what is wrong with the file.
+fn or_why(read: io::Result<Header>, format: &str) -> Header {
+    match read {
         Ok(header) => header,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Header::unknown(MediumHealth::Inaccessible("its file does not exist".to_owned()))
@@ -147,7 +154,16 @@ fn told<T>(path: &Path, formats: &[&str], of: impl Fn(&Header) -> Option<T>) -> 
 }
 
 fn try_read(path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> io::Result<Header> {
-    let metadata = path.metadata()?;
+    of_file(path, &path.metadata()?, format, kind, registered)
+}
+
+fn of_file(
+    path: &Path,
+    metadata: &Metadata,
+    format: &str,
+    kind: MediumKind,
+    registered: Uuid,
+) -> io::Result<Header> {
     if !metadata.is_file() {
         // A device of the host, perhaps. Opening a pipe would wait for ever.
         return Ok(Header::unknown(MediumHealth::Unknown));

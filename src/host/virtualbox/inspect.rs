@@ -38,6 +38,10 @@ impl Inspect for VirtualBox {
         Ok(self.home.folder.clone())
     }
 
+    fn owner_home(&self) -> Option<PathBuf> {
+        Some(self.home.owner_home.clone())
+    }
+
     fn inventory(&self, want: &Want) -> Result<Inventory, HostError> {
         self.read(want, Scope::Everything)
     }

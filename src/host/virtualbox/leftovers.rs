@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
     use crate::inventory::{Access, MarkState};
-    use crate::model::Settings;
+    use crate::model::Shared;
 
     #[test]
     fn nothing_of_others_goes() {
@@ -77,7 +77,7 @@ mod tests {
             access: Access::Settings,
             settings_file: folder.join("m.vbox"),
             state: None,
-            settings: Settings::default(),
+            settings: Shared::default(),
             unknown: BTreeMap::new(),
             attachments: Vec::new(),
             snapshots: None,

@@ -275,7 +275,7 @@ pub(super) fn lower(
     Ok(DesiredMachine {
         name: MachineName::new(member.name.as_str()),
         source: place(scope.sources, member.doc.start),
-        settings: settings(spec, checkup)?,
+        settings: settings(spec, checkup)?.into(),
         disks: storage::disks(spec)?,
         dvds: storage::drives(spec, "dvds")?,
         floppies: storage::drives(spec, "floppies")?,
@@ -298,7 +298,7 @@ pub(super) fn lower(
             .flat_map(|name| referenced(name, &checkup.members))
             .collect(),
         labels: member.doc.labels.clone(),
-        sources,
+        sources: sources.into(),
     })
 }
 

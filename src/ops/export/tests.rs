@@ -58,7 +58,7 @@ fn machine(name: &str, settings: Settings) -> Machine {
         access: Access::Settings,
         settings_file: Path::new(FOLDER).join(name).join(format!("{name}.vbox")),
         state: Some(PowerState::PowerOff),
-        settings: Settings { hardware_uuid: Some(uuid.to_string()), ..settings },
+        settings: Settings { hardware_uuid: Some(uuid.to_string()), ..settings }.into(),
         unknown: BTreeMap::new(),
         attachments: Vec::new(),
         snapshots: None,
@@ -216,9 +216,9 @@ fn it_reads_as_if_a_person_had_written_it() {
         ..Nic::default()
     };
     let bridged = Nic { mode: Some(NicMode::Bridged), network: Some("eth0".to_owned()), ..nic.clone() };
-    web.settings.nics = Some(BTreeMap::from([(1, nic)]));
+    web.settings.nics = Some(BTreeMap::from([(1, Box::new(nic))]));
     let mut db = machine("db", settings("Debian_64"));
-    db.settings.nics = Some(BTreeMap::from([(2, bridged)]));
+    db.settings.nics = Some(BTreeMap::from([(2, Box::new(bridged))]));
     db.state = Some(PowerState::Aborted);
     add(&mut inventory, web);
     add(&mut inventory, db);
@@ -278,7 +278,7 @@ fn two_machines_on_one_port_of_the_host_do_not_spoil_each_other() {
         let rules = BTreeMap::from([("ssh".to_owned(), "2222:22".parse().unwrap())]);
         let nat = Nat { port_forwards: Some(rules), ..Nat::default() };
         let nic = Nic { mode: Some(NicMode::Nat), nat: Some(nat), ..Nic::default() };
-        machine.settings.nics = Some(BTreeMap::from([(1, nic)]));
+        machine.settings.nics = Some(BTreeMap::from([(1, Box::new(nic))]));
         add(&mut inventory, machine);
     }
     let exported = all(&inventory);

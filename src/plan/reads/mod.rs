@@ -24,13 +24,13 @@ use now::{
     Holders, chain_now, entry_now, fact, former_now, images, members, named_now, owned_now, places, port,
     remembered, snapshots, stack_now, uses_now,
 };
-use seen::Seen;
+use seen::{Paths, Seen};
 
 use super::action::Action;
 use super::ports;
 use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Step, Verb};
-use crate::diff::{self, Presence, disk, machine as shape, tree};
+use crate::diff::{self, ChangeSet, Presence, disk, machine as shape, tree};
 use crate::inventory::{Identity, Inventory, Machine, Read, ReadSet};
 use crate::model::{
     Address, Danger, Desired, DesiredMachine, FieldPath, NicMode, Policy, PortForward, StackName,
@@ -45,6 +45,17 @@ pub struct Made<'a> {
     pub steps: &'a [Step],
     /// The register.
     pub register: &'a RegisterPlan,
+    /// The differences that all of it was made from, where it was made from any.
+    pub changes: Option<&'a ChangeSet>,
+}
+
+impl<'a> Made<'a> {
+    /// As much of a machine that is as declared as was looked at.
+    fn seen(&self, address: &Address) -> Option<&'a Value> {
+        let difference = self.changes?.machines.get(address)?;
+        let is_same = difference.fields.is_empty() && matches!(difference.presence, Presence::Ours { .. });
+        is_same.then_some(&difference.live)
+    }
 }
 
 /// What a plan over `desired` used of `inventory`.
@@ -55,14 +66,22 @@ pub fn read_set(
     policy: &Policy,
     made: &Made<'_>,
 ) -> ReadSet {
-    let Made { objects, steps, register } = *made;
+    let Made { objects, steps, .. } = *made;
     let mut by_address: HashMap<&Address, Vec<&Step>> = HashMap::new();
     for step in steps {
         by_address.entry(&step.address).or_default().push(step);
     }
     let blocked = objects.iter().filter(|object| !object.blocked.is_empty());
     let blocked: HashSet<&Address> = blocked.map(|object| &object.address).collect();
-    let mut reader = Reader { desired, inventory, steps, register, by_address, reads: Seen::default() };
+    let mut reader = Reader {
+        desired,
+        inventory,
+        steps,
+        made: *made,
+        paths: Paths::default(),
+        by_address,
+        reads: Seen::default(),
+    };
     let is_bounded =
         |step: &Step| step.danger.iter().any(|d| matches!(d, Danger::Downtime | Danger::DestroyData));
     if policy.prune || (verb == Verb::Apply && steps.iter().any(is_bounded)) {
@@ -118,7 +137,8 @@ struct Reader<'a> {
     desired: &'a Desired,
     inventory: &'a Inventory,
     steps: &'a [Step],
-    register: &'a RegisterPlan,
+    made: Made<'a>,
+    paths: Paths,
     by_address: HashMap<&'a Address, Vec<&'a Step>>,
     reads: Seen,
 }
@@ -281,10 +301,10 @@ impl<'a> Reader<'a> {
         used: Used,
     ) {
         let folder = machine.folder();
-        let wanted = match self.register.members.get(address) {
+        let wanted = match self.made.register.members.get(address) {
             _ if unfinished => Cow::Owned(shape::birth(declared, Some(&folder))),
             // The same tree.
-            Some(member) => Cow::Borrowed(&member.declared),
+            Some(member) => Cow::Borrowed(&*member.declared),
             None => Cow::Owned(shape::declared(declared, Some(&folder))),
         };
         let subject = self.reads.subjects.find(&self.desired.stack, address, self.inventory);
@@ -299,14 +319,23 @@ impl<'a> Reader<'a> {
             | Expectation::Attached(..)
             | Expectation::Described(..) => None,
         }));
-        let there = if more.is_empty() {
-            subject.asked(&wanted, self.inventory)
-        } else {
-            subject.tree(self.inventory)
+        let there = match self.made.seen(address) {
+            _ if !more.is_empty() => Cow::Owned(subject.tree(self.inventory)),
+            Some(seen)
+                if shape::is_known_alone(
+                    address,
+                    declared,
+                    self.inventory.registers.get(&self.desired.stack),
+                ) =>
+            {
+                debug_assert_eq!(*seen, subject.asked(&wanted, self.inventory), "{address}");
+                Cow::Borrowed(seen)
+            }
+            _ => Cow::Owned(subject.asked(&wanted, self.inventory)),
         };
         let mut maps: Vec<FieldPath> = Vec::new();
         let mut fields: Vec<(FieldPath, Option<Value>)> = Vec::new();
-        tree::each_leaf(&wanted, &mut |keys, _| {
+        tree::each_leaf_beside(&wanted, &there, &mut |keys, value| {
             for above in (1..=keys.len()).filter(|above| tree::is_written_whole(&keys[..*above])) {
                 let prefix = &keys[..above];
                 if !maps.iter().any(|map| map.keys() == prefix) {
@@ -314,7 +343,7 @@ impl<'a> Reader<'a> {
                 }
             }
             if !tree::is_written_whole(keys) {
-                fields.push((FieldPath::of(keys.iter().copied()), tree::at(&there, keys).cloned()));
+                fields.push((self.paths.path(fields.len(), keys), value.cloned()));
             }
         });
         for path in more {

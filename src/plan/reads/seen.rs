@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Subject;
 use crate::inventory::{Inventory, Read};
-use crate::model::{Address, StackName};
+use crate::model::{Address, FieldPath, StackName};
 
 /// Reads in the order in which they came, each once.
 #[derive(Default)]
@@ -39,6 +39,27 @@ impl Seen {
     /// All of them.
     pub fn into_reads(self) -> Vec<Read> {
         self.reads
+    }
+}
+
+/// Paths of the machine before. Machines of one kind declare the same fields in the same order, so that they share them.
+#[derive(Default)]
+pub(super) struct Paths(Vec<FieldPath>);
+
+impl Paths {
+    /// The path of some keys, which are the fields' number `at`.
+    pub fn path(&mut self, at: usize, keys: &[&str]) -> FieldPath {
+        match self.0.get_mut(at) {
+            Some(path) if path.keys() == keys => path.clone(),
+            before => {
+                let path = FieldPath::of(keys.iter().copied());
+                match before {
+                    Some(before) => *before = path.clone(),
+                    None => self.0.push(path.clone()),
+                }
+                path
+            }
+        }
     }
 }
 

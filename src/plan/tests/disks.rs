@@ -120,7 +120,7 @@ fn a_half_born_machine_that_is_renamed_keeps_its_disks() {
     // One of them was still to be attached.
     machine.attachments.pop();
     let register = inventory.registers.get_mut(&stack()).unwrap();
-    for (address, entry) in &mut register.entries {
+    for (address, entry) in register.entries.iter_mut() {
         entry.status = Status::Pending;
         if let Address::InlineDisk(_, key) = address {
             entry.identity = Identity::Path(PathBuf::from(format!("/vms/a/{key}.vdi")));

@@ -41,14 +41,14 @@ fn furnished(desired: &mut Desired, inventory: &mut Inventory, taste: u8) {
     }
 }
 
-fn nat<const N: usize>(rules: [(&str, &str); N], mac: Option<u16>) -> Nic {
+fn nat<const N: usize>(rules: [(&str, &str); N], mac: Option<u16>) -> Box<Nic> {
     let rules = rules.into_iter().map(|(name, rule)| (name.to_owned(), rule.parse::<PortForward>().unwrap()));
-    Nic {
+    Box::new(Nic {
         mode: Some(NicMode::Nat),
         nat: Some(Nat { port_forwards: Some(rules.collect()), ..Nat::default() }),
         mac: mac.map(|number| format!("08002700{number:04X}")),
         ..Nic::default()
-    }
+    })
 }
 
 fn disk(mebibytes: u64) -> DesiredDisk {
@@ -198,7 +198,9 @@ impl Change {
         };
         let entry = |inventory: &mut Inventory, at: usize, change: &dyn Fn(&mut Entry)| {
             let entries = inventory.registers.get_mut(&stack()).map(|register| &mut register.entries);
-            if let Some(entry) = nth(entries.into_iter().flat_map(BTreeMap::values_mut).collect(), at) {
+            if let Some(entry) =
+                nth(entries.into_iter().flat_map(|entries| entries.values_mut()).collect(), at)
+            {
                 change(entry);
             }
         };
@@ -290,7 +292,7 @@ impl Change {
             }
             Self::Unreadable(at) => machine(inventory, *at, &|machine| {
                 machine.access = Access::Unreadable { reason: "broken".to_owned() };
-                machine.settings = Settings::default();
+                machine.settings = crate::model::Shared::default();
             }),
             Self::Moved(at) => machine(inventory, *at, &|machine| {
                 machine.settings_file = PathBuf::from("/elsewhere/x/x.vbox");
@@ -370,7 +372,9 @@ fn whether_a_machine_that_is_to_be_renamed_was_born_is_read() {
     let mut there = inventory([live(1, "a", PowerState::PowerOff)]);
     let entries =
         BTreeMap::from([(Address::machine("a"), Entry::pending(Identity::Uuid(Uuid::from_u128(1))))]);
-    there.registers.insert(stack(), crate::inventory::Register { entries, ..Default::default() });
+    there
+        .registers
+        .insert(stack(), crate::inventory::Register { entries: entries.into(), ..Default::default() });
     let mut machine = declared("b");
     machine.lifecycle.renamed_from = vec![(None, crate::model::MachineName::new("a"))];
     let plan = plan_of(&desired([machine]), &there, &Danger::ALL);

@@ -241,7 +241,7 @@ pub fn data_and_ownership(lab: &Lab) {
         stage.done(&Action::SetExtraData { machine: machine(), key: key.into(), value: Some("x".into()) });
     }
     let read = stage.read(uuid).settings;
-    let (extra, properties) = (read.extra_data.unwrap(), read.guest_properties.unwrap());
+    let (extra, properties) = (read.extra_data.as_ref().unwrap(), read.guest_properties.as_ref().unwrap());
     for (number, text) in texts.iter().enumerate() {
         assert_eq!(extra[&format!("key/{number}")].as_deref(), Some(*text));
         assert_eq!(properties[&format!("/key/{number}")].as_deref(), Some(*text));
@@ -255,8 +255,8 @@ pub fn data_and_ownership(lab: &Lab) {
         save: None,
     });
     let read = stage.read(uuid).settings;
-    assert!(!read.extra_data.unwrap().contains_key("key/0"));
-    assert!(!read.guest_properties.unwrap().contains_key("/key/0"));
+    assert!(!read.extra_data.as_ref().unwrap().contains_key("key/0"));
+    assert!(!read.guest_properties.as_ref().unwrap().contains_key("/key/0"));
 
     let stack = StackName::new("shop").unwrap();
     let mark = Mark::new(stack, Address::machine("data"), uuid);

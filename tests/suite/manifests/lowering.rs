@@ -154,14 +154,15 @@ fn every_field_knows_its_line() {
 fn slots_are_positions_or_what_slot_says() {
     let nics = vm("{nics: [{nat: {}}, {unattached: {}, slot: 5}, {nat: {cidr: 10.7.0.0/24}, cable: false}]}")
         .settings
-        .nics;
+        .nics
+        .clone();
     let nics = nics.unwrap();
     assert_eq!(nics.keys().copied().collect::<Vec<_>>(), [1, 3, 5]);
     assert_eq!(nics[&5].mode, Some(NicMode::Unattached));
     assert_eq!(nics[&5].nat, None);
     assert_eq!(nics[&3].nat.as_ref().unwrap().cidr.as_deref(), Some("10.7.0.0/24"));
     assert_eq!(nics[&3].cable, Some(false));
-    assert_eq!(vm("{nics: []}").settings.nics.map(|nics| nics.len()), Some(0));
+    assert_eq!(vm("{nics: []}").settings.nics.as_ref().map(std::collections::BTreeMap::len), Some(0));
     assert_eq!(vm("{}").settings.nics, None);
 }
 
@@ -170,7 +171,7 @@ fn port_forwards_are_lowered_to_addresses() {
     let rules = vm(
         r#"{nics: [{nat: {portForwards: {a: "2222:22", b: "*:80:80", c: "auto:443", d: "10.0.0.1:53:10.0.2.15:53/udp", e: "[::1]:81:81"}}}]}"#,
     );
-    let nics = rules.settings.nics.unwrap();
+    let nics = rules.settings.nics.clone().unwrap();
     let rules = nics[&1].nat.as_ref().unwrap().port_forwards.as_ref().unwrap();
     let ip = |name: &str| rules[name].host_ip.clone();
     assert_eq!(ip("a").as_deref(), Some("127.0.0.1"));
@@ -210,7 +211,7 @@ fn controllers_of_every_bus() {
         "{chipset: ich9, controllers: {a: {bus: ide, type: ich6}, b: {bus: sata, ports: 4, hostIoCache: true, bootable: false}, c: {bus: scsi, type: buslogic}, \
           d: {bus: sas}, e: {bus: pcie}, f: {bus: virtio}, g: {bus: floppy}, h: {bus: usb}}}",
     );
-    let controllers = machine.settings.controllers.unwrap();
+    let controllers = machine.settings.controllers.clone().unwrap();
     assert_eq!(controllers.len(), 8);
     assert_eq!((controllers["b"].ports, controllers["b"].host_io_cache), (Some(4), Some(true)));
     assert_eq!(controllers["c"].r#type.as_ref().map(ToString::to_string).as_deref(), Some("buslogic"));

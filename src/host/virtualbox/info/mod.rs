@@ -76,7 +76,7 @@ pub fn read_info(text: &str, uuid: Uuid, file: &Path, reason: &str) -> Result<To
         access: Access::ShowVmInfo { reason: reason.to_owned() },
         settings_file: file,
         state: Some(PowerState::parse_or_other(state)),
-        settings: gathered.settings,
+        settings: gathered.settings.into(),
         unknown: gathered.unknown,
         attachments,
         snapshots: pairs.snapshots,

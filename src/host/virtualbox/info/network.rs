@@ -8,14 +8,14 @@ use crate::model::{HostPort, Nat, Nic, NicMode, PortForward, Protocol};
 
 /// Reads the adapters. What belongs to a NAT engine carries no number: it stands behind its adapter's `nicN`.
 pub fn read(pairs: &Pairs, gathered: &mut Gathered) -> Result<(), String> {
-    let mut nics: BTreeMap<u32, Nic> = BTreeMap::new();
+    let mut nics: BTreeMap<u32, Box<Nic>> = BTreeMap::new();
     let mut current = None;
     for (key, value) in pairs.iter() {
         if let Some(slot) = key.strip_prefix("nic").and_then(|slot| slot.parse::<u32>().ok()) {
             current = Some(slot);
             if value != "none" {
                 let nic = read_adapter(pairs, slot, value)?;
-                nics.insert(slot, nic);
+                nics.insert(slot, Box::new(nic));
             }
         } else if let Some(nat) =
             current.and_then(|slot| nics.get_mut(&slot)).and_then(|nic| nic.nat.as_mut())

@@ -91,7 +91,7 @@ fn extra_data_may_have_several_lines() {
     let text = "Key: GUI/x, Value: y\nKey: a, Value: 1\n2\nKey: vboxmcp/owner, Value: no JSON\n\
                 Key: b, Value: \nKey: vboxmcp/owner, Value: {}\n";
     read_extra_data(text, &mut machine);
-    let extra = machine.settings.extra_data.unwrap();
+    let extra = machine.settings.extra_data.as_ref().unwrap();
     assert_eq!(extra["a"].as_deref(), Some("1\n2"));
     assert_eq!(extra.keys().collect::<Vec<_>>(), ["GUI/x", "a", "b"]);
     assert!(matches!(machine.mark, MarkState::Broken(_)));

@@ -40,17 +40,18 @@ fn find(element: Element<'_>, snapshot: Uuid) -> Option<Element<'_>> {
 
 fn of_snapshot(element: Element<'_>, minor: u32, now: Machine, snapshot: Uuid) -> Result<Machine, String> {
     let mut beyond = Beyond::default();
+    let was = &now.settings;
     let mut settings = Settings {
         hardware_uuid: Some(now.uuid.to_string()),
-        groups: now.settings.groups,
-        os_type: now.settings.os_type,
-        description: now.settings.description,
-        snapshot_folder: now.settings.snapshot_folder,
-        process_priority: now.settings.process_priority,
-        execution_engine: now.settings.execution_engine,
-        icon: now.settings.icon,
-        teleporter: now.settings.teleporter,
-        extra_data: now.settings.extra_data,
+        groups: was.groups.clone(),
+        os_type: was.os_type.clone(),
+        description: was.description.clone(),
+        snapshot_folder: was.snapshot_folder.clone(),
+        process_priority: was.process_priority.clone(),
+        execution_engine: was.execution_engine.clone(),
+        icon: was.icon.clone(),
+        teleporter: was.teleporter.clone(),
+        extra_data: was.extra_data.clone(),
         autostart: Some(autostart(element.child("Autostart"))?),
         recording: Some(recording(element.child("Recording"), &mut beyond)?),
         ..Settings::default()
@@ -60,7 +61,7 @@ fn of_snapshot(element: Element<'_>, minor: u32, now: Machine, snapshot: Uuid) -
     let remembered = network::remembered(layout.hardware.child("Network"))?;
     Ok(Machine {
         state: Some(state_when_off(element)?),
-        settings,
+        settings: settings.into(),
         attachments,
         remembered,
         beyond: Vec::new(),

@@ -3,6 +3,7 @@
 //! The whitelist of a settings file is thereby the code that reads it. [`Element::leave`] says of a part that it is left
 //! unread on purpose; [`Document::unread`] names the first part that was neither read nor left.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::str::FromStr;
 
@@ -62,12 +63,12 @@ impl Document {
             attributes: Vec::with_capacity(source.len() / 30),
         };
         let mut reader = Reader::from_str(source);
-        let mut open: Vec<(u32, String)> = Vec::new();
+        let mut open: Vec<(u32, Cow<'_, str>)> = Vec::new();
         loop {
             match reader.read_event().map_err(|error| error.to_string())? {
                 Event::Start(start) => {
                     let index = document.add(&start, open.last().map(|(index, _)| *index))?;
-                    open.push((index, String::new()));
+                    open.push((index, Cow::default()));
                     if open.len() > MAX_DEPTH {
                         return Err(format!("elements stand more than {MAX_DEPTH} deep in one another"));
                     }
@@ -78,14 +79,14 @@ impl Document {
                 Event::End(_) => document.close(open.pop()),
                 Event::Text(text) => {
                     if let Some((_, content)) = open.last_mut() {
-                        content.push_str(&text.xml10_content());
+                        add(content, text.xml10_content());
                     } else if !text.trim().is_empty() && text.trim() != "\u{feff}" {
                         return Err("text stands outside the root element".to_owned());
                     }
                 }
                 Event::CData(data) => {
                     if let Some((_, content)) = open.last_mut() {
-                        content.push_str(&data.xml10_content());
+                        add(content, data.xml10_content());
                     }
                 }
                 Event::GeneralRef(reference) => {
@@ -94,7 +95,7 @@ impl Document {
                         None => named(&reference)?,
                     };
                     if let Some((_, content)) = open.last_mut() {
-                        content.push(character);
+                        content.to_mut().push(character);
                     }
                 }
                 Event::Eof => break,
@@ -156,9 +157,14 @@ impl Document {
         let position = |at: usize| u32::try_from(at).map_err(|_| "the file is too large".to_owned());
         let name = self.keep(start.name().as_ref())?;
         let first = position(self.attributes.len())?;
-        for attribute in start.attributes() {
+        // The parser would keep a list of names of its own to see that none comes twice.
+        for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| error.to_string())?;
-            let name = self.keep(attribute.key.as_ref())?;
+            let key: &str = attribute.key.as_ref();
+            if self.attributes[first as usize..].iter().any(|other| self.piece(other.name) == key) {
+                return Err(format!("<{}> has two attributes `{key}`", self.piece(name)));
+            }
+            let name = self.keep(key)?;
             let value = if attribute.value.bytes().any(|byte| matches!(byte, b'&' | b'\n' | b'\r' | b'\t')) {
                 let value = attribute.normalized_value(XmlVersion::Explicit1_0);
                 self.keep(&value.map_err(|error| error.to_string())?)?
@@ -181,7 +187,7 @@ impl Document {
         Ok(index)
     }
 
-    fn close(&mut self, open: Option<(u32, String)>) {
+    fn close(&mut self, open: Option<(u32, Cow<'_, str>)>) {
         let Some((index, content)) = open else { return };
         let end = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         // Between elements white space is only the writer's indentation.
@@ -191,6 +197,15 @@ impl Document {
             node.text = text.unwrap_or_default();
             node.end = end;
         }
+    }
+}
+
+/// Puts two pieces of an element's text together. Nearly always there is only one, and it stands in the file as it is.
+fn add<'s>(content: &mut Cow<'s, str>, piece: Cow<'s, str>) {
+    if content.is_empty() {
+        *content = piece;
+    } else {
+        content.to_mut().push_str(&piece);
     }
 }
 

@@ -145,7 +145,7 @@ fn read_trusted(machine: Element<'_>, minor: u32, uuid: Uuid, file: &Path) -> Re
         access: Access::Settings,
         settings_file: file.to_owned(),
         state: Some(state_when_off(machine)?),
-        settings,
+        settings: settings.into(),
         unknown: BTreeMap::new(),
         attachments,
         snapshots: machine.child("Snapshot").map(read_snapshot).transpose()?,

@@ -8,12 +8,12 @@ use crate::model::nic::{NatDns, NatTftp, NicType, Promiscuous, SocketBuffers};
 use crate::model::{HostPort, Nat, Nic, NicMode, PortForward, Protocol};
 
 /// Reads the adapters that the guest has, by slot from 1.
-pub fn read(list: Option<Element<'_>>, beyond: &mut Beyond) -> Result<BTreeMap<u32, Nic>, String> {
+pub fn read(list: Option<Element<'_>>, beyond: &mut Beyond) -> Result<BTreeMap<u32, Box<Nic>>, String> {
     let mut nics = BTreeMap::new();
     for adapter in list.into_iter().flat_map(|list| list.children("Adapter")) {
         let slot = adapter.number_if_any::<u32>("slot")?.ok_or_else(|| adapter.missing("slot"))?;
         if adapter.flag("enabled", false)? {
-            nics.insert(slot.saturating_add(1), read_adapter(adapter, beyond)?);
+            nics.insert(slot.saturating_add(1), Box::new(read_adapter(adapter, beyond)?));
         } else {
             // What is remembered of an adapter that the guest does not have.
             adapter.leave();

@@ -130,7 +130,7 @@ fn what_is_unknown_is_not_guessed() {
         "Machine/Hardware/Memory@RAMSize is `much`, not a number"
     );
     let word = text.replace("VBoxSVGA", "HyperGpu");
-    let graphics = read(&word).unwrap().machine.settings.graphics.unwrap();
+    let graphics = read(&word).unwrap().machine.settings.graphics.clone().unwrap();
     assert_eq!(graphics.controller.unwrap().as_str(), "HyperGpu");
 }
 
@@ -155,7 +155,7 @@ fn marks_are_split_off() {
         );
         let item = format!("<ExtraData><ExtraDataItem name=\"vboxmcp/owner\" value=\"{value}\"/>");
         let machine = read(&text.replace("<ExtraData>", &item)).unwrap().machine;
-        let extra = machine.settings.extra_data.unwrap();
+        let extra = machine.settings.extra_data.clone().unwrap();
         assert!(extra.contains_key("GUI/x") && !extra.contains_key("vboxmcp/owner"));
         machine.mark
     };

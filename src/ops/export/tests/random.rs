@@ -231,7 +231,7 @@ prop_compose! {
             pae: Some(flags[3]),
             boot_order: Some(order),
             graphics: Some(Graphics { controller: Some(card), vram: Some(Mebibytes(vram)), monitors: Some(1), accelerate3d: Some(false) }),
-            nics: Some(nics),
+            nics: Some(nics.into_iter().map(|(slot, nic)| (slot, Box::new(nic))).collect()),
             controllers: Some(controllers.into_values().chain(more).collect()),
             shared_folders: Some(folders.into_iter().map(|(name, (path, [read_only, automount]))| (name, SharedFolder {
                 host_path: Some(path),

@@ -39,7 +39,7 @@ fn what_virtualbox_wrote_is_written_again() {
         let (mut machine, media) = read(name);
         machine.beyond.clear();
         // What VirtualBox does beside the file.
-        machine.settings.recording = read("default-1.19.vbox").0.settings.recording;
+        machine.settings.recording = read("default-1.19.vbox").0.settings.recording.clone();
         if let Some(vrde) = &mut machine.settings.vrde {
             vrde.enabled = Some(false);
         }
