@@ -92,7 +92,8 @@ impl Session {
             let file = printable(&file.display().to_string());
             self.status(&format!("the host is what {file} says: nothing real is read"));
         }
-        Ok(Context { host, settings: self.settings.clone(), environment: self.environment.clone() })
+        let (settings, environment) = (self.settings.clone(), self.environment.clone());
+        Ok(Context { host, settings, environment, memory: ops::Memory::default() })
     }
 
     /// Whether programs read the output.

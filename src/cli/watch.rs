@@ -60,7 +60,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
             Failure::new(Kind::Usage, "standard input cannot be watched").hint("name a file or a directory")
         );
     }
-    let context = session.context()?;
+    let context = Context { memory: ops::Memory::lasting(), ..session.context()? };
     let request = PlanRequest { manifests };
     let cancel = Cancel::default();
     listen(&cancel)?;

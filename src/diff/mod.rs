@@ -80,14 +80,14 @@ pub struct MachineDifference {
     /// its birth is unfinished. `Null` where there is no such machine.
     pub declared: Shared<Value>,
     /// The live machine as a tree; of one that is as declared, what is declared. `Null` where there is none.
-    pub live: Value,
+    pub live: Shared<Value>,
 }
 
 impl MachineDifference {
     /// Of a machine that is not compared.
     fn of(presence: Presence) -> Self {
         let (fields, released) = (Vec::new(), Vec::new());
-        Self { presence, fields, released, declared: Shared::default(), live: Value::Null }
+        Self { presence, fields, released, declared: Shared::default(), live: Shared::default() }
     }
 }
 
@@ -279,7 +279,7 @@ fn machine_difference(
         Some(applied) if !unfinished => released(applied, &declared),
         _ => Vec::new(),
     };
-    MachineDifference { presence, fields, released, declared: declared.into(), live }
+    MachineDifference { presence, fields, released, declared: declared.into(), live: live.into() }
 }
 
 fn kind(difference: &tree::Difference, last: Option<&Value>, applied_known: bool) -> DifferenceKind {

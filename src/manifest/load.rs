@@ -31,7 +31,7 @@ pub struct LoadRequest {
 }
 
 /// One document of this language.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// Its root, a mapping.
     pub node: Node,
@@ -40,7 +40,7 @@ pub struct Document {
 }
 
 /// What was found under the paths.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     /// All texts.
     pub sources: Sources,

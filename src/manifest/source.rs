@@ -49,7 +49,7 @@ pub struct Position {
 }
 
 /// One text with its name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     name: String,
     text: String,
@@ -107,7 +107,7 @@ fn floor_char_boundary(text: &str, offset: usize) -> usize {
 }
 
 /// All texts of a run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     all: Vec<Source>,
 }

@@ -10,7 +10,7 @@ use super::running::Running;
 use crate::config::{AgentSettings, Environment, Overrides, Settings};
 use crate::failure::{Failure, Kind};
 use crate::ops::kept::Shelf;
-use crate::ops::{self, Context, Host, Manifests};
+use crate::ops::{self, Context, Host, Manifests, Memory};
 
 /// What all requests share.
 pub struct Desk {
@@ -29,6 +29,7 @@ pub struct Desk {
     passing: OnceLock<TempDir>,
     /// Runs that go on.
     pub running: Running,
+    memory: Memory,
 }
 
 impl Desk {
@@ -40,7 +41,7 @@ impl Desk {
     ) -> Result<Self, Failure> {
         let agents = Settings::resolve(overrides.clone(), &environment)?.agents;
         let (host, passing, running) = (Mutex::new(None), OnceLock::new(), Running::default());
-        Ok(Self { overrides, environment, client, agents, host, passing, running })
+        Ok(Self { overrides, environment, client, agents, host, passing, running, memory: Memory::lasting() })
     }
 
     /// Who asks: the name that the server was started with, or the one that a token stands for, or what the client calls itself.
@@ -69,7 +70,7 @@ impl Desk {
             Some(host) => Arc::clone(host),
             None => Arc::clone(opened.insert(ops::open(&settings, &self.environment)?)),
         };
-        Ok(Context { host, settings, environment: self.environment.clone() })
+        Ok(Context { host, settings, environment: self.environment.clone(), memory: self.memory.clone() })
     }
 
     /// The configuration as it is now, and what the request says besides. Manifests may name paths only where agents may.

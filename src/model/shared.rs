@@ -100,7 +100,7 @@ mod tests {
     fn who_changes_his_copy_changes_nobody_elses() {
         let first: Shared<Vec<u8>> = vec![1].into();
         let mut second = first.clone();
-        assert!(std::ptr::eq(&*first, &*second));
+        assert!(std::sync::Arc::ptr_eq(&first.0, &second.0));
         second.push(2);
         assert_eq!((&*first, &*second), (&vec![1], &vec![1, 2]));
         assert_ne!(first, second);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::{Context, settle};
+use super::{Context, Memory, settle};
 use crate::apply::journal::{Origin, RecordedVariable};
 use crate::config::{Environment, Settings};
 use crate::failure::{Failure, Kind};
@@ -46,6 +46,7 @@ impl Manifests {
         home: Option<PathBuf>,
         root: Option<&Path>,
         placeholders: bool,
+        memory: &Memory,
     ) -> Result<Declared, Failure> {
         let paths = if self.paths.is_empty() { settings.manifests.clone() } else { self.paths.clone() };
         let loaded = manifest::load(&LoadRequest {
@@ -67,7 +68,7 @@ impl Manifests {
             within: settings.within.clone(),
             placeholders,
         };
-        let (mut desired, findings) = manifest::lower(&loaded, &context).map_err(Failure::manifest)?;
+        let (mut desired, findings) = memory.lower(&loaded, &context).map_err(Failure::manifest)?;
         for path in &mut desired.paths {
             if let Some((root, below)) = root.zip(path.strip_prefix(&environment.directory).ok()) {
                 // An empty path would leave a separator at the end.
@@ -125,7 +126,7 @@ impl Manifests {
 
     fn declare_at(&self, context: &Context, home: PathBuf, root: Option<&Path>) -> Result<Declared, Failure> {
         let home = Some(home).filter(|home| !home.as_os_str().is_empty());
-        self.declare(&context.settings, &context.environment, home, root, false)
+        self.declare(&context.settings, &context.environment, home, root, false, &context.memory)
     }
 
     /// Refuses words that this version cannot apply; settles what a declaration leaves to the machine.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Manifests;
+use super::{Manifests, Memory};
 use crate::config::{Environment, Settings};
 use crate::failure::Failure;
 use crate::manifest::diagnostic::Diagnostics;
@@ -39,7 +39,8 @@ pub fn graph(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<Graph, Failure> {
-    let declared = manifests.declare(settings, environment, environment.home(), None, true)?;
+    let declared =
+        manifests.declare(settings, environment, environment.home(), None, true, &Memory::default())?;
     let (desired, findings) = (declared.desired, declared.findings);
     let mut nodes: Vec<Address> =
         desired.networks.keys().chain(desired.disks.keys()).chain(desired.machines.keys()).cloned().collect();

@@ -20,6 +20,7 @@ mod guest;
 mod host;
 mod inventory;
 pub mod kept;
+mod memory;
 mod networks;
 mod plan;
 mod reach;
@@ -50,6 +51,7 @@ pub use graph::{Edge, Graph, graph};
 pub use guest::{Awaited, Console, Waited, console, screenshot, wait};
 pub use host::{native_helper, open};
 pub use inventory::{InventoryRequest, inventory, to_bytes as inventory_bytes};
+pub use memory::Memory;
 pub use networks::NetworkRow;
 pub use plan::{PlanRequest, PlanResponse, plan, refused};
 pub use reach::{Reach, reach};
@@ -82,6 +84,8 @@ pub struct Context {
     pub settings: Settings,
     /// What the program was started in.
     pub environment: Environment,
+    /// What it remembers of its last plan.
+    pub memory: Memory,
 }
 
 /// The JSON Schema of the language, as text that ends with a line break.

@@ -59,15 +59,20 @@ pub fn replan(
     mut inventory: Inventory,
 ) -> Result<PlanResponse, Failure> {
     let declared = probe(context, declared, &mut inventory)?;
-    let mut changes = diff::diff(&declared.desired, &inventory);
+    let (desired, policy) = (&declared.desired, &context.settings.policy);
+    let is_partial = !declared.selection.is_all();
+    let options = PlanOptions { stack_typed: context.settings.stack_typed, is_partial };
     let mut partial = None;
-    if !declared.selection.is_all() {
-        let chosen = choose::choose(&declared.selection, &declared.desired)?;
-        partial = Some(choose::note(&chosen, &declared.desired));
-        choose::narrow(&mut changes, &chosen, &declared.desired)?;
-    }
-    let options = PlanOptions { stack_typed: context.settings.stack_typed, is_partial: partial.is_some() };
-    let mut plan = plan::plan(&changes, &declared.desired, &inventory, &context.settings.policy, &options);
+    let (changes, mut plan) = if is_partial {
+        let mut changes = diff::diff(desired, &inventory);
+        let chosen = choose::choose(&declared.selection, desired)?;
+        partial = Some(choose::note(&chosen, desired));
+        choose::narrow(&mut changes, &chosen, desired)?;
+        let plan = plan::plan(&changes, desired, &inventory, policy, &options);
+        (changes, plan)
+    } else {
+        context.memory.plan(desired, &inventory, policy, &options)
+    };
     if is_recorded(context) {
         let unknown = diff::probes(&declared.desired, &inventory);
         let unknown = unknown.into_iter().filter(|path| !inventory.paths.contains_key(path));

@@ -1,6 +1,6 @@
 //! `validate`: the manifests alone, without a host.
 
-use super::Manifests;
+use super::{Manifests, Memory};
 use crate::config::{Environment, Settings};
 use crate::failure::Failure;
 use crate::manifest::diagnostic::Diagnostics;
@@ -25,7 +25,8 @@ pub fn validate(
     settings: &Settings,
     environment: &Environment,
 ) -> Result<ValidateResponse, Failure> {
-    let declared = manifests.declare(settings, environment, environment.home(), None, true)?;
+    let declared =
+        manifests.declare(settings, environment, environment.home(), None, true, &Memory::default())?;
     Ok(ValidateResponse {
         stack: declared.desired.stack.to_string(),
         objects: declared

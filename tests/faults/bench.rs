@@ -11,11 +11,11 @@ use vboxmcp::event::Event;
 use vboxmcp::failure::Failure;
 use vboxmcp::host::sim::SimHost;
 use vboxmcp::model::{Danger, Limit};
-use vboxmcp::ops::runs;
 use vboxmcp::ops::{
     self, AdoptRequest, Consent, Context, DestroyOptions, DestroyRequest, Manifests, PlanRequest,
     PlanResponse, RevertRequest,
 };
+use vboxmcp::ops::{Memory, runs};
 use vboxmcp::plan::Plan;
 
 use crate::scenario::image::iso;
@@ -104,7 +104,7 @@ impl Bench {
         );
         let mut settings = settings.unwrap();
         settings.policy.limits.max_destroy_data = Limit::Count(1_000);
-        Context { host: Arc::clone(host) as _, settings, environment }
+        Context { host: Arc::clone(host) as _, settings, environment, memory: Memory::default() }
     }
 
     /// Plans.

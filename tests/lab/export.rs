@@ -27,6 +27,7 @@ fn export(home: &Home, select: &[&str]) -> Exported {
         host: Arc::new(home.host()),
         settings: Settings::default(),
         environment: Environment { directory: home.scratch(), ..Environment::default() },
+        memory: ops::Memory::default(),
     };
     let select = select.iter().map(ToString::to_string).collect();
     ops::export(&context, &ExportRequest { select, stack: None }).expect("an export")

@@ -20,7 +20,7 @@ use vboxmcp::config::{Environment, Settings};
 use vboxmcp::failure::{Exit, Failure};
 use vboxmcp::host::Want;
 use vboxmcp::host::sim::ByHand;
-use vboxmcp::ops::{self, Context, Manifests, PlanResponse};
+use vboxmcp::ops::{self, Context, Manifests, Memory, PlanResponse};
 use vboxmcp::plan::DestroyOptions;
 use vboxmcp::render::{self, View};
 
@@ -48,7 +48,7 @@ pub struct Record {
 
 /// Plays a scenario.
 pub fn play(case: &Case, stage: &Stage<'_>) -> Record {
-    let player = Player { stage, folder: stage.root.join("scratch") };
+    let player = Player { stage, folder: stage.root.join("scratch"), memory: Memory::lasting() };
     player.set_up(case);
     let mut record = Record::default();
     let mut last = String::new();
@@ -76,6 +76,8 @@ pub fn play(case: &Case, stage: &Stage<'_>) -> Record {
 struct Player<'a> {
     stage: &'a Stage<'a>,
     folder: PathBuf,
+    /// One for all runs: debug builds make every plan that it remembers again.
+    memory: Memory,
 }
 
 impl Player<'_> {
@@ -93,7 +95,7 @@ impl Player<'_> {
         let environment = Environment { directory: self.folder.clone(), ..self.stage.environment.clone() };
         let settings = Settings::resolve(run.overrides(), &environment)?;
         let host = ops::open(&settings, &environment)?;
-        Ok(Context { host, settings, environment })
+        Ok(Context { host, settings, environment, memory: self.memory.clone() })
     }
 
     /// One run of vboxmcp: a plan, and where it may run its apply.

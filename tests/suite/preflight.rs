@@ -45,6 +45,7 @@ impl Bench {
             host: Arc::new(host),
             settings: self.settings.clone(),
             environment: self.environment.clone(),
+            memory: ops::Memory::default(),
         }
     }
 
@@ -108,6 +109,7 @@ fn an_apply_that_lacks_something_does_nothing() {
         host: Arc::new(host),
         settings: bench.settings.clone(),
         environment: Environment { directory: folder.path().to_owned(), ..bench.environment.clone() },
+        memory: ops::Memory::default(),
     };
     let again = || ops::plan(&context, &PlanRequest { manifests: bench.manifests.clone() });
     let consent = Consent { hash: again().unwrap().plan.hash, lock_timeout: Duration::ZERO };

@@ -12,7 +12,7 @@ use vboxmcp::host::sim::{Fault, FaultPlan, SimHost};
 use vboxmcp::model::Selection;
 use vboxmcp::ops::runs::{self, RunState};
 use vboxmcp::ops::{
-    self, Chain, Consent, Context, Manifests, NewSnapshot, PlanRequest, PlanResponse, SnapshotRequest,
+    self, Chain, Consent, Context, Manifests, Memory, NewSnapshot, PlanRequest, PlanResponse, SnapshotRequest,
 };
 
 const LAB: &str = "\
@@ -58,7 +58,7 @@ impl Bench {
         };
         let settings = Settings::resolve(overrides, &environment).unwrap();
         let host = SimHost::open(&self.root.join("host")).unwrap().with_faults(faults);
-        Context { host: Arc::new(host), settings, environment }
+        Context { host: Arc::new(host), settings, environment, memory: Memory::default() }
     }
 
     fn plain(&self) -> Context {

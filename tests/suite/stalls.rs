@@ -97,7 +97,10 @@ impl Scene {
             Environment { variables: variables.into(), directory: root.to_owned(), ..Environment::default() };
         let overrides = Overrides { host: Some(HostChoice::Local), ..Overrides::default() };
         let settings = Settings::resolve(overrides, &environment).unwrap();
-        Self { context: Context { host: Arc::new(host), settings, environment }, folder }
+        Self {
+            context: Context { host: Arc::new(host), settings, environment, memory: ops::Memory::default() },
+            folder,
+        }
     }
 
     fn run(&self, again: &dyn Fn() -> PlanResponse) -> Outcome {

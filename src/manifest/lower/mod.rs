@@ -30,7 +30,7 @@ use document::Doc;
 use member::Member;
 
 /// What a run brings to the documents.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LowerContext {
     /// Values for variables, the strongest first: `--var`, environment, configuration.
     pub variables: Vec<VariableValue>,

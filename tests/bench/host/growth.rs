@@ -88,7 +88,8 @@ fn make(folder: &Path, text: &str) {
     let environment = Environment { directory: folder.clone(), ..Environment::default() };
     let mut settings = Settings::resolve(vboxmcp::config::Overrides::default(), &environment).unwrap();
     settings.host = HostChoice::Sim(None);
-    let context = Context { host: Arc::clone(&host) as _, settings, environment };
+    let context =
+        Context { host: Arc::clone(&host) as _, settings, environment, memory: ops::Memory::default() };
     perform(&host, &plan(&context, text).plan);
     let now = plan(&context, text);
     assert!(now.plan.steps.is_empty());
