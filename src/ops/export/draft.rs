@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
+use super::defaults::Defaults;
 use super::judge::Judge;
 use super::networks::Named;
-use super::{defaults, network, owner, settings, storage, unsaid};
+use super::{network, owner, settings, storage, unsaid};
+use crate::diff::machine::settings_tree;
 use crate::inventory::{Access, Entry as Member, Inventory, Machine, Register};
 use crate::manifest::emit::{self, Entry, Map, Yaml};
 use crate::model::{Address, OnRemove, StackName};
@@ -19,7 +23,9 @@ pub struct Scene<'a> {
     /// Stack and address under which it is, or would be, owned.
     pub known_as: (StackName, Address),
     /// What a new machine of its operating system gets.
-    pub defaults: Option<serde_json::Value>,
+    pub defaults: Option<&'a Value>,
+    /// Its settings as a tree.
+    pub live: Value,
     /// Networks that have documents.
     pub networks: &'a Named,
 }
@@ -113,6 +119,7 @@ pub fn of<'a>(
     stack: Option<&StackName>,
     inventory: &'a Inventory,
     networks: &'a Named,
+    defaults: &Defaults<'_>,
 ) -> Result<Draft<'a>, String> {
     let (Access::Settings | Access::ShowVmInfo { .. }, Some(name)) = (&machine.access, &machine.name) else {
         return Err(machine.access.reason().unwrap_or("its name could not be read").to_owned());
@@ -122,7 +129,8 @@ pub fn of<'a>(
         machine,
         inventory,
         known_as: known_as.clone(),
-        defaults: defaults::of(machine.settings.os_type.as_deref()),
+        defaults: defaults.get(machine.settings.os_type.as_deref()),
+        live: settings_tree(&machine.settings),
         networks,
     };
     let mut parts = settings::hardware(&scene);

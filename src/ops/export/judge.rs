@@ -64,8 +64,9 @@ impl<'a> Judge<'a> {
         let (stack, address) = known_as;
         let desired = self.lower(text, Some(stack))?;
         let declared = desired.machines.get(name).ok_or("its name does not read back")?;
-        let live = shape::live(machine, address, stack, Some(declared), self.inventory);
-        let declared = shape::declared(declared, Some(&machine.folder()));
+        let tree = shape::declared(declared, Some(&machine.folder()));
+        let live = shape::live_asked(machine, address, stack, Some(declared), self.inventory, &tree);
+        let declared = tree;
         match diff::compare(&declared, &live).first() {
             None => Ok(()),
             Some(difference) => Err(format!("{} would not read back as it is", difference.path)),

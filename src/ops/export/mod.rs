@@ -16,6 +16,7 @@ mod tests;
 mod unsaid;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
 
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ use crate::inventory::{Inventory, Machine, Ownership};
 use crate::manifest::emit::{self, Map};
 use crate::manifest::suggest::nearest;
 use crate::model::{Address, NetworkKind, StackName};
+use defaults::Defaults;
 use draft::Draft;
 use judge::Judge;
 
@@ -127,33 +129,42 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
     let (named, networks) = networks::of(chosen, stack, inventory);
     let judge = Judge::new(inventory, &join(networks.iter().map(|network| &network.text)));
     let mut notes = Vec::new();
-    let mut drafts: Vec<Draft<'_>> = Vec::new();
+    let mut drafts: Vec<(Draft<'_>, Result<(), String>)> = Vec::new();
     let mut refused = Vec::new();
-    for machine in chosen {
-        let draft = match draft::of(machine, stack, inventory, &named) {
+    let defaults = Defaults::of(chosen);
+    let of = |machine| {
+        let mut draft = draft::of(machine, stack, inventory, &named, &defaults)?;
+        let settled = draft.settle("", &judge);
+        Ok((draft, settled))
+    };
+    for (machine, draft) in chosen.iter().zip(of_each(chosen, &of)) {
+        let (draft, settled) = match draft {
             Ok(draft) => draft,
             Err(reason) => {
                 refused.push((*machine, reason));
                 continue;
             }
         };
-        if drafts.iter().any(|other| other.name == draft.name) {
+        if drafts.iter().any(|(other, _)| other.name == draft.name) {
             let reason =
                 "another machine has the same name, and a manifest tells machines apart by their names";
             refused.push((*machine, reason.to_owned()));
             continue;
         }
-        drafts.push(draft);
+        drafts.push((draft, settled));
     }
     let mut documents: Vec<String> = Vec::new();
     let mut machines = Vec::new();
-    drafts.retain_mut(|draft| match draft.settle("", &judge) {
-        Ok(()) => true,
-        Err(reason) => {
-            refused.push((draft.machine, reason));
-            false
-        }
-    });
+    let mut drafts: Vec<Draft<'_>> = drafts
+        .into_iter()
+        .filter_map(|(draft, settled)| match settled {
+            Ok(()) => Some(draft),
+            Err(reason) => {
+                refused.push((draft.machine, reason));
+                None
+            }
+        })
+        .collect();
     let alone: Vec<String> = drafts.iter().map(Draft::text).collect();
     let together = judge.reads(&join(documents.iter().chain(&alone)));
     for draft in &mut drafts {
@@ -185,6 +196,25 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
         notes.push(Finding { address: None, text });
     }
     Exported { yaml: emit::document(&head, &Map::default()) + &join(&documents), machines, notes }
+}
+
+/// What is made of each machine, by several threads where they are many: each document is read back, which takes most of the time.
+fn of_each<'a, T: Send>(machines: &[&'a Machine], of: &(impl Fn(&'a Machine) -> T + Sync)) -> Vec<T> {
+    /// Machines that are worth a thread.
+    const WORTH: usize = 8;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let size = machines.len().div_ceil(processors).max(WORTH);
+    let all = |part: &[&'a Machine]| part.iter().map(|machine| of(machine)).collect::<Vec<T>>();
+    thread::scope(|scope| {
+        let mut parts = machines.chunks(size);
+        let first = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || all(part))).collect();
+        let mut made = all(first);
+        for other in others {
+            made.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        made
+    })
 }
 
 fn called(machine: &Machine) -> String {

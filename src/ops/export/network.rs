@@ -1,5 +1,7 @@
 //! Network adapters. The list is all of them: where one cannot be said, none is.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::draft::{Part, Scene};
@@ -30,9 +32,11 @@ impl Declared {
 /// The adapters of a machine.
 pub fn part(scene: &Scene<'_>) -> Option<Part> {
     let nics = scene.machine.settings.nics.as_ref().filter(|nics| !nics.is_empty())?;
+    let trees: Vec<Value> = nics.values().map(|nic| serde_json::to_value(nic).unwrap_or_default()).collect();
     let list = |declared: Declared| {
-        let items =
-            (1..).zip(nics).map(|(position, (slot, nic))| item(position, *slot, nic, declared, scene));
+        let items = (1..).zip(nics).zip(&trees).map(|((position, (slot, nic)), tree)| {
+            item(position, *slot, Adapter { nic, tree }, declared, scene)
+        });
         List { items: items.collect(), ..List::default() }
     };
     let foreign: Vec<String> = nics
@@ -72,12 +76,21 @@ fn document_of<'s>(nic: &Nic, scene: &'s Scene<'_>) -> Option<&'s str> {
     scene.networks.of(kind, nic.network.as_deref()?)
 }
 
-fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'_>) -> Item {
+/// An adapter, and the same as a tree.
+#[derive(Clone, Copy)]
+struct Adapter<'a> {
+    nic: &'a Nic,
+    tree: &'a Value,
+}
+
+fn item(position: u32, slot: u32, adapter: Adapter<'_>, declared: Declared, scene: &Scene<'_>) -> Item {
+    let Adapter { nic, tree } = adapter;
     let mut map = Map::default();
     let mut above = Vec::new();
     match nic.mode {
         Some(NicMode::Nat) => {
-            let nat = nic.nat.as_ref().map_or_else(Map::default, |nat| nat_of(nat, declared, &mut above));
+            let nat = nic.nat.as_ref().zip(tree.get("nat"));
+            let nat = nat.map_or_else(Map::default, |(nat, tree)| nat_of(nat, tree, declared, &mut above));
             map.put("nat", nat);
         }
         Some(NicMode::Unattached) => map.put("unattached", Map::default()),
@@ -104,7 +117,6 @@ fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'
     if let Some(mac) = &nic.mac {
         map.below.push(format!("mac: {mac:?}"));
     }
-    let tree = serde_json::to_value(nic).unwrap_or_default();
     for (key, usual) in usual() {
         let live = tree.get(key).filter(|live| **live != usual);
         let said = live.and_then(|live| match live.as_str() {
@@ -116,7 +128,7 @@ fn item(position: u32, slot: u32, nic: &Nic, declared: Declared, scene: &Scene<'
     Item { above, value: map.into() }
 }
 
-fn nat_of(live: &Nat, declared: Declared, above: &mut Vec<String>) -> Map {
+fn nat_of(live: &Nat, tree: &Value, declared: Declared, above: &mut Vec<String>) -> Map {
     let mut nat = Map::default();
     if let Some(rules) = live.port_forwards.as_ref().filter(|rules| !rules.is_empty()) {
         if declared.forwards {
@@ -127,7 +139,6 @@ fn nat_of(live: &Nat, declared: Declared, above: &mut Vec<String>) -> Map {
             above.extend(rules.iter().map(|(name, rule)| format!("  {name}: {rule}")));
         }
     }
-    let tree = serde_json::to_value(live).unwrap_or_default();
     for (key, usual) in usual_nat().as_object().into_iter().flatten() {
         let unusual = tree.get(key).and_then(|live| unusual(live, Some(usual)));
         nat.put_if(key, unusual.and_then(|value| say::adapter_setting(&["nat", key], &value)));
@@ -159,11 +170,14 @@ fn usual() -> [(&'static str, Value); 5] {
 }
 
 /// The NAT engine where nothing is said of it.
-fn usual_nat() -> Value {
-    json!({
-        "bindIp": "", "mtu": 0, "aliasMode": [], "forwardBroadcast": false,
-        "socketBuffers": {"socketSend": 0, "socketReceive": 0, "tcpSend": 0, "tcpReceive": 0},
-        "dns": {"passDomain": true, "proxy": false, "hostResolver": false},
-        "tftp": {"enabled": false, "prefix": "", "file": "", "server": ""},
-    })
+fn usual_nat() -> &'static Value {
+    static USUAL: LazyLock<Value> = LazyLock::new(|| {
+        json!({
+            "bindIp": "", "mtu": 0, "aliasMode": [], "forwardBroadcast": false,
+            "socketBuffers": {"socketSend": 0, "socketReceive": 0, "tcpSend": 0, "tcpReceive": 0},
+            "dns": {"passDomain": true, "proxy": false, "hostResolver": false},
+            "tftp": {"enabled": false, "prefix": "", "file": "", "server": ""},
+        })
+    });
+    &USUAL
 }

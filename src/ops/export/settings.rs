@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::draft::{Part, Scene};
-use crate::diff::machine::{location, settings_tree};
+use crate::diff::machine::location;
 use crate::diff::normal;
 use crate::inventory::Machine;
 use crate::manifest::emit::{self, List, Yaml};
@@ -54,16 +54,20 @@ pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
     if let Some(location) = location(machine).filter(|place| *place != scene.inventory.host.machine_folder) {
         parts.push(Part::of("location", location.display().to_string()));
     }
-    let live = settings_tree(settings);
-    let mut tree = live.clone();
-    normal::set_aside(&mut tree, &live);
-    if let Some(Value::Object(properties)) = tree.get_mut("vrde").and_then(|vrde| vrde.get_mut("properties"))
+    let live = &scene.live;
+    // As much of it as is not shown as it is.
+    let apart = ["vrde", "audio", "secureBoot"].into_iter();
+    let mut apart: Value =
+        apart.filter_map(|key| Some((key.to_owned(), live.get(key)?.clone()))).collect::<Map<_, _>>().into();
+    let is_apart = |key: &str| matches!(key, "vrde" | "audio" | "secureBoot");
+    normal::set_aside(&mut apart, live);
+    if let Some(Value::Object(properties)) = apart.get_mut("vrde").and_then(|vrde| vrde.get_mut("properties"))
     {
         properties.retain(|key, _| !is_secret(key));
     }
     let rest = say::machine_settings().filter(|key| !FIRST.contains(key) && !APART.contains(key));
     for key in FIRST.into_iter().chain(rest) {
-        let Some(live) = tree.get(key) else { continue };
+        let Some(live) = (if is_apart(key) { &apart } else { live }).get(key) else { continue };
         let usual = usual(key, scene);
         let Some(unusual) = unusual(live, usual.as_ref()) else { continue };
         let said = match (key, &settings.boot_order) {

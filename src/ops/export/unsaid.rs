@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::draft::Scene;
 use super::settings::{is_reserved, is_secret, is_the_guests};
-use crate::diff::machine::{location, settings_tree};
+use crate::diff::machine::location;
 use crate::diff::tree;
 use crate::inventory::{Access, Ownership, Snapshot};
 use crate::manifest::say;
@@ -117,13 +117,11 @@ fn secrets(scene: &Scene<'_>) -> Vec<String> {
 /// Settings outside of what this version manages, where they are not what a new machine gets.
 fn rest(scene: &Scene<'_>) -> Vec<String> {
     let machine = scene.machine;
-    let mut live = settings_tree(&machine.settings);
-    if let Value::Object(map) = &mut live {
-        let declarable: Vec<&str> = say::machine_settings().collect();
-        map.retain(|key, _| !declarable.contains(&key.as_str()));
-    }
-    let usual = scene.defaults.clone().unwrap_or_default();
-    let mut lines: Vec<String> = differences(&live, &usual)
+    let declarable: Vec<&str> = say::machine_settings().collect();
+    let live = scene.live.as_object().into_iter().flatten();
+    let live = live.filter(|(key, _)| !declarable.contains(&key.as_str()));
+    let live = Value::Object(live.map(|(key, value)| (key.clone(), value.clone())).collect());
+    let mut lines: Vec<String> = differences(&live, scene.defaults.unwrap_or(&Value::Null))
         .into_iter()
         .map(|(path, value, usual)| match usual {
             Some(usual) => format!("{path}: {value}   (usually {usual})"),
