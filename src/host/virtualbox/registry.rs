@@ -92,11 +92,11 @@ impl Reading {
 /// Reads the machines' files. Where many are not known yet, several threads do: reading one takes a tenth of a millisecond, starting a
 /// thread as long.
 fn read_rows(entries: &[&MachineEntry], known: &Known) -> Vec<Row> {
-    /// Unknown files that are worth a thread, and threads that are worth having.
+    /// Unknown files that are worth a thread.
     const WORTH: usize = 32;
-    const MOST: usize = 4;
     let is_new = |entry: &&&MachineEntry| !known.contains_key(&entry.file);
-    let threads = (entries.iter().filter(is_new).count() / WORTH).clamp(1, MOST);
+    let worth = entries.iter().filter(is_new).count() / WORTH;
+    let threads = if worth > 1 { worth.min(processors()) } else { 1 };
     let read = |part: &[&MachineEntry]| part.iter().map(|entry| Row::read(entry, known)).collect::<Vec<_>>();
     let size = entries.len().div_ceil(threads).max(1);
     let Some((first, others)) = entries.split_at_checked(size.min(entries.len())) else { return Vec::new() };
@@ -108,6 +108,11 @@ fn read_rows(entries: &[&MachineEntry], known: &Known) -> Vec<Row> {
         }
         rows
     })
+}
+
+/// How many processors there are for this program; more than four threads only wait for the file system.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(4)
 }
 
 fn read_registry(home: &Home, cache: &Cache) -> Result<(Option<Stamp>, Arc<GlobalFile>), HostError> {
