@@ -115,3 +115,43 @@ fn recall<T>(place: &Mutex<Option<Arc<T>>>) -> Option<Arc<T>> {
 fn keep<T>(place: &Mutex<Option<Arc<T>>>, value: T) {
     *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(value));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::Problem;
+    use crate::model::StackName;
+
+    #[test]
+    fn a_host_that_is_as_it_was_is_not_planned_again_and_another_one_is() {
+        let memory = Memory::lasting();
+        let remembered = || recall(&memory.0.as_ref().unwrap().planned).unwrap();
+        let desired = Desired::nothing(StackName::default_stack());
+        let (policy, options) = (Policy::default(), PlanOptions::default());
+        let mut inventory = Inventory::default();
+        let first = memory.plan(&desired, &inventory, &policy, &options);
+        let kept = remembered();
+        assert_eq!(memory.plan(&desired, &inventory.clone(), &policy, &options), first);
+        assert!(Arc::ptr_eq(&kept, &remembered()));
+        inventory.problems.push(Problem { what: "a disk".to_owned(), reason: "it is gone".to_owned() });
+        let (changes, _) = memory.plan(&desired, &inventory, &policy, &options);
+        assert_eq!(changes.findings.len(), 1);
+        let narrower = PlanOptions { is_partial: true, ..options };
+        assert!(!Arc::ptr_eq(&kept, &remembered()));
+        let kept = remembered();
+        memory.plan(&desired, &inventory, &policy, &narrower);
+        assert!(!Arc::ptr_eq(&kept, &remembered()));
+    }
+
+    #[test]
+    fn what_does_not_last_remembers_nothing() {
+        let memory = Memory::default();
+        memory.plan(
+            &Desired::nothing(StackName::default_stack()),
+            &Inventory::default(),
+            &Policy::default(),
+            &PlanOptions::default(),
+        );
+        assert!(memory.0.is_none());
+    }
+}
