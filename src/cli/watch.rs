@@ -61,6 +61,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         );
     }
     let context = Context { memory: ops::Memory::lasting(), ..session.context()? };
+    context.host.stay();
     let request = PlanRequest { manifests };
     let cancel = Cancel::default();
     listen(&cancel)?;

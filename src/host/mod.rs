@@ -81,6 +81,9 @@ pub trait Inspect: Send + Sync {
         self.reread(machine, states)
     }
 
+    /// This program stays, and looks again: what makes that cheaper may be kept meanwhile.
+    fn stay(&self) {}
+
     /// A machine as it would be after going back to one of its snapshots, and off or saved; `None` where it has no such snapshot. Its disks are
     /// those of the snapshot, on which new differences will be put.
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError>;

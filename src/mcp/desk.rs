@@ -66,9 +66,12 @@ impl Desk {
     pub fn context(&self, say: impl FnOnce(&mut Overrides)) -> Result<Context, Failure> {
         let settings = self.settings(say)?;
         let mut opened = self.host.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = match &*opened {
-            Some(host) => Arc::clone(host),
-            None => Arc::clone(opened.insert(ops::open(&settings, &self.environment)?)),
+        let host = if let Some(host) = &*opened {
+            Arc::clone(host)
+        } else {
+            let host = opened.insert(ops::open(&settings, &self.environment)?);
+            host.stay();
+            Arc::clone(host)
         };
         Ok(Context { host, settings, environment: self.environment.clone(), memory: self.memory.clone() })
     }

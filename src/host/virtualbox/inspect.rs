@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use uuid::Uuid;
@@ -122,6 +123,10 @@ impl Inspect for VirtualBox {
 
     fn file_end(&self, file: &Path, most: usize) -> Result<(Vec<u8>, u64), HostError> {
         files::end(file, most).map_err(|source| HostError::Read { path: file.to_owned(), source })
+    }
+
+    fn stay(&self) {
+        self.stays.store(true, Ordering::Relaxed);
     }
 
     fn watched(&self) -> Result<Vec<PathBuf>, HostError> {
@@ -315,10 +320,14 @@ impl VirtualBox {
     /// The machines that run or are paused, or at least the one that is asked about if it does.
     fn running(&self, only: Option<Uuid>) -> Result<BTreeSet<Uuid>, HostError> {
         let runner = self.runner()?;
-        match self.native.states(runner, only) {
-            Some(states) => Ok(live::among(&states)),
-            None => self.running.ask(|| live::running(runner)),
+        if let Some(states) = only.and_then(|only| self.native.states(runner, Some(only), false)) {
+            return Ok(live::among(&states));
         }
+        let starts = self.stays.load(Ordering::Relaxed) && self.may_help();
+        self.running.ask(|| match self.native.states(runner, None, starts) {
+            Some(states) => Ok(live::among(&states)),
+            None => live::running(runner),
+        })
     }
 
     fn with_header(&self, mut medium: Medium) -> Medium {

@@ -68,9 +68,14 @@ pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {
 
 /// Those of these states, in VirtualBox's numbers, in which `list runningvms` would name the machine.
 pub fn among(states: &BTreeMap<Uuid, u32>) -> BTreeSet<Uuid> {
+    states.iter().filter(|(_, state)| is_listed_as(**state)).map(|(machine, _)| *machine).collect()
+}
+
+/// Whether `list runningvms` names a machine in a state, by VirtualBox's number of it.
+pub fn is_listed_as(number: u32) -> bool {
     /// Running, paused, teleporting, snapshots of a machine that runs.
     const LISTED: [u32; 8] = [6, 7, 9, 10, 15, 17, 18, 19];
-    states.iter().filter(|(_, state)| LISTED.contains(state)).map(|(machine, _)| *machine).collect()
+    LISTED.contains(&number)
 }
 
 /// Lines `"NAME" {UUID}`. A name may hold anything, a line end too, but not end with a UUID.

@@ -36,6 +36,7 @@ pub use runner::{Deadline, Output, Patience, Runner};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 
 use uuid::Uuid;
@@ -66,6 +67,8 @@ pub struct VirtualBox {
     route: Route,
     /// Changes machines that are off without VBoxManage, where it can.
     native: Native,
+    /// Whether this program stays: then a helper that says which machines run is worth starting.
+    stays: AtomicBool,
     /// What a pipelined action broke: no other is done.
     broken: Mutex<Option<Broken>>,
 }
@@ -90,6 +93,7 @@ impl VirtualBox {
             secrets: Mutex::default(),
             route: Route::default(),
             native: Native::default(),
+            stays: AtomicBool::default(),
             broken: Mutex::default(),
         }
     }

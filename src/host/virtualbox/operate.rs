@@ -143,7 +143,7 @@ impl Operate for VirtualBox {
     }
 
     fn finish(&self) {
-        self.native.dismiss();
+        self.native.end_run();
     }
 
     fn cancel(&self) {

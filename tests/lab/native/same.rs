@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
-use vboxmcp::host::HostError;
 use vboxmcp::host::virtualbox::native::Launch;
+use vboxmcp::host::{HostError, Inspect as _, Operate as _};
 use vboxmcp::inventory::Shard;
-use vboxmcp::model::{FieldPath, Route};
+use vboxmcp::model::{FieldPath, PowerState, Route};
 use vboxmcp::plan::Action;
 
 use super::{born, both, data, files, launch, set, settings, unregister};
-use crate::home::{Home, eventually, path};
+use crate::home::{Home, eventually, is_running, path};
 use crate::lab::Lab;
 
 fn leaves(path: &FieldPath, value: &Value, found: &mut BTreeMap<FieldPath, Value>) {
@@ -397,6 +397,32 @@ pub fn a_stack_alike(lab: &Lab) {
 }
 
 /// A helper is a client that keeps VirtualBox's server: only who changes something, or asks whether it can be used, has one.
+/// A program that stays asks a helper which machines run, and lets VirtualBox's server go when none does any more.
+pub fn who_stays_asks_the_helper(lab: &Lab) {
+    let home = lab.home();
+    let (native, other) = both(&home, lab);
+    let machine = born(&home, "one");
+    // Without the helper of a run.
+    native.host.finish();
+    native.host.stay();
+    home.vbox(&["startvm", "one", "--type=headless"]).ok();
+    let before = native.commands();
+    for _ in 0..3 {
+        let (first, second) = (native.inventory(), other.inventory());
+        assert_eq!(first, second);
+        assert_eq!(first.machines[&machine].state, Some(PowerState::Running));
+    }
+    assert_eq!(native.commands(), before, "VBoxManage is not asked");
+    let helper = native.helper();
+    home.vbox(&["controlvm", "one", "poweroff"]).ok();
+    eventually("it is off, and nobody keeps the server", 30, || {
+        let state = native.inventory().machines[&machine].state.clone();
+        state == Some(PowerState::PowerOff) && native.host.native().process().is_none()
+    });
+    eventually("the helper has ended", 5, || !is_running(helper));
+    home.wait_no_server();
+}
+
 pub fn who_only_looks_starts_none(lab: &Lab) {
     use std::os::unix::fs::PermissionsExt as _;
     let home = lab.home();

@@ -65,6 +65,8 @@ struct State {
     /// Why there is none, and will be none.
     impossible: Option<String>,
     losses: u32,
+    /// Whether it was started to say what runs, and has done nothing else.
+    only_looks: bool,
     /// What a helper was lost with. What comes next of it is VBoxManage's.
     shunned: BTreeSet<Subject>,
 }
@@ -115,6 +117,7 @@ impl Native {
     /// Starts it where it does not run. The error says why there is none.
     pub fn greet(&self, runner: &Runner) -> Result<Greeting, String> {
         let mut state = self.state();
+        state.only_looks = false;
         self.ensure(&mut state, runner)?;
         Ok(state.helper.as_ref().map(|helper| helper.greeting.clone()).unwrap_or_default())
     }
@@ -140,7 +143,9 @@ impl Native {
 
     /// Asks for several things at once. They are begun one after another.
     pub fn ask(&self, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
-        self.ask_of(&mut self.state(), runner, asks)
+        let mut state = self.state();
+        state.only_looks = false;
+        self.ask_of(&mut state, runner, asks)
     }
 
     fn ask_of(&self, state: &mut State, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
@@ -164,22 +169,32 @@ impl Native {
         outcomes
     }
 
-    /// States of all machines, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do.
-    pub fn states(&self, runner: &Runner, only: Option<Uuid>) -> Option<BTreeMap<Uuid, u32>> {
+    /// States of the machines that run, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do. One that is
+    /// only started for this (`starts`) is ended where none runs: VirtualBox's server stays as long as it has a client.
+    pub fn states(&self, runner: &Runner, only: Option<Uuid>, starts: bool) -> Option<BTreeMap<Uuid, u32>> {
         let mut state = self.state.try_lock().ok()?;
-        state.helper.as_ref()?;
-        match self
-            .ask_of(&mut state, runner, &[only.map_or(Ask::States, |machine| Ask::State { machine })])
-            .pop()
-        {
-            Some(Outcome::Done(reply)) => Some(reply.states),
-            _ => None,
+        if state.helper.is_none() {
+            if !starts || self.ensure(&mut state, runner).is_err() {
+                return None;
+            }
+            state.only_looks = true;
         }
+        let ask = only.map_or(Ask::States, |machine| Ask::State { machine });
+        let Some(Outcome::Done(reply)) = self.ask_of(&mut state, runner, &[ask]).pop() else { return None };
+        if state.only_looks && only.is_none() && reply.states.is_empty() {
+            state.helper = None;
+        }
+        Some(reply.states)
     }
 
-    /// Ends it: the server that it is connected to is another one by now, or the run is over.
+    /// Ends it: the server that it is connected to is another one by now.
     pub fn dismiss(&self) {
         self.state().helper = None;
+    }
+
+    /// The run is over: ends it, and what it was lost with is tried again by the next one.
+    pub fn end_run(&self) {
+        *self.state() = State::default();
     }
 
     /// Process id of the helper that runs.
