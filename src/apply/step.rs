@@ -18,6 +18,9 @@ use crate::inventory::{Inventory, Machine};
 use crate::model::Address;
 use crate::plan::{Action, Expectation, Step, Target};
 
+/// Why nothing begins on a host that is broken.
+pub const BROKEN: &str = "VirtualBox's files are broken";
+
 /// How one step ended, and what it made.
 #[derive(Debug)]
 pub struct StepEnd {
@@ -90,8 +93,8 @@ fn perform(
         Ok(seen)
     };
     // Nothing moves between this look and what is done.
-    if let Some(turn) = &turn {
-        turn.wait();
+    if turn.as_ref().is_some_and(|turn| !turn.wait()) {
+        return ended(StepOutcome::Skipped { because: BROKEN.to_owned() }, None);
     }
     let before = match look(states) {
         Ok(before) => before,
@@ -113,6 +116,11 @@ fn perform(
     let mut attempt = 0;
     loop {
         let performed = host.perform(&action, &|percent| report.percent(percent));
+        if let (Some(turn), Err(error)) = (&turn, &performed)
+            && error.class() == ErrorClass::HostBroken
+        {
+            turn.be_last();
+        }
         // What is asked for again keeps its turn.
         drop(turn.take_if(|_| performed.is_ok()));
         let made = match (&performed, &action) {

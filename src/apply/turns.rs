@@ -18,6 +18,8 @@ struct State {
     now: u64,
     /// Those behind it that are over before they came.
     over: BTreeSet<u64>,
+    /// Nobody comes any more.
+    is_ended: bool,
 }
 
 /// A place in the order. It is over when this is dropped.
@@ -42,11 +44,17 @@ impl Turns {
 }
 
 impl Turn<'_> {
-    /// Waits until all before it are over.
-    pub fn wait(&self) {
+    /// Waits until all before it are over. `false` where one of them was the last.
+    pub fn wait(&self) -> bool {
         let state = self.turns.state();
         let is_waiting = |state: &mut State| state.now != self.number;
-        drop(self.turns.moved.wait_while(state, is_waiting).unwrap_or_else(PoisonError::into_inner));
+        let state = self.turns.moved.wait_while(state, is_waiting).unwrap_or_else(PoisonError::into_inner);
+        !state.is_ended
+    }
+
+    /// Makes it the last: those behind it do not come.
+    pub fn be_last(&self) {
+        self.turns.state().is_ended = true;
     }
 }
 
@@ -78,8 +86,7 @@ mod tests {
             for (number, turn) in all.into_iter().enumerate().rev() {
                 let order = &order;
                 scope.spawn(move || {
-                    if number != 3 {
-                        turn.wait();
+                    if number != 3 && turn.wait() {
                         order.lock().unwrap().push(number);
                     }
                 });
@@ -92,5 +99,17 @@ mod tests {
             [0, 1, 2, 4, 5],
             "one that was over before it came holds up nobody"
         );
+    }
+
+    #[test]
+    fn behind_the_last_nobody_comes() {
+        let turns = Turns::default();
+        let (first, second) = (turns.next(), turns.next());
+        assert!(first.wait());
+        first.be_last();
+        drop(first);
+        assert!(!second.wait());
+        drop(second);
+        assert!(!turns.next().wait());
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::born::{self, Ended, Group};
 use super::journal::{Journal, JournalError, Line};
-use super::step::{self, Report, StepEnd};
+use super::step::{self, BROKEN, Report, StepEnd};
 use super::turns::Turns;
 use super::{Cancel, FailedStep, Outcome, Sink, SkippedStep, milliseconds};
 use crate::event::{Event, StepOutcome};
@@ -276,7 +276,7 @@ impl Pen<'_> {
 /// Why no further step begins.
 fn stop(cancel: &Cancel, outcome: &Outcome, is_broken: bool) -> Option<&'static str> {
     if is_broken {
-        return Some("VirtualBox's files are broken");
+        return Some(BROKEN);
     }
     if outcome.journal.is_some() {
         return Some("the run's journal cannot be written");
@@ -311,10 +311,15 @@ fn finish(
                 unreachable: end.unreachable,
             });
         }
-        StepOutcome::Skipped { because } => {
-            ended.insert(step.id, because.clone());
-        }
+        StepOutcome::Skipped { because } => leave_out(step, because.clone(), ended, outcome),
     }
+}
+
+/// A step that is not tried.
+fn leave_out(step: &Step, because: String, ended: &mut BTreeMap<StepId, String>, outcome: &mut Outcome) {
+    let (id, address) = (step.id, step.address.clone());
+    outcome.skipped.push(SkippedStep { step: id, address, because: because.clone() });
+    ended.insert(id, because);
 }
 
 /// Steps whose needs can no longer be met are not tried; with a request to stop, none is.
@@ -336,17 +341,12 @@ fn skip(
                 None => continue,
             },
         };
-        outcome.skipped.push(SkippedStep {
-            step: id,
-            address: step.address.clone(),
-            because: because.clone(),
-        });
         sink(Event::StepFinished {
             step: id,
             outcome: StepOutcome::Skipped { because: because.clone() },
             milliseconds: 0,
         });
-        ended.insert(id, because);
+        leave_out(step, because, ended, outcome);
         waiting.remove(&id);
     }
 }

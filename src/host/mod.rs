@@ -167,8 +167,7 @@ pub trait Operate: Send + Sync {
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.
     fn width(&self, action: &Action) -> usize;
 
-    /// Whether such a short action may follow another such one as soon as that was performed, before what came of it was looked at. After one that
-    /// broke the host it performs none.
+    /// Whether such a short action may follow another such one as soon as that was performed, before what came of it was looked at.
     fn is_pipelined(&self, _action: &Action) -> bool {
         false
     }

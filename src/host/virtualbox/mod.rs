@@ -35,7 +35,6 @@ pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 
@@ -69,12 +68,7 @@ pub struct VirtualBox {
     native: Native,
     /// Whether this program stays: then a helper that says which machines run is worth starting.
     stays: AtomicBool,
-    /// What a pipelined action broke: no other is done.
-    broken: Mutex<Option<Broken>>,
 }
-
-/// A settings file that VirtualBox could not write: the path and what is wrong with it.
-type Broken = (PathBuf, String);
 
 impl VirtualBox {
     /// Takes what was found. Without VBoxManage files can still be read; instead of the runner then stands where it was
@@ -94,7 +88,6 @@ impl VirtualBox {
             route: Route::default(),
             native: Native::default(),
             stays: AtomicBool::default(),
-            broken: Mutex::default(),
         }
     }
 

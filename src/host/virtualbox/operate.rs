@@ -63,22 +63,8 @@ impl Operate for VirtualBox {
 
     fn perform(&self, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
         self.ensure_server()?;
-        if !self.is_pipelined(action) {
-            let done = self.act(action, progress)?;
-            self.is_whole(action, &done)?;
-            return Ok(done);
-        }
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((path, detail)) = broken.clone() {
-            return Err(HostError::Malformed { path, detail });
-        }
         let done = self.act(action, progress)?;
-        if let Err(error) = self.is_whole(action, &done) {
-            if let HostError::Malformed { path, detail } = &error {
-                *broken = Some((path.clone(), detail.clone()));
-            }
-            return Err(error);
-        }
+        self.is_whole(action, &done)?;
         Ok(done)
     }
 
