@@ -41,7 +41,9 @@ pub fn values(change: &NetworkChange, now: &Inventory) -> BTreeMap<String, Value
 /// What is missing of a change's effect; `None` where all of it is there.
 pub fn missing(change: &NetworkChange, now: &Inventory) -> Option<String> {
     let networks = &now.networks;
-    let nat = |name: &str| networks.find(NetworkKind::Nat, name).map(|live| live.tree(NetworkKind::Nat));
+    let tree = |kind: NetworkKind, name: &str| networks.find(kind, name).map(|live| live.tree(kind));
+    let (nat, host_only) =
+        (|name| tree(NetworkKind::Nat, name), |name| tree(NetworkKind::HostOnlyNetwork, name));
     match change {
         NetworkChange::AddNat { name, settings } => match nat(name) {
             None => Some(format!("there is no NAT network {name:?}")),
@@ -72,21 +74,16 @@ pub fn missing(change: &NetworkChange, now: &Inventory) -> Option<String> {
             interface(name, networks).then(|| format!("host-only interface {name:?} is still there"))
         }
         NetworkChange::AddHostOnlyNetwork { name, address, last }
-        | NetworkChange::SetHostOnlyNetwork { name, address, last } => {
-            match networks.find(NetworkKind::HostOnlyNetwork, name) {
-                None => Some(format!("there is no host-only network {name:?}")),
-                Some(live) => {
-                    let wanted = NetworkSettings::host_only_network(address, *last);
-                    first(
-                        &wanted.tree(NetworkKind::HostOnlyNetwork),
-                        &live.tree(NetworkKind::HostOnlyNetwork),
-                    )
-                }
+        | NetworkChange::SetHostOnlyNetwork { name, address, last } => match host_only(name) {
+            None => Some(format!("there is no host-only network {name:?}")),
+            Some(live) => {
+                let wanted = NetworkSettings::host_only_network(address, *last);
+                first(&wanted.tree(NetworkKind::HostOnlyNetwork), &live)
             }
+        },
+        NetworkChange::RemoveHostOnlyNetwork { name } => {
+            host_only(name).map(|_| format!("host-only network {name:?} is still there"))
         }
-        NetworkChange::RemoveHostOnlyNetwork { name } => networks
-            .find(NetworkKind::HostOnlyNetwork, name)
-            .map(|_| format!("host-only network {name:?} is still there")),
     }
 }
 

@@ -37,58 +37,35 @@ pub fn is_refused_unless_off(action: &Action) -> bool {
     matches!(action, Action::ModifyMachine { .. })
 }
 
-/// Whether all that an action needs and changes is the machine's own: nothing of other machines, registers or networks is looked at for it.
+/// Whether all that an action needs and changes is the machine's own: nothing of other machines, registers or networks is looked at for it. What is
+/// not named here is looked at with all that is there, which is never wrong.
 pub fn is_of_one_machine(action: &Action) -> bool {
-    match action {
-        Action::ModifyMachine { .. }
-        | Action::ModifyLive { .. }
-        | Action::SetSecureBoot { .. }
-        | Action::MoveMachine { .. }
-        | Action::SetSecret { .. }
-        | Action::AddBandwidthGroup { .. }
-        | Action::LimitBandwidthGroup { .. }
-        | Action::RemoveBandwidthGroup { .. }
-        | Action::AssignBandwidthGroup { .. }
-        | Action::AddUsbFilter { .. }
-        | Action::RemoveUsbFilter { .. }
-        | Action::SetExtraData { .. }
-        | Action::SetGuestProperty { .. }
-        | Action::WriteMark { .. }
-        | Action::AddController { .. }
-        | Action::ChangeController { .. }
-        | Action::RemoveController { .. }
-        | Action::AddSharedFolder { .. }
-        | Action::RemoveSharedFolder { .. }
-        | Action::Start { .. }
-        | Action::Shutdown { .. }
-        | Action::PowerCut { .. }
-        | Action::Pause { .. }
-        | Action::Resume { .. }
-        | Action::Reset { .. }
-        | Action::SaveState { .. }
-        | Action::DiscardState { .. }
-        | Action::DescribeSnapshot { .. }
-        // What it leaves behind is in the registry that is everybody's.
-        | Action::Unregister { .. } => true,
-        Action::CreateMachine { .. }
-        | Action::WriteRegister { .. }
-        | Action::CreateDisk { .. }
-        | Action::CloneDisk { .. }
-        | Action::SetDisk { .. }
-        | Action::MoveDisk { .. }
-        | Action::LocateDisk { .. }
-        | Action::RenewDisk { .. }
-        | Action::GrowDisk { .. }
-        | Action::Attach { .. }
-        | Action::Detach { .. }
-        | Action::SetAutoReset { .. }
-        | Action::DeleteDisk { .. }
-        | Action::CloseDisk { .. }
-        | Action::TakeSnapshot { .. }
-        | Action::RestoreSnapshot { .. }
-        | Action::DeleteSnapshot { .. }
-        | Action::Network { .. } => false,
-    }
+    needs_state(action)
+        || matches!(
+            action,
+            Action::ModifyMachine { .. }
+                | Action::ModifyLive { .. }
+                | Action::SetSecureBoot { .. }
+                | Action::MoveMachine { .. }
+                | Action::SetSecret { .. }
+                | Action::AddBandwidthGroup { .. }
+                | Action::LimitBandwidthGroup { .. }
+                | Action::RemoveBandwidthGroup { .. }
+                | Action::AssignBandwidthGroup { .. }
+                | Action::AddUsbFilter { .. }
+                | Action::RemoveUsbFilter { .. }
+                | Action::SetExtraData { .. }
+                | Action::SetGuestProperty { .. }
+                | Action::WriteMark { .. }
+                | Action::AddController { .. }
+                | Action::ChangeController { .. }
+                | Action::RemoveController { .. }
+                | Action::AddSharedFolder { .. }
+                | Action::RemoveSharedFolder { .. }
+                | Action::DescribeSnapshot { .. }
+                // What it leaves behind is in the registry that is everybody's.
+                | Action::Unregister { .. }
+        )
 }
 
 /// What is missing of a bound action's effect; `None` where all of it is there. `made` is what the host said that it made.

@@ -228,6 +228,12 @@ pub fn last_of(own: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(network_of(ip, prefix).1.checked_sub(1)?))
 }
 
+/// Whether an address is in the network of another one, which is written with its prefix.
+pub fn is_in(ip: Ipv4Addr, network: (Ipv4Addr, u32)) -> bool {
+    let (first, last) = network_of(network.0, network.1);
+    (first..=last).contains(&u32::from(ip))
+}
+
 /// The mask of a prefix's length.
 fn mask(prefix: u32) -> u32 {
     u32::MAX.checked_shl(32_u32.saturating_sub(prefix)).unwrap_or(0)

@@ -9,7 +9,7 @@ use super::refusal::{self, No, no, unsupported};
 use super::world::World;
 use crate::inventory::Networks;
 use crate::model::field;
-use crate::model::network::{network_of, prefixed};
+use crate::model::network::{is_in, network_of, prefixed};
 use crate::model::{Dhcp, Ipv6, NetworkKind, NetworkSettings, PortForward};
 use crate::plan::{Assignment, NetworkChange};
 
@@ -222,9 +222,7 @@ impl World {
         if let (Some((ip, prefix)), Some((from, to))) =
             (dhcp.server.as_deref().and_then(prefixed), dhcp.range_ends())
         {
-            let (first, last) = network_of(ip, prefix);
-            let is_in = |ip: Ipv4Addr| (first..=last).contains(&u32::from(ip));
-            if let Some(wrong) = [from, to].into_iter().find(|ip| !is_in(*ip)) {
+            if let Some(wrong) = [from, to].into_iter().find(|end| !is_in(*end, (ip, prefix))) {
                 let which = if wrong == from { "lower" } else { "upper" };
                 let mask = crate::model::network::netmask(prefix);
                 return Err(no(&refusal::DHCP_RANGE, &[&which, &wrong, &mask]));

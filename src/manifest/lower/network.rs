@@ -1,7 +1,7 @@
 //! Networks: addresses that fit one another, and the lowering itself.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::super::checked::{Checked, place};
 use super::super::diagnostic::{Diagnostic, Sink};
@@ -10,7 +10,7 @@ use super::super::text::range_ends;
 use super::machine::conflict;
 use super::objects::Object;
 use super::{Checkup, lifecycle, text_of};
-use crate::model::network::{network_of, prefixed};
+use crate::model::network::{is_in, network_of, prefixed};
 use crate::model::{DesiredNetwork, FieldPath, NetworkKind, NetworkSettings, PortForward};
 
 pub(super) fn rules(checkup: &Checkup<'_>, sink: &mut Sink) {
@@ -123,11 +123,6 @@ fn loopback_rules(nat: &Checked, sink: &mut Sink) {
             conflict(sink, message, (&mapping.value, "again here"), (&first.value, "first here"), help);
         }
     }
-}
-
-fn is_in(ip: Ipv4Addr, network: (Ipv4Addr, u32)) -> bool {
-    let (first, last) = network_of(network.0, network.1);
-    (first..=last).contains(&u32::from(ip))
 }
 
 /// A server without its addresses is made half and answers with 0.0.0.0.

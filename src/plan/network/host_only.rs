@@ -2,7 +2,7 @@
 
 use super::NetworkScene;
 use crate::diff::FieldDifference;
-use crate::model::network::{last_of, network_of, pool, prefixed};
+use crate::model::network::{is_in, last_of, pool, prefixed};
 use crate::model::{FieldPath, NetworkKind, NetworkSettings};
 use crate::plan::action::{Action, NetworkChange};
 use crate::plan::draft::Draft;
@@ -46,14 +46,10 @@ impl NetworkScene<'_> {
     pub(super) fn change_host_only_network(&self, draft: &mut Draft, fields: &[&FieldDifference]) {
         let live = self.inventory.networks.find(self.network.kind, &self.network.name).unwrap_or_default();
         let declared = &self.network.settings;
-        let Some(address) = declared.address.clone().or(live.address) else { return };
-        let is_in = |last: &std::net::Ipv4Addr| {
-            prefixed(&address).is_some_and(|(own, prefix)| {
-                let (first, end) = network_of(own, prefix);
-                (first..=end).contains(&u32::from(*last))
-            })
-        };
-        let kept = live.dhcp.as_ref().and_then(|dhcp| Some(dhcp.range_ends()?.1)).filter(is_in);
+        let Some(address) = declared.address.as_ref().or(live.address.as_ref()).cloned() else { return };
+        let kept = live
+            .last_given_out()
+            .filter(|last| prefixed(&address).is_some_and(|network| is_in(*last, network)));
         let Some(last) = declared.last_given_out().or(kept).or_else(|| last_of(&address)) else { return };
         if fields.is_empty() {
             return;

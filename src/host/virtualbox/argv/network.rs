@@ -53,7 +53,7 @@ pub fn command_lines(change: &NetworkChange) -> Result<Vec<CommandLine>, HostErr
         }
         NetworkChange::AddInterface { .. } => vec![CommandLine::of(["hostonlyif", "create"])],
         NetworkChange::SetInterface { name, address } => {
-            let (ip, prefix) = prefixed(address).ok_or_else(|| no(&format!("the address {address}")))?;
+            let (ip, prefix) = with_prefix(address)?;
             vec![
                 CommandLine::of(["hostonlyif", "ipconfig", name])
                     .option("ip", ip)
@@ -73,13 +73,17 @@ pub fn command_lines(change: &NetworkChange) -> Result<Vec<CommandLine>, HostErr
     })
 }
 
+fn with_prefix(address: &str) -> Result<(Ipv4Addr, u32), HostError> {
+    prefixed(address).ok_or_else(|| no(&format!("the address {address}")))
+}
+
 fn host_only_network(
     verb: &str,
     name: &str,
     address: &str,
     last: Ipv4Addr,
 ) -> Result<CommandLine, HostError> {
-    let (ip, prefix) = prefixed(address).ok_or_else(|| no(&format!("the address {address}")))?;
+    let (ip, prefix) = with_prefix(address)?;
     Ok(CommandLine::of(["hostonlynet", verb])
         .option("name", name)
         .option("netmask", netmask(prefix))
