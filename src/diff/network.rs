@@ -325,20 +325,11 @@ pub fn owner<'a>(
 pub fn overlaps(desired: &Desired, inventory: &Inventory) -> Vec<(Address, String)> {
     let mut found = Vec::new();
     for (address, network) in desired.networks.iter().filter(|(_, network)| !network.lifecycle.external) {
-        let Some(own) = network.settings.cidr.as_ref().or(network.settings.address.as_ref()) else {
-            continue;
-        };
-        let nat =
-            inventory.networks.nat.iter().map(|(name, live)| (NetworkKind::Nat, name, live.cidr.as_ref()));
-        let host_only = inventory.networks.host_only.iter().flatten();
-        let host_only = host_only.map(|(name, live)| (NetworkKind::HostOnly, name, live.address.as_ref()));
-        let networks = inventory.networks.host_only_networks.iter().flatten();
-        let networks =
-            networks.map(|(name, live)| (NetworkKind::HostOnlyNetwork, name, live.address.as_ref()));
-        for (kind, name, cidr) in nat.chain(host_only).chain(networks) {
+        let Some(own) = network.settings.addresses() else { continue };
+        for (kind, name, live) in inventory.networks.named() {
             let is_declared =
                 desired.networks.values().any(|other| other.kind == kind && other.name == *name);
-            if let Some(cidr) = cidr.filter(|cidr| !is_declared && overlap(own, cidr)) {
+            if let Some(cidr) = live.addresses().filter(|cidr| !is_declared && overlap(own, cidr)) {
                 found.push((
                     address.clone(),
                     format!("{address} shares addresses with {} {name:?} ({cidr})", kind.noun()),

@@ -35,6 +35,18 @@ impl Networks {
         }
     }
 
+    /// All networks that are objects of their own.
+    pub fn named(&self) -> impl Iterator<Item = (NetworkKind, &String, &NetworkSettings)> {
+        let kinds = [
+            (NetworkKind::Nat, Some(&self.nat)),
+            (NetworkKind::HostOnly, self.host_only.as_ref()),
+            (NetworkKind::HostOnlyNetwork, self.host_only_networks.as_ref()),
+        ];
+        kinds
+            .into_iter()
+            .flat_map(|(kind, known)| known.into_iter().flatten().map(move |(name, live)| (kind, name, live)))
+    }
+
     /// The DHCP server of a network.
     pub fn dhcp_of(&self, kind: NetworkKind, name: &str) -> Option<&Dhcp> {
         self.dhcp.get(&Self::dhcp_name(kind, name))

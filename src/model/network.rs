@@ -157,6 +157,11 @@ impl NetworkSettings {
         Self { address: self.address.clone(), enabled: Some(true), dhcp, ..Self::default() }
     }
 
+    /// Its addresses; of a host-only one the host's own with the prefix.
+    pub fn addresses(&self) -> Option<&String> {
+        self.cidr.as_ref().or(self.address.as_ref())
+    }
+
     /// The last address that the DHCP server gives out.
     pub fn last_given_out(&self) -> Option<Ipv4Addr> {
         Some(self.dhcp.as_ref()?.range_ends()?.1)

@@ -28,14 +28,11 @@ pub struct NetworkRow {
     pub address: Option<Address>,
 }
 
-/// NAT networks, internal networks that an adapter or a DHCP server names, and host-only interfaces.
+/// NAT networks, internal networks that an adapter or a DHCP server names, host-only interfaces and networks.
 pub(super) fn rows(inventory: &Inventory) -> Vec<NetworkRow> {
     let known = &inventory.networks;
     let mut names: BTreeSet<(NetworkKind, String)> = BTreeSet::new();
-    names.extend(known.nat.keys().map(|name| (NetworkKind::Nat, name.clone())));
-    names.extend(
-        known.host_only.iter().flat_map(BTreeMap::keys).map(|name| (NetworkKind::HostOnly, name.clone())),
-    );
+    names.extend(known.named().map(|(kind, name, _)| (kind, name.clone())));
     for nic in inventory
         .machines
         .values()
@@ -45,7 +42,10 @@ pub(super) fn rows(inventory: &Inventory) -> Vec<NetworkRow> {
         names.extend(kind.zip(nic.network.clone()));
     }
     let of_others = |name: &String| {
-        known.nat.contains_key(name) || name.starts_with(&Networks::dhcp_name(NetworkKind::HostOnly, ""))
+        let is_of = |kind| name.starts_with(&Networks::dhcp_name(kind, ""));
+        known.nat.contains_key(name)
+            || is_of(NetworkKind::HostOnly)
+            || (known.host_only_networks.is_some() && is_of(NetworkKind::HostOnlyNetwork))
     };
     let internal = known.dhcp.keys().filter(|name| !of_others(name));
     names.extend(internal.map(|name| (NetworkKind::Internal, name.clone())));
@@ -53,7 +53,7 @@ pub(super) fn rows(inventory: &Inventory) -> Vec<NetworkRow> {
         let settings = known.find(kind, &name).unwrap_or_default();
         let owner = owner(kind, &name, inventory);
         NetworkRow {
-            addresses: settings.cidr.or(settings.address),
+            addresses: settings.addresses().cloned(),
             dhcp: settings.dhcp,
             machines: inventory
                 .network_users(kind, &name)
