@@ -6,9 +6,12 @@ use serde_json::Value;
 /// Devices whose other settings matter only while they are enabled.
 const DEVICES: [&str; 2] = ["vrde", "audio"];
 
+/// Settings that [`set_aside`] may take away, or a part of them.
+pub const SET_ASIDE: [&str; 3] = ["vrde", "audio", "secureBoot"];
+
 /// Whether anything is declared that [`set_aside`] could take away.
 pub fn may_be_set_aside(declared: &Value) -> bool {
-    DEVICES.iter().chain(&["secureBoot"]).any(|key| declared.get(key).is_some())
+    SET_ASIDE.iter().any(|key| declared.get(key).is_some())
 }
 
 /// Takes away what is declared of devices that are, or are to be, switched off.

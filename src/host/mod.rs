@@ -9,6 +9,7 @@ mod circumstances;
 mod error;
 pub mod recorded;
 pub mod sim;
+pub mod threads;
 pub mod virtualbox;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! `inventory`: all that planning needs of a host, for a plan where the host is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -34,19 +34,19 @@ pub fn inventory(context: &Context, request: &InventoryRequest) -> Result<Invent
     let inner = |folder: &PathBuf| listed.iter().any(|other| other != folder && folder.starts_with(other));
     let listed: Vec<PathBuf> =
         listed.iter().filter(|folder| !folder.as_os_str().is_empty() && !inner(folder)).cloned().collect();
+    let mut paths = BTreeMap::new();
     for folder in &listed {
-        inventory.paths.extend(context.host.below(folder)?);
+        paths.extend(context.host.below(folder)?);
     }
     let files: Vec<PathBuf> = inventory.media.values().map(|medium| medium.location.clone()).collect();
-    inventory.paths.extend(context.host.probe(&files));
-    let mut paths = std::mem::take(&mut inventory.paths);
+    paths.extend(context.host.probe(&files));
     name_images(context, &inventory, &mut paths);
-    inventory.paths = paths;
     // What is free need not be said of folders that are listed; a path that is no text cannot stand in a manifest.
-    inventory.paths.retain(|path, fact| {
+    paths.retain(|path, fact| {
         let is_listed = listed.iter().any(|folder| path.starts_with(folder));
         path.to_str().is_some() && !(is_listed && *fact == PathFact::Missing)
     });
+    inventory.paths = paths;
     Ok(InventoryDocument { format_version: InventoryDocument::FORMAT_VERSION, listed, inventory })
 }
 

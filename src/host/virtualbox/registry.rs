@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::files::{self, Stamp};
 use super::home::Home;
 use super::settings::{Distrust, GlobalFile, MachineEntry, MachineFile, read_global, read_machine};
-use crate::host::HostError;
+use crate::host::{HostError, threads};
 
 /// A machine's file, or why it is not the answer.
 pub type MachineResult = Result<MachineFile, Distrust>;
@@ -96,23 +96,9 @@ fn read_rows(entries: &[&MachineEntry], known: &Known) -> Vec<Row> {
     const WORTH: usize = 32;
     let is_new = |entry: &&&MachineEntry| !known.contains_key(&entry.file);
     let worth = entries.iter().filter(is_new).count() / WORTH;
-    let threads = if worth > 1 { worth.min(processors()) } else { 1 };
-    let read = |part: &[&MachineEntry]| part.iter().map(|entry| Row::read(entry, known)).collect::<Vec<_>>();
-    let size = entries.len().div_ceil(threads).max(1);
-    let Some((first, others)) = entries.split_at_checked(size.min(entries.len())) else { return Vec::new() };
-    thread::scope(|scope| {
-        let others: Vec<_> = others.chunks(size).map(|part| scope.spawn(move || read(part))).collect();
-        let mut rows = read(first);
-        for other in others {
-            rows.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        rows
-    })
-}
-
-/// How many processors there are for this program; more than four threads only wait for the file system.
-fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).min(4)
+    // More than four only wait for the file system.
+    let threads = if worth > 1 { worth.min(threads::processors()).min(4) } else { 1 };
+    threads::map(entries, threads, &|entry| Row::read(entry, known))
 }
 
 fn read_registry(home: &Home, cache: &Cache) -> Result<(Option<Stamp>, Arc<GlobalFile>), HostError> {

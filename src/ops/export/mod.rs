@@ -16,7 +16,6 @@ mod tests;
 mod unsaid;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread;
 
 use uuid::Uuid;
 
@@ -24,6 +23,7 @@ use super::Context;
 use super::plan::read;
 use crate::diff::Finding;
 use crate::failure::{Failure, Kind};
+use crate::host::threads;
 use crate::inventory::{Inventory, Machine, Ownership};
 use crate::manifest::emit::{self, Map};
 use crate::manifest::suggest::nearest;
@@ -137,7 +137,9 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
         let settled = draft.settle("", &judge);
         Ok((draft, settled))
     };
-    for (machine, draft) in chosen.iter().zip(of_each(chosen, &of)) {
+    // Each document is read back, which takes most of the time: so many are worth a thread.
+    let threads = threads::processors().min(chosen.len().div_ceil(8));
+    for (machine, draft) in chosen.iter().zip(threads::map(chosen, threads, &|machine| of(*machine))) {
         let (draft, settled) = match draft {
             Ok(draft) => draft,
             Err(reason) => {
@@ -196,25 +198,6 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
         notes.push(Finding { address: None, text });
     }
     Exported { yaml: emit::document(&head, &Map::default()) + &join(&documents), machines, notes }
-}
-
-/// What is made of each machine, by several threads where they are many: each document is read back, which takes most of the time.
-fn of_each<'a, T: Send>(machines: &[&'a Machine], of: &(impl Fn(&'a Machine) -> T + Sync)) -> Vec<T> {
-    /// Machines that are worth a thread.
-    const WORTH: usize = 8;
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let size = machines.len().div_ceil(processors).max(WORTH);
-    let all = |part: &[&'a Machine]| part.iter().map(|machine| of(machine)).collect::<Vec<T>>();
-    thread::scope(|scope| {
-        let mut parts = machines.chunks(size);
-        let first = parts.next().unwrap_or_default();
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || all(part))).collect();
-        let mut made = all(first);
-        for other in others {
-            made.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        made
-    })
 }
 
 fn called(machine: &Machine) -> String {

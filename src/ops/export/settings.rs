@@ -56,10 +56,9 @@ pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
     }
     let live = &scene.live;
     // As much of it as is not shown as it is.
-    let apart = ["vrde", "audio", "secureBoot"].into_iter();
+    let apart = normal::SET_ASIDE.into_iter();
     let mut apart: Value =
         apart.filter_map(|key| Some((key.to_owned(), live.get(key)?.clone()))).collect::<Map<_, _>>().into();
-    let is_apart = |key: &str| matches!(key, "vrde" | "audio" | "secureBoot");
     normal::set_aside(&mut apart, live);
     if let Some(Value::Object(properties)) = apart.get_mut("vrde").and_then(|vrde| vrde.get_mut("properties"))
     {
@@ -67,7 +66,9 @@ pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
     }
     let rest = say::machine_settings().filter(|key| !FIRST.contains(key) && !APART.contains(key));
     for key in FIRST.into_iter().chain(rest) {
-        let Some(live) = (if is_apart(key) { &apart } else { live }).get(key) else { continue };
+        let Some(live) = (if normal::SET_ASIDE.contains(&key) { &apart } else { live }).get(key) else {
+            continue;
+        };
         let usual = usual(key, scene);
         let Some(unusual) = unusual(live, usual.as_ref()) else { continue };
         let said = match (key, &settings.boot_order) {
