@@ -227,17 +227,23 @@ fn plan_starts_no_process_it_does_not_need(lab: &Lab) {
     let (program, log) = counting(&home, lab);
     expect(home.vboxmcp(&["apply", file, "--yes"]), 0);
     home.wait_no_server();
-    let plan = |expected: &[&str]| {
+    let plan = || -> Vec<String> {
         fs::write(&log, "").expect("the log");
         expect(home.vboxmcp(&["plan", file, "--detailed-exitcode", "--vboxmanage", path(&program)]), 0);
         let calls = fs::read_to_string(&log).expect("the log");
-        assert_eq!(calls.lines().collect::<Vec<_>>(), expected);
+        calls.lines().map(str::to_owned).collect()
     };
-    plan(&[]);
+    assert_eq!(plan(), [] as [&str; 0]);
     assert!(!home.has_server(), "plan started a server");
     fs::write(&manifest, text.replace("state: poweroff", "state: running")).expect("the manifest");
     expect(home.vboxmcp(&["apply", file, "--yes"]), 0);
-    plan(&["list runningvms"]);
+    // A client that sleeps is ended and asked again, and so is one beside which VirtualBox wrote a file. That does not happen each time.
+    let once = (0..5).any(|_| {
+        let calls = plan();
+        assert!(!calls.is_empty() && calls.iter().all(|call| call == "list runningvms"), "{calls:?}");
+        calls.len() == 1
+    });
+    assert!(once, "each plan asked more than once");
 }
 
 fn a_clone_is_unowned(lab: &Lab) {
