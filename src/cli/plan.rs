@@ -85,7 +85,10 @@ pub fn keep(session: &Session, plan: &Plan, path: &Path) -> Result<(), Failure> 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
     let request = PlanRequest { manifests: chosen(&arguments.paths, &arguments.select)? };
-    let response = ops::plan(&context, &request)?;
+    // The text of a plan with nothing to do does not show its hash.
+    let is_only_shown = session.settings.output == Output::Text && arguments.out.is_none();
+    let response =
+        if is_only_shown { ops::plan_to_show(&context, &request)? } else { ops::plan(&context, &request)? };
     session.findings(&response.findings)?;
     let plan = &response.plan;
     print(session, plan)?;

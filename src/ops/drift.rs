@@ -1,7 +1,7 @@
 //! `drift`: what moved on the host while the declaration did not. It cannot change anything.
 
 use super::Context;
-use super::plan::{PlanRequest, PlanResponse, plan};
+use super::plan::{PlanRequest, PlanResponse, plan_to_show};
 use crate::diff::{DifferenceKind, DiskPresence, FieldDifference, Finding, NetworkPresence, Presence};
 use crate::failure::Failure;
 use crate::model::Address;
@@ -33,7 +33,7 @@ impl DriftReport {
 
 /// Compares the host with what was applied last.
 pub fn drift(context: &Context, request: &PlanRequest) -> Result<DriftReport, Failure> {
-    let response = plan(context, request)?;
+    let response = plan_to_show(context, request)?;
     let mut drifted = Vec::new();
     let mut lost = Vec::new();
     let mut pending = 0;

@@ -53,7 +53,7 @@ pub use host::{native_helper, open};
 pub use inventory::{InventoryRequest, inventory, to_bytes as inventory_bytes};
 pub use memory::Memory;
 pub use networks::NetworkRow;
-pub use plan::{PlanRequest, PlanResponse, plan, refused};
+pub use plan::{PlanRequest, PlanResponse, plan, plan_to_show, refused};
 pub use reach::{Reach, reach};
 pub use revert::{RevertRequest, revert};
 pub use script::{Line, script, shell};

@@ -47,21 +47,21 @@ const SETTLING: Duration = Duration::from_mins(1);
 
 /// Plans what makes the host match the manifests.
 pub fn plan(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Failure> {
-    let (inventory, declared) = request.manifests.declare_and(context, || read(context))?;
-    let inventory = settled(context, inventory, &declared.desired)?;
-    replan(context, declared, inventory)
+    plan_as(context, request, false)
 }
 
-/// Plans what is declared against what was read.
-pub fn replan(
-    context: &Context,
-    declared: Declared,
-    mut inventory: Inventory,
-) -> Result<PlanResponse, Failure> {
+/// The same for who only shows it as text: a plan with nothing to do has no hash and does not say what it was made from.
+pub fn plan_to_show(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Failure> {
+    plan_as(context, request, true)
+}
+
+fn plan_as(context: &Context, request: &PlanRequest, is_only_shown: bool) -> Result<PlanResponse, Failure> {
+    let (inventory, declared) = request.manifests.declare_and(context, || read(context))?;
+    let mut inventory = settled(context, inventory, &declared.desired)?;
     let declared = probe(context, declared, &mut inventory)?;
     let (desired, policy) = (&declared.desired, &context.settings.policy);
     let is_partial = !declared.selection.is_all();
-    let options = PlanOptions { stack_typed: context.settings.stack_typed, is_partial };
+    let options = PlanOptions { stack_typed: context.settings.stack_typed, is_partial, is_only_shown };
     let mut partial = None;
     let (changes, mut plan) = if is_partial {
         let mut changes = diff::diff(desired, &inventory);

@@ -23,6 +23,27 @@ pub struct Made {
     pub register: RegisterPlan,
 }
 
+/// A plan without hash and notes, and without what it was made from.
+pub fn unsealed(verb: Verb, desired: &Desired, inventory: &Inventory, policy: &Policy, made: Made) -> Plan {
+    let Made { objects, steps, register } = made;
+    Plan {
+        format_version: Plan::FORMAT_VERSION,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        verb,
+        host: HostId { kind: inventory.host.kind.clone(), home: inventory.host.home.clone() },
+        stack: desired.stack.clone(),
+        desired_digest: String::new(),
+        policy: policy.clone(),
+        reads: ReadSet::default(),
+        objects,
+        steps,
+        register,
+        refusals: Vec::new(),
+        hash: String::new(),
+        notes: Vec::new(),
+    }
+}
+
 /// A plan without hash and notes. `changes` are the differences that it was made from, where it was made from any.
 pub fn assemble(
     verb: Verb,
@@ -32,24 +53,10 @@ pub fn assemble(
     made: Made,
     changes: Option<&ChangeSet>,
 ) -> Plan {
-    let Made { objects, steps, register } = made;
-    let of = reads::Made { objects: &objects, steps: &steps, register: &register, changes };
-    Plan {
-        format_version: Plan::FORMAT_VERSION,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        verb,
-        host: HostId { kind: inventory.host.kind.clone(), home: inventory.host.home.clone() },
-        stack: desired.stack.clone(),
-        desired_digest: digest(verb, desired, &register),
-        policy: policy.clone(),
-        reads: reads::read_set(verb, desired, inventory, policy, &of),
-        objects,
-        steps,
-        register,
-        refusals: Vec::new(),
-        hash: String::new(),
-        notes: Vec::new(),
-    }
+    let of = reads::Made { objects: &made.objects, steps: &made.steps, register: &made.register, changes };
+    let reads = reads::read_set(verb, desired, inventory, policy, &of);
+    let desired_digest = digest(verb, desired, &made.register);
+    Plan { desired_digest, reads, ..unsealed(verb, desired, inventory, policy, made) }
 }
 
 /// SHA-256 of what is declared, as text. Where it was written does not count.

@@ -70,4 +70,7 @@ pub struct PlanOptions {
     /// The differences are those of some of the declared objects: the register does not take the manifest paths for those of a full
     /// apply.
     pub is_partial: bool,
+    /// It is only shown, and neither approved nor kept: one with nothing to do, whose hash nobody sees, gets none, and is not said what
+    /// it was made from. For many machines both would be a third of the work (measured).
+    pub is_only_shown: bool,
 }

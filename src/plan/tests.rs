@@ -141,6 +141,31 @@ fn a_machine_in_sync_needs_nothing() {
 }
 
 #[test]
+fn only_a_plan_with_nothing_to_do_and_nobody_to_approve_it_goes_without_a_hash() {
+    let inventory = inventory([owned(live(1, "a", PowerState::PowerOff))]);
+    let planned = |desired: &Desired, is_only_shown| {
+        let options = PlanOptions { is_only_shown, ..PlanOptions::default() };
+        let mut changes = diff::diff(desired, &inventory);
+        changes.findings.push(diff::Finding { address: None, text: "a thing to know".to_owned() });
+        plan(&changes, desired, &inventory, &Policy::default(), &options)
+    };
+    let in_sync = desired([declared("a")]);
+    let (shown, whole) = (planned(&in_sync, true), planned(&in_sync, false));
+    assert!(shown.hash.is_empty() && shown.reads == Default::default(), "{shown:#?}");
+    assert!(whole.hash == whole.sealed_hash() && whole.reads != Default::default(), "{whole:#?}");
+    assert!(!shown.notes.is_empty());
+    let Plan { hash, reads, desired_digest, .. } = whole.clone();
+    assert_eq!(Plan { hash, reads, desired_digest, ..shown }, whole);
+    for differs in [desired([declared("a"), declared("b")]), {
+        let mut blocked = declared("a");
+        blocked.settings.memory = Some(Mebibytes(128));
+        desired([blocked])
+    }] {
+        assert_eq!(planned(&differs, true), planned(&differs, false));
+    }
+}
+
+#[test]
 fn memory_of_a_running_machine_is_blocked_and_names_the_permission() {
     let mut machine = declared("a");
     machine.settings.memory = Some(Mebibytes(128));
@@ -527,7 +552,7 @@ proptest! {
     fn nothing_unowned_is_ever_planned_on((desired, inventory) in world(), prune: bool, all: bool) {
         let policy = Policy { allow: Danger::ALL.into_iter().collect(), prune, ..Policy::default() };
         let changes = diff::diff(&desired, &inventory);
-        let apply = plan(&changes, &desired, &inventory, &policy, &PlanOptions { stack_typed: true, is_partial: false });
+        let apply = plan(&changes, &desired, &inventory, &policy, &PlanOptions { stack_typed: true, is_partial: false, ..PlanOptions::default() });
         let destroy = destroy(&desired, &inventory, &policy, DestroyOptions { all });
         for plan in [&apply, &destroy] {
             for uuid in touched(plan) {
@@ -547,7 +572,7 @@ proptest! {
     fn steps_need_only_earlier_steps_and_every_danger_is_permitted((desired, inventory) in world(), allow in prop::collection::btree_set(0..5_usize, 0..5)) {
         let allow: Dangers = allow.into_iter().map(|index| Danger::ALL[index]).collect();
         let policy = Policy { allow: allow.clone(), prune: true, ..Policy::default() };
-        let plan = plan(&diff::diff(&desired, &inventory), &desired, &inventory, &policy, &PlanOptions { stack_typed: true, is_partial: false });
+        let plan = plan(&diff::diff(&desired, &inventory), &desired, &inventory, &policy, &PlanOptions { stack_typed: true, is_partial: false, ..PlanOptions::default() });
         for step in &plan.steps {
             prop_assert!(step.needs.iter().all(|need| need < &step.id));
             prop_assert!(step.danger.is_subset(&allow), "{step:?}");

@@ -42,14 +42,15 @@ pub fn plan(
     register.forget.extend(changes.superseded.iter().cloned());
     register.paths = (!options.is_partial).then(|| desired.paths.clone());
     let steps = order::along_dependencies(draft::number(drafts), desired);
-    let mut plan = canonical::assemble(
-        Verb::Apply,
-        desired,
-        inventory,
-        policy,
-        canonical::Made { objects, steps, register },
-        Some(changes),
-    );
+    let is_empty = objects.is_empty() && steps.is_empty() && refusals.is_empty();
+    let made = canonical::Made { objects, steps, register };
+    if options.is_only_shown && is_empty {
+        let mut plan = canonical::unsealed(Verb::Apply, desired, inventory, policy, made);
+        plan.notes = notes;
+        plan.notes.extend(behind);
+        return plan;
+    }
+    let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, made, Some(changes));
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);
     plan.notes.append(&mut notes);

@@ -162,7 +162,7 @@ fn assert_round_trip(exported: &Exported, inventory: &Inventory) {
     assert_eq!(desired.machines.keys().collect::<Vec<_>>(), exported.machines.iter().collect::<Vec<_>>());
     let planned = |inventory: &Inventory| {
         let changes = diff::diff(&desired, inventory);
-        let options = PlanOptions { stack_typed: false, is_partial: false };
+        let options = PlanOptions::default();
         (plan::plan(&changes, &desired, inventory, &Policy::default(), &options), changes)
     };
     let (plan, changes) = planned(inventory);

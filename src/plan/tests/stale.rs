@@ -319,7 +319,7 @@ fn made(desired: &Desired, inventory: &Inventory, prune: bool) -> Plan {
         desired,
         inventory,
         &policy,
-        &PlanOptions { stack_typed: true, is_partial: false },
+        &PlanOptions { stack_typed: true, is_partial: false, ..PlanOptions::default() },
     )
 }
 
