@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::str::FromStr;
 
+use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 /// Deeper documents are refused. VirtualBox itself stops at 250 snapshots below one another, two elements each.
 const MAX_DEPTH: usize = 600;
 
-/// A piece of [`Document::text`].
+/// A piece of [`Document::source`] or, behind its end, of [`Document::unescaped`].
 #[derive(Clone, Copy, Default)]
 struct Span {
     start: u32,
@@ -41,8 +42,10 @@ struct Attribute {
 }
 
 /// A parsed document.
-pub struct Document {
-    text: String,
+pub struct Document<'s> {
+    source: &'s str,
+    /// What does not stand in the source as it is meant.
+    unescaped: String,
     nodes: Vec<Node>,
     attributes: Vec<Attribute>,
 }
@@ -50,15 +53,17 @@ pub struct Document {
 /// One element of a document.
 #[derive(Clone, Copy)]
 pub struct Element<'d> {
-    document: &'d Document,
+    document: &'d Document<'d>,
     index: u32,
 }
 
-impl Document {
+impl<'s> Document<'s> {
     /// Parses a document. The error says what is wrong with it.
-    pub fn parse(source: &str) -> Result<Self, String> {
+    pub fn parse(source: &'s str) -> Result<Self, String> {
+        position(source.len())?;
         let mut document = Self {
-            text: String::with_capacity(source.len()),
+            source,
+            unescaped: String::new(),
             nodes: Vec::with_capacity(source.len() / 60),
             attributes: Vec::with_capacity(source.len() / 30),
         };
@@ -79,7 +84,12 @@ impl Document {
                 Event::End(_) => document.close(open.pop()),
                 Event::Text(text) => {
                     if let Some((_, content)) = open.last_mut() {
-                        add(content, text.xml10_content());
+                        // Nearly always it only stands between two elements.
+                        if text.contains('\r') {
+                            add(content, text.xml10_content());
+                        } else {
+                            add(content, text.into_inner());
+                        }
                     } else if !text.trim().is_empty() && text.trim() != "\u{feff}" {
                         return Err("text stands outside the root element".to_owned());
                     }
@@ -140,21 +150,33 @@ impl Document {
     }
 
     fn piece(&self, span: Span) -> &str {
-        &self.text[span.start as usize..span.end as usize]
+        let (start, end) = (span.start as usize, span.end as usize);
+        match start.checked_sub(self.source.len()) {
+            Some(behind) if end > start => &self.unescaped[behind..end - self.source.len()],
+            _ => &self.source[start..end],
+        }
     }
 
+    /// Where a piece stands: in the source, or with what had to be made of it.
     fn keep(&mut self, piece: &str) -> Result<Span, String> {
-        let start = self.text.len();
-        self.text.push_str(piece);
-        let position = |at: usize| u32::try_from(at).map_err(|_| "the file is too large".to_owned());
-        Ok(Span { start: position(start)?, end: position(self.text.len())? })
+        let offset = (piece.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
+        if piece.is_empty() {
+            return Ok(Span::default());
+        }
+        let start = if offset < self.source.len() {
+            offset
+        } else {
+            let start = self.source.len() + self.unescaped.len();
+            self.unescaped.push_str(piece);
+            start
+        };
+        Ok(Span { start: position(start)?, end: position(start + piece.len())? })
     }
 
     fn add(&mut self, start: &BytesStart<'_>, parent: Option<u32>) -> Result<u32, String> {
         if parent.is_none() && !self.nodes.is_empty() {
             return Err("there is a second root element".to_owned());
         }
-        let position = |at: usize| u32::try_from(at).map_err(|_| "the file is too large".to_owned());
         let name = self.keep(start.name().as_ref())?;
         let first = position(self.attributes.len())?;
         // The parser would keep a list of names of its own to see that none comes twice.
@@ -165,11 +187,17 @@ impl Document {
                 return Err(format!("<{}> has two attributes `{key}`", self.piece(name)));
             }
             let name = self.keep(key)?;
-            let value = if attribute.value.bytes().any(|byte| matches!(byte, b'&' | b'\n' | b'\r' | b'\t')) {
-                let value = attribute.normalized_value(XmlVersion::Explicit1_0);
+            let written = attribute.value.as_bytes();
+            let is_space = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\t');
+            let value = if !written.iter().any(|byte| *byte == b'&' || is_space(byte)) {
+                self.keep(&attribute.value)?
+            } else if !written.iter().any(is_space) {
+                // A tenth of the work of the next one, and a mark is full of quotation marks.
+                let value = unescape(&attribute.value);
                 self.keep(&value.map_err(|error| error.to_string())?)?
             } else {
-                self.keep(&attribute.value)?
+                let value = attribute.normalized_value(XmlVersion::Explicit1_0);
+                self.keep(&value.map_err(|error| error.to_string())?)?
             };
             self.attributes.push(Attribute { name, value, read: Cell::new(false) });
         }
@@ -198,6 +226,10 @@ impl Document {
             node.end = end;
         }
     }
+}
+
+fn position(at: usize) -> Result<u32, String> {
+    u32::try_from(at).map_err(|_| "the file is too large".to_owned())
 }
 
 /// Puts two pieces of an element's text together. Nearly always there is only one, and it stands in the file as it is.
@@ -372,6 +404,22 @@ impl<'d> Element<'d> {
 #[cfg(test)]
 mod tests {
     use super::Document;
+
+    #[test]
+    fn texts_and_values_are_what_is_meant() {
+        let source = "<a b='&lt;&#x41;&amp;amp;&quot;' c='1\t2\r\n&#9;3' d='' e='&'>\r\n <f> x\r\ny &lt;<![CDATA[ &z]]> </f>\n<g>  </g><h/></a>";
+        assert!(Document::parse(source).is_err());
+        let source = source.replace(" e='&'", "");
+        let document = Document::parse(&source).unwrap();
+        let a = document.root();
+        assert_eq!(a.get("b"), Some("<A&amp;\""));
+        assert_eq!(a.get("c"), Some("1 2 \t3"));
+        assert_eq!(a.get("d"), Some(""));
+        assert_eq!(a.text(), "");
+        assert_eq!(a.child("f").unwrap().text(), " x\ny < &z ");
+        assert_eq!(a.child("g").unwrap().text(), "  ");
+        assert_eq!(a.child("h").unwrap().text(), "");
+    }
 
     #[test]
     fn what_nobody_asks_for_is_named() {
