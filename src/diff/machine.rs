@@ -65,11 +65,14 @@ pub fn birth(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
 
 fn written(machine: &DesiredMachine, folder: Option<&Path>) -> Value {
     let mut settings = machine.settings.clone();
-    if let (Some(place), Some(folder)) = (&mut settings.snapshot_folder, folder) {
-        *place = disk::inside(Path::new(place.as_str()), Some(folder));
+    // Only where something is changed are they copied.
+    if let (Some(place), Some(folder)) = (&machine.settings.snapshot_folder, folder) {
+        settings.snapshot_folder = Some(disk::inside(Path::new(place), Some(folder)));
     }
-    if let Some(order) = &mut settings.boot_order {
+    if let Some(order) = &machine.settings.boot_order {
+        let mut order = order.clone();
         order.resize(4, BootDevice::None);
+        settings.boot_order = Some(order);
     }
     let mut tree = settings_tree(&settings);
     let Value::Object(map) = &mut tree else { return tree };

@@ -130,16 +130,35 @@ impl Checked {
         for (position, item) in (1..).zip(self.items()) {
             if let (Data::Map(_), Some(span)) = (&item.data, item.span()) {
                 let position: u32 = position;
-                // An adapter is known by its slot, which need not be its position.
-                let key = item
-                    .get("slot")
-                    .and_then(Self::int)
-                    .map_or_else(|| position.to_string(), |n| n.to_string());
+                let key = item.slot().map_or_else(|| position.to_string(), |n| n.to_string());
                 let path = path.join(key);
                 found.insert(path.clone(), place(sources, span));
                 item.trace(&path, sources, found);
             }
         }
+    }
+
+    /// Whether [`Self::trace`] notes the same of both.
+    pub(super) fn is_written_like(&self, other: &Self) -> bool {
+        let (members, items) = (self.members(), self.items());
+        members.len() == other.members().len()
+            && items.len() == other.items().len()
+            && members.iter().zip(other.members()).all(|(one, other)| {
+                one.key == other.key
+                    && one.key_span == other.key_span
+                    && one.value.is_written_like(&other.value)
+            })
+            && items.iter().zip(other.items()).all(|(one, other)| {
+                matches!(one.data, Data::Map(_)) == matches!(other.data, Data::Map(_))
+                    && one.span() == other.span()
+                    && one.slot() == other.slot()
+                    && one.is_written_like(other)
+            })
+    }
+
+    /// An adapter is known by its slot, which need not be its position.
+    fn slot(&self) -> Option<i64> {
+        self.get("slot").and_then(Self::int)
     }
 }
 

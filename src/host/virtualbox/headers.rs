@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -79,8 +79,7 @@ impl Cache {
     pub fn read(&self, path: &Path, format: &str, kind: MediumKind, registered: Uuid) -> Header {
         let metadata = path.metadata();
         let stamp = metadata.as_ref().ok().map(Stamp::of);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(path)
+        if let Some(known) = self.all().get(path)
             && Some(known.stamp) == stamp
             && (known.format.as_str(), known.kind, known.registered) == (format, kind, registered)
         {
@@ -91,11 +90,20 @@ impl Cache {
         match stamp.filter(|stamp| stamp.is_older_than(Self::SETTLED)) {
             Some(stamp) => {
                 let (format, header) = (format.to_owned(), header.clone());
-                all.insert(path.to_owned(), Known { stamp, format, kind, registered, header });
+                self.all().insert(path.to_owned(), Known { stamp, format, kind, registered, header });
             }
-            None => drop(all.remove(path)),
+            None => drop(self.all().remove(path)),
         }
         header
+    }
+
+    /// Whether no header was read yet.
+    pub fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<PathBuf, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

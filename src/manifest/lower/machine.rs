@@ -13,7 +13,8 @@ use super::member::Member;
 use super::{Checkup, lifecycle, network, nics, storage, text_of};
 use crate::model::settings::{Bus, Chipset, Controller, Settings};
 use crate::model::{
-    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret, os_type,
+    Address, DesiredMachine, DesiredState, FieldPath, Lifecycle, MachineName, NetworkKind, Secret, Shared,
+    Source, os_type,
 };
 
 /// A combination that cannot be: both values, each with what it says.
@@ -257,21 +258,40 @@ fn empty_drives(spec: &Checked, sink: &mut Sink) {
     }
 }
 
+/// Where the fields of a machine are written.
+pub(super) type Places = Shared<BTreeMap<FieldPath, Source>>;
+
+/// Where a member's fields are written, given those of the one before it: members of a replicated machine nearly always share them.
+pub(super) fn places(
+    member: &Member<'_>,
+    before: Option<(&Member<'_>, &Places)>,
+    scope: Scope<'_>,
+) -> Places {
+    if let Some((other, places)) = before
+        && std::ptr::eq(other.doc, member.doc)
+        && other.spec.is_written_like(&member.spec)
+    {
+        return places.clone();
+    }
+    let mut found = BTreeMap::new();
+    member.spec.trace(&FieldPath::root(), scope.sources, &mut found);
+    if let Some(lifecycle) = &member.doc.lifecycle {
+        lifecycle.trace(&FieldPath::of(["lifecycle"]), scope.sources, &mut found);
+    }
+    found.into()
+}
+
 /// The machine as the planner sees it.
 ///
 /// # Errors
 /// A sentence, where the table and the model do not agree, which a test excludes.
 pub(super) fn lower(
     member: &Member<'_>,
+    places: &Places,
     checkup: &Checkup<'_>,
     scope: Scope<'_>,
 ) -> Result<DesiredMachine, String> {
     let spec = &member.spec;
-    let mut sources = BTreeMap::new();
-    spec.trace(&FieldPath::root(), scope.sources, &mut sources);
-    if let Some(lifecycle) = &member.doc.lifecycle {
-        lifecycle.trace(&FieldPath::of(["lifecycle"]), scope.sources, &mut sources);
-    }
     Ok(DesiredMachine {
         name: MachineName::new(member.name.as_str()),
         source: place(scope.sources, member.doc.start),
@@ -298,26 +318,27 @@ pub(super) fn lower(
             .flat_map(|name| referenced(name, &checkup.members))
             .collect(),
         labels: member.doc.labels.clone(),
-        sources: sources.into(),
+        sources: places.clone(),
     })
 }
 
 /// Values of fields for secrets, by the path of the field.
 fn secrets(spec: &Checked) -> BTreeMap<FieldPath, Secret> {
     let mut found = BTreeMap::new();
-    collect_secrets(spec, &FieldPath::root(), &mut found);
+    collect_secrets(spec, &mut Vec::new(), &mut found);
     found
 }
 
-fn collect_secrets(value: &Checked, path: &FieldPath, found: &mut BTreeMap<FieldPath, Secret>) {
+fn collect_secrets<'a>(value: &'a Checked, keys: &mut Vec<&'a str>, found: &mut BTreeMap<FieldPath, Secret>) {
     for member in value.members() {
-        let path = path.join(&member.key);
+        keys.push(&member.key);
         match member.value.text() {
             Some(text) if member.field.is_some_and(|field| field.secret) => {
-                found.insert(path, Secret::new(text));
+                found.insert(FieldPath::of(keys.iter().copied()), Secret::new(text));
             }
-            _ => collect_secrets(&member.value, &path, found),
+            _ => collect_secrets(&member.value, keys, found),
         }
+        keys.pop();
     }
 }
 

@@ -142,11 +142,15 @@ pub fn lower(loaded: &Loaded, context: &LowerContext) -> Result<(Desired, Diagno
                 Err(reason) => sink.push(internal(network.doc, &reason)),
             }
         }
+        let mut before = None;
         for member in &checkup.members {
-            match machine::lower(member, &checkup, scope) {
+            let places =
+                machine::places(member, before.as_ref().map(|(other, places)| (*other, places)), scope);
+            match machine::lower(member, &places, &checkup, scope) {
                 Ok(machine) => drop(machines.insert(Address::Machine(machine.name.clone()), machine)),
                 Err(reason) => sink.push(internal(member.doc, &reason)),
             }
+            before = Some((member, places));
         }
     }
     let snapshots = checkup.snapshots.iter();

@@ -157,6 +157,11 @@ impl<'s> Document<'s> {
         }
     }
 
+    /// Whether a name is this one. Nearly all that are looked at are others, and nearly all of those are of another length.
+    fn is(&self, name: Span, other: &str) -> bool {
+        (name.end - name.start) as usize == other.len() && self.piece(name) == other
+    }
+
     /// Where a piece stands: in the source, or with what had to be made of it.
     fn keep(&mut self, piece: &str) -> Result<Span, String> {
         let offset = (piece.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
@@ -183,7 +188,7 @@ impl<'s> Document<'s> {
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|error| error.to_string())?;
             let key: &str = attribute.key.as_ref();
-            if self.attributes[first as usize..].iter().any(|other| self.piece(other.name) == key) {
+            if self.attributes[first as usize..].iter().any(|other| self.is(other.name, key)) {
                 return Err(format!("<{}> has two attributes `{key}`", self.piece(name)));
             }
             let name = self.keep(key)?;
@@ -268,6 +273,10 @@ impl<'d> Element<'d> {
         self.document.piece(self.node().name)
     }
 
+    fn is(self, name: &str) -> bool {
+        self.document.is(self.node().name, name)
+    }
+
     /// Its text, with all that stands in it.
     pub fn text(self) -> &'d str {
         self.document.piece(self.node().text)
@@ -310,23 +319,23 @@ impl<'d> Element<'d> {
 
     /// The elements of a name directly below it.
     pub fn children(self, name: &'static str) -> impl Iterator<Item = Self> {
-        self.all().filter(move |child| child.name() == name).map(Self::take)
+        self.all().filter(move |child| child.is(name)).map(Self::take)
     }
 
     /// The first element of a name directly below it. A second one stays unread.
     pub fn child(self, name: &str) -> Option<Self> {
-        self.all().find(|child| child.name() == name).map(Self::take)
+        self.all().find(|child| child.is(name)).map(Self::take)
     }
 
     /// All elements of a name anywhere below it.
     pub fn descendants(self, name: &'static str) -> impl Iterator<Item = Self> {
         let below = self.index + 1..self.node().end;
-        below.map(move |index| Self { document: self.document, index }).filter(move |e| e.name() == name)
+        below.map(move |index| Self { document: self.document, index }).filter(move |e| e.is(name))
     }
 
     /// The value of an attribute.
     pub fn get(self, name: &str) -> Option<&'d str> {
-        let attribute = self.attributes().iter().find(|a| self.document.piece(a.name) == name)?;
+        let attribute = self.attributes().iter().find(|a| self.document.is(a.name, name))?;
         attribute.read.set(true);
         Some(self.document.piece(attribute.value))
     }
