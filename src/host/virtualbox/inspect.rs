@@ -4,7 +4,7 @@
 //! wanted, one `list runningvms`.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +13,7 @@ use std::thread;
 use uuid::Uuid;
 
 use super::host_only::networks_of_this_host;
+use super::live::Alive;
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
@@ -30,8 +31,8 @@ const ROUNDS: usize = 3;
 enum Lives {
     /// It was not asked.
     Unasked,
-    /// These run or are paused. Without a server none does.
-    Known { running: BTreeSet<Uuid>, server: bool },
+    /// These live. Without a server none does.
+    Known { alive: Alive, server: bool },
 }
 
 impl Inspect for VirtualBox {
@@ -224,13 +225,13 @@ impl VirtualBox {
             // VirtualBox answers in tens of milliseconds, in which the files are read. A machine that ends meanwhile says so in its log,
             // which is read last.
             let (reading, lives) = thread::scope(|scope| {
-                let lives = Self::asks(want, server).then(|| scope.spawn(|| self.running(only)));
+                let lives = Self::asks(want, server).then(|| scope.spawn(|| self.alive(only)));
                 let reading = Reading::of(home, &self.cache, |machine| about.reads(machine));
                 let lives = match lives.map(thread::ScopedJoinHandle::join) {
-                    Some(Ok(running)) => running.map(|running| Lives::Known { running, server: true }),
+                    Some(Ok(alive)) => alive.map(|alive| Lives::Known { alive, server: true }),
                     Some(Err(panic)) => std::panic::resume_unwind(panic),
                     None if server == Some(false) => {
-                        Ok(Lives::Known { running: BTreeSet::new(), server: false })
+                        Ok(Lives::Known { alive: Alive::default(), server: false })
                     }
                     None => Ok(Lives::Unasked),
                 };
@@ -319,16 +320,16 @@ impl VirtualBox {
         want.ask_server || (want.states && server != Some(false))
     }
 
-    /// The machines that run or are paused, or at least the one that is asked about if it does.
-    fn running(&self, only: Option<Uuid>) -> Result<BTreeSet<Uuid>, HostError> {
+    /// The machines that live, or at least the one that is asked about if it does.
+    fn alive(&self, only: Option<Uuid>) -> Result<Alive, HostError> {
         let runner = self.runner()?;
         if let Some(states) = only.and_then(|only| self.native.states(runner, Some(only), false)) {
-            return Ok(live::among(&states));
+            return Ok(Alive::told(&states));
         }
         let starts = self.stays.load(Ordering::Relaxed) && self.may_help();
-        self.running.ask(|| match self.native.states(runner, None, starts) {
-            Some(states) => Ok(live::among(&states)),
-            None => live::running(runner),
+        self.alive.ask(|| match self.native.states(runner, None, starts) {
+            Some(states) => Ok(Alive::told(&states)),
+            None => live::running(runner).map(Alive::listed),
         })
     }
 
@@ -381,7 +382,7 @@ impl VirtualBox {
                 machine.state.filter(|state| about.is_alone() && state.class() == StateClass::Saved)
             }
             Lives::Known { server: false, .. } => machine.state,
-            Lives::Known { running, server: true } => match live::state(&machine, running) {
+            Lives::Known { alive, server: true } => match live::state(&machine, alive) {
                 Some(state) => Some(state),
                 None => self.ask_state(machine.uuid)?,
             },

@@ -57,7 +57,7 @@ pub fn server_runs(_: Option<&Path>) -> Option<bool> {
     None
 }
 
-/// Machines that run or are paused.
+/// Machines that `list runningvms` names: they run or are paused.
 pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {
     let output = runner.read(["list", "runningvms"])?;
     parse_list(&output.stdout).map_err(|line| HostError::Garbage {
@@ -66,16 +66,48 @@ pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {
     })
 }
 
-/// Those of these states, in VirtualBox's numbers, in which `list runningvms` would name the machine.
-pub fn among(states: &BTreeMap<Uuid, u32>) -> BTreeSet<Uuid> {
-    states.iter().filter(|(_, state)| is_listed_as(**state)).map(|(machine, _)| *machine).collect()
+/// What VirtualBox says of the machines that live.
+#[derive(Clone, Debug, Default)]
+pub struct Alive {
+    /// Their states. Without one, only the machine's log tells whether it runs or is paused.
+    states: BTreeMap<Uuid, Option<PowerState>>,
+    /// A machine that is not here does not live. Otherwise it may be on its way up or down, or stuck.
+    is_complete: bool,
 }
 
-/// Whether `list runningvms` names a machine in a state, by VirtualBox's number of it.
-pub fn is_listed_as(number: u32) -> bool {
-    /// Running, paused, teleporting, snapshots of a machine that runs.
-    const LISTED: [u32; 8] = [6, 7, 9, 10, 15, 17, 18, 19];
-    LISTED.contains(&number)
+impl Alive {
+    /// Machines that `list runningvms` names.
+    pub fn listed(running: BTreeSet<Uuid>) -> Self {
+        Self { states: running.into_iter().map(|machine| (machine, None)).collect(), is_complete: false }
+    }
+
+    /// Of all that live, the states in VirtualBox's numbers.
+    pub fn told(numbers: &BTreeMap<Uuid, u32>) -> Self {
+        let known = |(machine, number): (&Uuid, &u32)| Some((*machine, Some(numbered(*number)?)));
+        Self { states: numbers.iter().filter_map(known).collect(), is_complete: true }
+    }
+}
+
+/// The state of a machine that lives, by its number in VirtualBox's interface (`MachineState`, since 7.0).
+pub fn numbered(number: u32) -> Option<PowerState> {
+    Some(match number {
+        6 => PowerState::Running,
+        7 => PowerState::Paused,
+        8 => PowerState::Stuck,
+        9 => PowerState::Teleporting,
+        10 => PowerState::LiveSnapshotting,
+        11 => PowerState::Starting,
+        12 => PowerState::Stopping,
+        13 => PowerState::Saving,
+        14 => PowerState::Restoring,
+        15 => PowerState::TeleportingPaused,
+        16 => PowerState::TeleportingIn,
+        17 => PowerState::DeletingSnapshotOnline,
+        18 => PowerState::DeletingSnapshotPaused,
+        19 => PowerState::OnlineSnapshotting,
+        22 => PowerState::SettingUp,
+        _ => return None,
+    })
 }
 
 /// Lines `"NAME" {UUID}`. A name may hold anything, a line end too, but not end with a UUID.
@@ -95,15 +127,18 @@ fn parse_list(text: &str) -> Result<BTreeSet<Uuid>, String> {
 }
 
 /// The state of a machine while a server runs; `None` where only VirtualBox can tell.
-pub fn state(machine: &Machine, running: &BTreeSet<Uuid>) -> Option<PowerState> {
+pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
     /// A log that ends with a change of state is one of a machine that has ended; others are searched for longer.
     const TAIL: u64 = 64 << 10;
     const WHOLE: u64 = 64 << 20;
-    let log = machine.folder().join("Logs").join("VBox.log");
-    if running.contains(&machine.uuid) {
-        return last_state(&log, WHOLE).ok().flatten().filter(is_listed);
+    let log = || machine.folder().join("Logs").join("VBox.log");
+    match alive.states.get(&machine.uuid) {
+        Some(Some(state)) => return Some(state.clone()),
+        Some(None) => return last_state(&log(), WHOLE).ok().flatten().filter(is_listed),
+        None if alive.is_complete => return machine.state.clone(),
+        None => {}
     }
-    match last_state(&log, TAIL) {
+    match last_state(&log(), TAIL) {
         // On its way up or down, or "guru meditation": alive, but not in the list. Or killed just then.
         Ok(Some(state)) if is_alive(&state) && !is_listed(&state) => None,
         _ => machine.state.clone(),
@@ -157,8 +192,9 @@ fn last_state(log: &Path, reach: u64) -> io::Result<Option<PowerState>> {
     while position > stop {
         let start = position.saturating_sub(CHUNK).max(stop);
         file.seek(SeekFrom::Start(start))?;
-        let mut chunk = Vec::new();
-        file.by_ref().take(position - start).read_to_end(&mut chunk)?;
+        // All of it in one call: a vector that grows would take a dozen.
+        let mut chunk = vec![0; usize::try_from(position - start).unwrap_or_default()];
+        file.read_exact(&mut chunk)?;
         chunk.append(&mut cut_line);
         let mut lines = chunk.rsplit(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {

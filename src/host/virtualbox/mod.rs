@@ -34,12 +34,11 @@ pub use command::{CommandLine, Shell};
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 
-use uuid::Uuid;
-
+use live::Alive;
 use native::Native;
 use runner::Server;
 use together::Together;
@@ -55,7 +54,7 @@ pub struct VirtualBox {
     cache: registry::Cache,
     headers: headers::Cache,
     probe: live::Probe,
-    running: Together<BTreeSet<Uuid>>,
+    alive: Together<Alive>,
     spellings: OnceLock<Spellings>,
     /// The server that was started here: it would be a zombie when it has ended, and its lock keeps a second start away.
     server: Mutex<Option<Server>>,
@@ -80,7 +79,7 @@ impl VirtualBox {
             cache: registry::Cache::default(),
             headers: headers::Cache::default(),
             probe: live::Probe::default(),
-            running: Together::default(),
+            alive: Together::default(),
             spellings: OnceLock::new(),
             server: Mutex::default(),
             distrusted: BTreeMap::new(),

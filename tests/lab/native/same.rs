@@ -413,6 +413,10 @@ pub fn who_stays_asks_the_helper(lab: &Lab) {
         assert_eq!(first.machines[&machine].state, Some(PowerState::Running));
     }
     assert_eq!(native.commands(), before, "VBoxManage is not asked");
+    // Nor are machines' logs, which are long.
+    home.vbox(&["controlvm", "one", "pause"]).ok();
+    std::fs::write(home.machines().join("one/Logs/VBox.log"), "").unwrap();
+    assert_eq!(native.inventory().machines[&machine].state, Some(PowerState::Paused));
     let helper = native.helper();
     home.vbox(&["controlvm", "one", "poweroff"]).ok();
     eventually("it is off, and nobody keeps the server", 30, || {

@@ -169,7 +169,7 @@ impl Native {
         outcomes
     }
 
-    /// States of the machines that run, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do. One that is
+    /// States of the machines that live, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do. One that is
     /// only started for this (`starts`) is ended where none runs: VirtualBox's server stays as long as it has a client.
     pub fn states(&self, runner: &Runner, only: Option<Uuid>, starts: bool) -> Option<BTreeMap<Uuid, u32>> {
         let mut state = self.state.try_lock().ok()?;

@@ -69,7 +69,7 @@ pub enum Ask {
         /// Delete its files and the disks that are attached to it.
         delete: bool,
     },
-    /// The states of all machines that `list runningvms` would name.
+    /// The states of all machines that live.
     States,
     /// The state of one machine.
     State {

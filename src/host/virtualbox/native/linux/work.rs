@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::interfaces::{Interface, client, machine, medium, method, parts, progress, session, virtual_box};
 use super::library::{Failure, GONE, Library};
 use super::object::Object;
-use crate::host::virtualbox::live::is_listed_as;
+use crate::host::virtualbox::live::numbered;
 use crate::host::virtualbox::native::fields::{Argument, How, Known, Part, known};
 use crate::host::virtualbox::native::protocol::{Answer, Ask, Refusal, Reply, Setting};
 
@@ -152,8 +152,8 @@ impl<'l> Work<'l> {
         let numbers = self.virtual_box.numbers_of(&virtual_box::MACHINE_STATES, &machines)?;
         let mut reply = Reply::default();
         // Each id is a question of its own, and most machines are off.
-        let listed = machines.iter().zip(numbers).filter(|(_, number)| is_listed_as(*number));
-        for (machine, number) in listed {
+        let alive = machines.iter().zip(numbers).filter(|(_, number)| numbered(*number).is_some());
+        for (machine, number) in alive {
             let id = machine.text(&machine::ID)?;
             if let Ok(uuid) = Uuid::try_parse(&id) {
                 reply.states.insert(uuid, number);
