@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::host_only::networks_of_this_host;
 use super::live::Alive;
+use super::native::protocol::Ask;
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
@@ -323,13 +324,18 @@ impl VirtualBox {
     /// The machines that live, or at least the one that is asked about if it does.
     fn alive(&self, only: Option<Uuid>) -> Result<Alive, HostError> {
         let runner = self.runner()?;
-        if let Some(states) = only.and_then(|only| self.native.states(runner, Some(only), false)) {
+        let ask = |machine| self.native.states(runner, Ask::State { machine }, false);
+        if let Some(states) = only.and_then(ask) {
             return Ok(Alive::told(&states));
         }
         let starts = self.stays.load(Ordering::Relaxed) && self.may_help();
-        self.alive.ask(|| match self.native.states(runner, None, starts) {
-            Some(states) => Ok(Alive::told(&states)),
-            None => live::running(runner).map(Alive::listed),
+        self.alive.ask(|| {
+            // VirtualBox has written its registry before it says that a machine is registered.
+            let registry = files::stamp(&self.home().registry()).map(|stamp| format!("{stamp:?}"));
+            match self.native.states(runner, Ask::States { registry }, starts) {
+                Some(states) => Ok(Alive::told(&states)),
+                None => live::running(runner).map(Alive::listed),
+            }
         })
     }
 

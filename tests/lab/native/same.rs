@@ -417,6 +417,20 @@ pub fn who_stays_asks_the_helper(lab: &Lab) {
     home.vbox(&["controlvm", "one", "pause"]).ok();
     std::fs::write(home.machines().join("one/Logs/VBox.log"), "").unwrap();
     assert_eq!(native.inventory().machines[&machine].state, Some(PowerState::Paused));
+    // The helper knows the machines that there were, and looks again when there are others.
+    let second = born(&home, "two");
+    home.vbox(&["startvm", "two", "--type=headless"]).ok();
+    let before = native.commands();
+    assert_eq!(native.inventory().machines[&second].state, Some(PowerState::Running));
+    home.vbox(&["controlvm", "two", "poweroff"]).ok();
+    eventually("the other one is off", 30, || {
+        native.inventory().machines[&second].state == Some(PowerState::PowerOff)
+    });
+    home.vbox(&["unregistervm", "two", "--delete"]).ok();
+    let left = native.inventory();
+    assert_eq!(left.machines.keys().collect::<Vec<_>>(), [&machine]);
+    assert_eq!(left.machines[&machine].state, Some(PowerState::Paused));
+    assert_eq!(native.commands(), before, "VBoxManage is not asked");
     let helper = native.helper();
     home.vbox(&["controlvm", "one", "poweroff"]).ok();
     eventually("it is off, and nobody keeps the server", 30, || {

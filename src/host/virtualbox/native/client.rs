@@ -94,7 +94,7 @@ impl Subject {
             | Ask::Unregister { machine, .. }
             | Ask::Data { machine: Some(machine), .. } => Self::Machine(*machine),
             Ask::Register { file } => Self::File(file.clone()),
-            Ask::Data { machine: None, .. } | Ask::States => Self::VirtualBox,
+            Ask::Data { machine: None, .. } | Ask::States { .. } => Self::VirtualBox,
         }
     }
 }
@@ -171,7 +171,9 @@ impl Native {
 
     /// States of the machines that live, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do. One that is
     /// only started for this (`starts`) is ended where none runs: VirtualBox's server stays as long as it has a client.
-    pub fn states(&self, runner: &Runner, only: Option<Uuid>, starts: bool) -> Option<BTreeMap<Uuid, u32>> {
+    ///
+    /// `ask` is [`Ask::States`] or [`Ask::State`].
+    pub fn states(&self, runner: &Runner, ask: Ask, starts: bool) -> Option<BTreeMap<Uuid, u32>> {
         let mut state = self.state.try_lock().ok()?;
         if state.helper.is_none() {
             if !starts || self.ensure(&mut state, runner).is_err() {
@@ -179,9 +181,9 @@ impl Native {
             }
             state.only_looks = true;
         }
-        let ask = only.map_or(Ask::States, |machine| Ask::State { machine });
+        let is_of_all = matches!(ask, Ask::States { .. });
         let Some(Outcome::Done(reply)) = self.ask_of(&mut state, runner, &[ask]).pop() else { return None };
-        if state.only_looks && only.is_none() && reply.states.is_empty() {
+        if state.only_looks && is_of_all && reply.states.is_empty() {
             state.helper = None;
         }
         Some(reply.states)

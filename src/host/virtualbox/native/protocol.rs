@@ -70,7 +70,10 @@ pub enum Ask {
         delete: bool,
     },
     /// The states of all machines that live.
-    States,
+    States {
+        /// Another word when other machines are registered; without one, that is not known.
+        registry: Option<String>,
+    },
     /// The state of one machine.
     State {
         /// The machine.
@@ -153,8 +156,8 @@ mod tests {
         let request = Request { id: 8, ask: Ask::Change { machine: Uuid::nil(), set } };
         let text = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
-        let request = Request { id: 9, ask: Ask::States };
-        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"id":9,"do":"states"}"#);
+        let request = Request { id: 9, ask: Ask::States { registry: Some("a".into()) } };
+        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"id":9,"do":"states","registry":"a"}"#);
     }
 
     #[test]
