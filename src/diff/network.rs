@@ -11,7 +11,7 @@ use super::{DifferenceKind, FieldDifference, equal, kind as kind_of_difference, 
 use crate::inventory::{Entry, Identity, Inventory, Networks, Status};
 use crate::model::network::overlap;
 use crate::model::{
-    Address, Desired, DesiredNetwork, DiskSource, FieldPath, NetworkKind, NetworkSettings, StackName,
+    Address, Desired, DesiredNetwork, DiskSource, FieldPath, NetworkKind, NetworkSettings, Nic, StackName,
 };
 
 /// Who holds what a declaration wants.
@@ -126,13 +126,20 @@ pub fn resolve(mut desired: Desired, inventory: &Inventory) -> Desired {
             file.clone_from(known);
         }
     }
-    let nics = desired.machines.values_mut().filter_map(|machine| machine.settings.nics.as_mut());
-    for nic in nics.flat_map(BTreeMap::values_mut) {
-        if nic.mode == Some(NetworkKind::HostOnly.mode())
-            && let Some((kind, name)) = nic.network.as_ref().and_then(|name| names.get(name))
-        {
-            nic.mode = Some(kind.mode());
-            nic.network = Some(name.clone());
+    let named = |nic: &Nic| {
+        let is_meant = nic.mode == Some(NetworkKind::HostOnly.mode());
+        nic.network.as_ref().filter(|_| is_meant).and_then(|name| names.get(name))
+    };
+    for machine in desired.machines.values_mut() {
+        // To look is free; what is changed is copied.
+        if !machine.settings.nics.iter().flat_map(BTreeMap::values).any(|nic| named(nic).is_some()) {
+            continue;
+        }
+        for nic in machine.settings.nics.iter_mut().flat_map(BTreeMap::values_mut) {
+            if let Some((kind, name)) = named(nic) {
+                nic.mode = Some(kind.mode());
+                nic.network = Some(name.clone());
+            }
         }
     }
     desired
