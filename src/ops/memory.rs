@@ -79,24 +79,22 @@ impl Memory {
         policy: &Policy,
         options: &PlanOptions,
     ) -> (ChangeSet, Plan) {
-        let make = |options: &PlanOptions| {
+        let make = || {
             let changes = diff::diff(desired, inventory);
             let plan = plan::plan(&changes, desired, inventory, policy, options);
             (changes, plan)
         };
-        let Some(last) = &self.0 else { return make(options) };
-        // What is remembered serves who shows it and who approves it.
-        let options = &PlanOptions { is_only_shown: false, ..options.clone() };
+        let Some(last) = &self.0 else { return make() };
         if let Some(last) = recall(&last.planned)
             && last.options == *options
             && last.policy == *policy
             && last.desired == *desired
             && last.inventory == *inventory
         {
-            debug_assert_eq!(last.result, make(options));
+            debug_assert_eq!(last.result, make());
             return last.result.clone();
         }
-        let result = make(options);
+        let result = make();
         let planned = Planned {
             desired: desired.clone(),
             inventory: inventory.clone(),

@@ -50,7 +50,7 @@ pub fn plan(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Fa
     plan_as(context, request, false)
 }
 
-/// The same for who only shows it as text: a plan with nothing to do has no hash and does not say what it was made from.
+/// The same for who only shows it: a plan with nothing to do has no hash and does not say what it was made from.
 pub fn plan_to_show(context: &Context, request: &PlanRequest) -> Result<PlanResponse, Failure> {
     plan_as(context, request, true)
 }

@@ -51,6 +51,7 @@ impl Run for Plan {
         })?;
         input.declaration.add_to_context(&mut context);
         let request = PlanRequest { manifests: input.declaration.manifests(call.desk)? };
-        answer(call, &context, &ops::plan(&context, &request)?)
+        // Only one with something to do is kept for `apply`, and has a hash to show.
+        answer(call, &context, &ops::plan_to_show(&context, &request)?)
     }
 }
