@@ -34,20 +34,20 @@ pub fn names_files(machine: &DesiredMachine) -> bool {
         DiskSource::Reference { .. } => false,
     };
     machine.settings.snapshot_folder.is_some()
-        || machine.disks.iter().flat_map(BTreeMap::values).any(is_placed)
+        || machine.disks.iter().flat_map(BTreeMap::values).any(|disk| is_placed(disk))
 }
 
 /// Whether a machine of ours is the same tree with and without its declaration: whether the register alone knows which disk is which.
 pub fn is_known_alone(address: &Address, machine: &DesiredMachine, register: Option<&Register>) -> bool {
     let entry = |address: &Address| register.and_then(|register| register.entries.get(address));
-    let is_registered = |(key, disk): (&String, &DesiredDisk)| match (&disk.disk, address.machine_name()) {
+    let is_registered = |key: &String, disk: &DesiredDisk| match (&disk.disk, address.machine_name()) {
         (DiskSource::Inline { .. }, Some(name)) => {
             entry(&Address::InlineDisk(name.clone(), key.clone())).is_some()
         }
         _ => false,
     };
     machine.secrets.is_empty()
-        && machine.disks.iter().flatten().all(is_registered)
+        && machine.disks.iter().flatten().all(|(key, disk)| is_registered(key, disk))
         && entry(address).is_none_or(|entry| disk::references(&entry.applied).is_empty())
 }
 

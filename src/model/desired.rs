@@ -108,7 +108,7 @@ pub struct DesiredMachine {
     /// Managed settings.
     pub settings: Shared<Settings>,
     /// Managed disks by key; `None` where the manifest says nothing of disks.
-    pub disks: Option<BTreeMap<String, DesiredDisk>>,
+    pub disks: Option<BTreeMap<String, Box<DesiredDisk>>>,
     /// Managed DVD drives in their order; `None` where the manifest says nothing of them.
     pub dvds: Option<Vec<DesiredDvd>>,
     /// Managed floppy drives in their order; `None` where the manifest says nothing of them.

@@ -133,7 +133,11 @@ impl World {
                 name: name.to_owned(),
                 settings_file: file,
                 state: PowerState::PowerOff,
-                hardware: Hardware { settings, slots: BTreeMap::from([(1, slot)]), attachments: Vec::new() },
+                hardware: Hardware {
+                    settings,
+                    slots: BTreeMap::from([(1, slot.into())]),
+                    attachments: Vec::new(),
+                },
                 extra: BTreeMap::new(),
                 snapshots: None,
                 current_snapshot: None,

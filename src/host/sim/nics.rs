@@ -40,7 +40,7 @@ pub fn assign(world: &mut World, machine: &mut SimMachine, assignment: &Assignme
         return Err(no(&refusal::NIC_NUMBER, &[&number]));
     }
     let os_type = machine.hardware.settings.os_type.clone().unwrap_or_default();
-    let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type));
+    let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type).into());
     if let (["nics", _, "bandwidthGroup"], Some(Value::String(group))) = (path.as_slice(), &assignment.value)
         && !group.is_empty()
         && !machine.hardware.settings.bandwidth_groups.iter().flatten().any(|(name, _)| name == group)
@@ -83,7 +83,7 @@ pub fn assign_live(machine: &mut SimMachine, assignment: &Assignment) -> Result<
         _ => return Err(unsupported(format!("changing {} of a running machine", assignment.path))),
     }
     let os_type = machine.hardware.settings.os_type.clone().unwrap_or_default();
-    let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type));
+    let slot = machine.hardware.slots.entry(number).or_insert_with(|| untouched(number, &os_type).into());
     set(slot, number, &path[2..], assignment)
 }
 

@@ -80,7 +80,7 @@ pub struct Hardware {
     /// Settings, without adapters and extra data. Groups and description are the machine's own, snapshots do not bring them back.
     pub settings: Settings,
     /// Adapters by number from 1, disabled ones that were once used included.
-    pub slots: BTreeMap<u32, Slot>,
+    pub slots: BTreeMap<u32, Box<Slot>>,
     /// What hangs on the controllers.
     pub attachments: Vec<Attachment>,
 }
@@ -174,7 +174,7 @@ impl SimMachine {
 
     /// NAT networks that its adapters are attached to.
     pub fn nat_networks(&self) -> impl Iterator<Item = String> + '_ {
-        let views = self.hardware.slots.values().filter(|slot| slot.enabled).map(Slot::view);
+        let views = self.hardware.slots.values().filter(|slot| slot.enabled).map(|slot| slot.view());
         let attached = views.filter(|nic| nic.mode == Some(NicMode::NatNetwork));
         attached.filter_map(|nic| nic.network)
     }

@@ -426,7 +426,7 @@ fn room(spec: &Checked, attached: &[Attached<'_>], controllers: &[Controller<'_>
 }
 
 /// Disks by key.
-pub(super) fn disks(spec: &Checked) -> Result<Option<BTreeMap<String, DesiredDisk>>, String> {
+pub(super) fn disks(spec: &Checked) -> Result<Option<BTreeMap<String, Box<DesiredDisk>>>, String> {
     let Some(map) = spec.get("disks") else { return Ok(None) };
     let mut result = BTreeMap::new();
     for entry in map.members() {
@@ -454,7 +454,7 @@ pub(super) fn disks(spec: &Checked) -> Result<Option<BTreeMap<String, DesiredDis
             hot_pluggable: flag("hotPluggable"),
             bandwidth_group: text("bandwidthGroup"),
         };
-        result.insert(entry.key.clone(), lowered);
+        result.insert(entry.key.clone(), lowered.into());
     }
     Ok(Some(result))
 }

@@ -193,9 +193,7 @@ impl Storage<'_> {
         let (desired, inventory) = (self.scene.desired, self.scene.inventory);
         for (key, attachment) in &self.live_disks {
             let declared = self.scene.machine.disks.as_ref().and_then(|disks| disks.get(key));
-            let Some(DesiredDisk { disk: DiskSource::Reference { disk, .. }, .. }) = declared else {
-                continue;
-            };
+            let Some(DiskSource::Reference { disk, .. }) = declared.map(|disk| &disk.disk) else { continue };
             let AttachedMedium::Image(leaf) = attachment.medium else { continue };
             let (at, path) = (disk::place(attachment), FieldPath::of(["disks", key]));
             let is_alone = inventory.base_of(leaf).is_some_and(|base| {

@@ -87,7 +87,7 @@ fn attachment(at: Location, medium: Uuid) -> Attachment {
 fn with_disks(ports: u32, disks: &[(&str, Option<u32>)]) -> Desired {
     let mut machine = declared("a");
     machine.settings.controllers = Some(controller(ports));
-    machine.disks = Some(disks.iter().map(|(key, at)| ((*key).to_owned(), disk(*at))).collect());
+    machine.disks = Some(disks.iter().map(|(key, at)| ((*key).to_owned(), disk(*at).into())).collect());
     desired([machine])
 }
 

@@ -17,7 +17,8 @@ fn furnished(desired: &mut Desired, inventory: &mut Inventory, taste: u8) {
                 Some(BTreeMap::from([(1, nat([("ssh", rule.as_str())], is(2).then_some(number)))]));
         }
         if is(3) {
-            machine.disks = Some(BTreeMap::from([("root".to_owned(), disk(if is(4) { 64 } else { 32 }))]));
+            machine.disks =
+                Some(BTreeMap::from([("root".to_owned(), disk(if is(4) { 64 } else { 32 }).into())]));
         }
         if is(5) {
             machine.settings.extra_data = Some(BTreeMap::from([("k".to_owned(), Some("v".to_owned()))]));
