@@ -126,17 +126,17 @@ pub fn resolve(mut desired: Desired, inventory: &Inventory) -> Desired {
             file.clone_from(known);
         }
     }
-    let named = |nic: &Nic| {
+    let meant = |nic: &Nic| {
         let is_meant = nic.mode == Some(NetworkKind::HostOnly.mode());
         nic.network.as_ref().filter(|_| is_meant).and_then(|name| names.get(name))
     };
     for machine in desired.machines.values_mut() {
         // To look is free; what is changed is copied.
-        if !machine.settings.nics.iter().flat_map(BTreeMap::values).any(|nic| named(nic).is_some()) {
+        if !machine.settings.nics.iter().flat_map(BTreeMap::values).any(|nic| meant(nic).is_some()) {
             continue;
         }
         for nic in machine.settings.nics.iter_mut().flat_map(BTreeMap::values_mut) {
-            if let Some((kind, name)) = named(nic) {
+            if let Some((kind, name)) = meant(nic) {
                 nic.mode = Some(kind.mode());
                 nic.network = Some(name.clone());
             }

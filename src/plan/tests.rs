@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::diff::{self, machine as shape};
-use crate::inventory::{Access, Entry, Identity, Inventory, Machine, Mark, MarkState, Status};
+use crate::inventory::{Access, Entry, Identity, Inventory, Machine, Mark, MarkState, ReadSet, Status};
 use crate::model::{
     Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Lifecycle, Mebibytes, Nat, Nic, NicMode,
     OnRemove, Policy, PowerState, Settings, Source, StackName,
@@ -151,11 +151,11 @@ fn only_a_plan_with_nothing_to_do_and_nobody_to_approve_it_goes_without_a_hash()
     };
     let in_sync = desired([declared("a")]);
     let (shown, whole) = (planned(&in_sync, true), planned(&in_sync, false));
-    assert!(shown.hash.is_empty() && shown.reads == Default::default(), "{shown:#?}");
-    assert!(whole.hash == whole.sealed_hash() && whole.reads != Default::default(), "{whole:#?}");
+    assert!(shown.hash.is_empty() && shown.reads == ReadSet::default(), "{shown:#?}");
+    assert!(whole.hash == whole.sealed_hash() && whole.reads != ReadSet::default(), "{whole:#?}");
     assert!(!shown.notes.is_empty());
-    let Plan { hash, reads, desired_digest, .. } = whole.clone();
-    assert_eq!(Plan { hash, reads, desired_digest, ..shown }, whole);
+    let Plan { desired_digest, reads, hash, .. } = whole.clone();
+    assert_eq!(Plan { desired_digest, reads, hash, ..shown }, whole);
     for differs in [desired([declared("a"), declared("b")]), {
         let mut blocked = declared("a");
         blocked.settings.memory = Some(Mebibytes(128));
