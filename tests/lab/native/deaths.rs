@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use uuid::Uuid;
-use vboxmcp::host::{ErrorClass, Operate as _};
-use vboxmcp::model::Route;
+use vboxmcp::host::{ErrorClass, Inspect as _, Operate as _};
+use vboxmcp::model::{PowerState, Route};
 
 use super::{Side, born, both, data, files, set, settings, unregister};
 use crate::home::{Home, eventually, is_running, kill, path};
@@ -191,6 +191,27 @@ pub fn the_server_dies(lab: &Lab) {
     killer.join().expect("the server was killed");
     native.done(&set(machine, &[("memory", json!(42))]));
     assert_eq!(settings(&native, machine)["memory"], json!(42));
+}
+
+/// What a helper keeps of a server that is gone is not given back to it.
+pub fn the_server_dies_that_states_came_from(lab: &Lab) {
+    let home = lab.home();
+    let (native, other) = both(&home, lab);
+    let machine = born(&home, "one");
+    native.host.finish();
+    native.host.stay();
+    home.vbox(&["startvm", "one", "--type=headless"]).ok();
+    assert_eq!(native.inventory().machines[&machine].state, Some(PowerState::Running));
+    let helper = native.helper();
+    kill(home.server_pid().expect("a server"));
+    eventually("it is gone", 10, || !home.has_server());
+    home.vbox(&["list", "vms"]).ok();
+    let begun = Instant::now();
+    let seen = native.inventory();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(seen.machines[&machine].uuid, machine);
+    eventually("its helper has ended", 5, || !is_running(helper));
+    eventually("both see the same", 30, || native.inventory() == other.inventory());
 }
 
 /// A helper that outlived its run would keep VirtualBox's server, and its locks.

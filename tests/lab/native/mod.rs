@@ -40,6 +40,7 @@ pub const TESTS: &[Test] = &[
     ("it_dies_in_the_middle_of_a_birth", deaths::it_dies_in_the_middle_of_a_birth),
     ("it_dies_at_any_time", deaths::it_dies_at_any_time),
     ("the_server_dies", deaths::the_server_dies),
+    ("the_server_dies_that_states_came_from", deaths::the_server_dies_that_states_came_from),
     ("it_goes_with_its_run", deaths::it_goes_with_its_run),
 ];
 

@@ -161,11 +161,20 @@ impl<'l> Work<'l> {
     }
 
     fn states(&self, registry: Option<&str>) -> Result<Reply, Failure> {
-        let mut known = self.known.take();
+        let mut known = self.known.borrow_mut();
+        let reply = self.states_of(&mut known, registry);
+        if reply.is_err() {
+            // What is known stays, to be given back or, where the server is gone, abandoned.
+            known.registry = None;
+        }
+        reply
+    }
+
+    fn states_of(&self, known: &mut Known<'l>, registry: Option<&str>) -> Result<Reply, Failure> {
         if registry.is_none() || known.registry.as_deref() != registry {
             let machines = self.virtual_box.get_all(&virtual_box::MACHINES, Interface::Machine)?;
             let ids = vec![None; machines.len()];
-            known = Known { registry: registry.map(str::to_owned), machines, ids };
+            *known = Known { registry: registry.map(str::to_owned), machines, ids };
         }
         let numbers = self.virtual_box.numbers_of(&virtual_box::MACHINE_STATES, &known.machines)?;
         let mut reply = Reply::default();
@@ -179,7 +188,6 @@ impl<'l> Work<'l> {
             }
             reply.states.extend(id.map(|id| (id, number)));
         }
-        self.known.replace(known);
         Ok(reply)
     }
 }
