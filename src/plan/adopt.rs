@@ -227,9 +227,9 @@ fn candidate<'a>(
     if let Some(ours) = inventory.owned_machine(&desired.stack, address) {
         let entry =
             inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
-        // An adoption that was cut short is done again.
+        // An adoption that was cut short is done again, also one that has left nothing but the mark.
         let is_whole = matches!(ours.mark, MarkState::Valid(_))
-            && entry.is_none_or(|entry| entry.status == Status::Confirmed);
+            && entry.is_some_and(|entry| entry.status == Status::Confirmed);
         return Ok((!is_whole && ours.access.is_readable()).then_some(ours));
     }
     let mut named: Vec<&Machine> = inventory.machines_named(machine.name.as_str()).collect();

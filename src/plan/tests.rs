@@ -166,6 +166,20 @@ fn only_a_plan_with_nothing_to_do_and_nobody_to_approve_it_goes_without_a_hash()
 }
 
 #[test]
+fn a_machine_that_has_only_its_mark_is_adopted_once_more() {
+    let (desired, address) = (desired([declared("a")]), Address::machine("a"));
+    let adopted = |inventory: &Inventory| {
+        adopt(std::slice::from_ref(&address), &BTreeMap::new(), &desired, inventory, &Policy::default())
+    };
+    let whole = inventory([owned(live(1, "a", PowerState::PowerOff))]);
+    assert!(adopted(&whole).is_empty());
+    let unregistered = Inventory { registers: BTreeMap::new(), ..whole };
+    let plan = adopted(&unregistered);
+    assert_eq!(labels(&plan), ["write mark"]);
+    assert!(plan.register.members.contains_key(&address));
+}
+
+#[test]
 fn memory_of_a_running_machine_is_blocked_and_names_the_permission() {
     let mut machine = declared("a");
     machine.settings.memory = Some(Mebibytes(128));
