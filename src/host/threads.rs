@@ -2,9 +2,9 @@
 
 use std::thread;
 
-/// How many processors there are for this program.
-pub fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+/// How many threads so many items are worth, where `each` of them are worth starting one; no more than there are processors.
+pub fn worth(items: usize, each: usize) -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(items / each.max(1)).max(1)
 }
 
 /// What is made of each item, in their order, by up to so many threads; the one that asks is one of them.

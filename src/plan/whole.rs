@@ -43,19 +43,18 @@ pub fn plan(
     register.paths = (!options.is_partial).then(|| desired.paths.clone());
     let steps = order::along_dependencies(draft::number(drafts), desired);
     let is_empty = objects.is_empty() && steps.is_empty() && refusals.is_empty();
+    let is_sealed = !(options.is_only_shown && is_empty);
     let made = canonical::Made { objects, steps, register };
-    if options.is_only_shown && is_empty {
-        let mut plan = canonical::unsealed(Verb::Apply, desired, inventory, policy, made);
-        plan.notes = notes;
-        plan.notes.extend(behind);
-        return plan;
-    }
-    let mut plan = canonical::assemble(Verb::Apply, desired, inventory, policy, made, Some(changes));
+    let mut plan = if is_sealed {
+        canonical::assemble(Verb::Apply, desired, inventory, policy, made, Some(changes))
+    } else {
+        canonical::unsealed(Verb::Apply, desired, inventory, policy, made)
+    };
     plan.refusals = refusals;
     limits::check(&mut plan, desired, inventory);
     plan.notes.append(&mut notes);
     plan.notes.extend(behind);
-    canonical::seal(plan)
+    if is_sealed { canonical::seal(plan) } else { plan }
 }
 
 /// What becomes of the declared objects.

@@ -14,7 +14,6 @@ use uuid::Uuid;
 
 use super::host_only::networks_of_this_host;
 use super::live::Alive;
-use super::native::protocol::Ask;
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
@@ -324,15 +323,14 @@ impl VirtualBox {
     /// The machines that live, or at least the one that is asked about if it does.
     fn alive(&self, only: Option<Uuid>) -> Result<Alive, HostError> {
         let runner = self.runner()?;
-        let ask = |machine| self.native.states(runner, Ask::State { machine }, false);
-        if let Some(states) = only.and_then(ask) {
+        if let Some(states) = only.and_then(|machine| self.native.state_of(runner, machine)) {
             return Ok(Alive::told(&states));
         }
         let starts = self.stays.load(Ordering::Relaxed) && self.may_help();
         self.alive.ask(|| {
             // VirtualBox has written its registry before it says that a machine is registered.
             let registry = files::stamp(&self.home().registry()).map(|stamp| format!("{stamp:?}"));
-            match self.native.states(runner, Ask::States { registry }, starts) {
+            match self.native.states(runner, registry, starts) {
                 Some(states) => Ok(Alive::told(&states)),
                 None => live::running(runner).map(Alive::listed),
             }
@@ -348,8 +346,7 @@ impl VirtualBox {
         const WORTH: usize = 32;
         let mut seen = HashSet::new();
         let (first, copies): (Vec<_>, Vec<_>) = all.partition(|medium| seen.insert(medium.uuid));
-        let threads =
-            if self.headers.is_empty() { threads::processors().min(first.len() / WORTH) } else { 1 };
+        let threads = if self.headers.is_empty() { threads::worth(first.len(), WORTH) } else { 1 };
         let read = threads::map(&first, threads, &|medium| self.with_header((*medium).clone()));
         (read.into_iter().map(|medium| (medium.uuid, medium)).collect(), copies)
     }

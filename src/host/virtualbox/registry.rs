@@ -95,9 +95,8 @@ fn read_rows(entries: &[&MachineEntry], known: &Known) -> Vec<Row> {
     /// Unknown files that are worth a thread.
     const WORTH: usize = 32;
     let is_new = |entry: &&&MachineEntry| !known.contains_key(&entry.file);
-    let worth = entries.iter().filter(is_new).count() / WORTH;
     // More than four only wait for the file system.
-    let threads = if worth > 1 { worth.min(threads::processors()).min(4) } else { 1 };
+    let threads = threads::worth(entries.iter().filter(is_new).count(), WORTH).min(4);
     threads::map(entries, threads, &|entry| Row::read(entry, known))
 }
 

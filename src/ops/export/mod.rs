@@ -138,7 +138,7 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
         Ok((draft, settled))
     };
     // Each document is read back, which takes most of the time: so many are worth a thread.
-    let threads = threads::processors().min(chosen.len().div_ceil(8));
+    let threads = threads::worth(chosen.len(), 4);
     for (machine, draft) in chosen.iter().zip(threads::map(chosen, threads, &|machine| of(*machine))) {
         let (draft, settled) = match draft {
             Ok(draft) => draft,

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use uuid::Uuid;
-use vboxmcp::host::{ErrorClass, Inspect as _, Operate as _};
+use vboxmcp::host::{ErrorClass, Operate as _};
 use vboxmcp::model::{PowerState, Route};
 
-use super::{Side, born, both, data, files, set, settings, unregister};
+use super::{Side, born, both, data, files, set, settings, staying, unregister};
 use crate::home::{Home, eventually, is_running, kill, path};
 use crate::lab::Lab;
 
@@ -196,11 +196,7 @@ pub fn the_server_dies(lab: &Lab) {
 /// What a helper keeps of a server that is gone is not given back to it.
 pub fn the_server_dies_that_states_came_from(lab: &Lab) {
     let home = lab.home();
-    let (native, other) = both(&home, lab);
-    let machine = born(&home, "one");
-    native.host.finish();
-    native.host.stay();
-    home.vbox(&["startvm", "one", "--type=headless"]).ok();
+    let (native, other, machine) = staying(&home, lab);
     assert_eq!(native.inventory().machines[&machine].state, Some(PowerState::Running));
     let helper = native.helper();
     kill(home.server_pid().expect("a server"));

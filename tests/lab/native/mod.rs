@@ -125,6 +125,17 @@ fn born(home: &Home, name: &str) -> Uuid {
     said.lines().find_map(|line| line.strip_prefix("UUID: ")?.trim().parse().ok()).expect("a UUID")
 }
 
+/// Both routes to one home, as of a program that stays, and a machine that runs there.
+fn staying(home: &Home, lab: &Lab) -> (Side, Side, Uuid) {
+    let (native, other) = both(home, lab);
+    let machine = born(home, "one");
+    // Without the helper of a run.
+    native.host.finish();
+    native.host.stay();
+    home.vbox(&["startvm", "one", "--type=headless"]).ok();
+    (native, other, machine)
+}
+
 fn set(machine: Uuid, set: &[(&str, Value)]) -> Action {
     let one = |(path, value): &(&str, Value)| {
         let path: FieldPath = path.parse().unwrap();

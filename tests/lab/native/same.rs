@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
+use vboxmcp::host::HostError;
 use vboxmcp::host::virtualbox::native::Launch;
-use vboxmcp::host::{HostError, Inspect as _, Operate as _};
 use vboxmcp::inventory::Shard;
 use vboxmcp::model::{FieldPath, PowerState, Route};
 use vboxmcp::plan::Action;
 
-use super::{born, both, data, files, launch, set, settings, unregister};
+use super::{born, both, data, files, launch, set, settings, staying, unregister};
 use crate::home::{Home, eventually, is_running, path};
 use crate::lab::Lab;
 
@@ -396,16 +396,10 @@ pub fn a_stack_alike(lab: &Lab) {
     assert!(seen[0].0.contains("48MiB") && seen[0].1.is_empty() && seen[0].2.is_empty(), "{seen:?}");
 }
 
-/// A helper is a client that keeps VirtualBox's server: only who changes something, or asks whether it can be used, has one.
 /// A program that stays asks a helper which machines run, and lets VirtualBox's server go when none does any more.
 pub fn who_stays_asks_the_helper(lab: &Lab) {
     let home = lab.home();
-    let (native, other) = both(&home, lab);
-    let machine = born(&home, "one");
-    // Without the helper of a run.
-    native.host.finish();
-    native.host.stay();
-    home.vbox(&["startvm", "one", "--type=headless"]).ok();
+    let (native, other, machine) = staying(&home, lab);
     let before = native.commands();
     for _ in 0..3 {
         let (first, second) = (native.inventory(), other.inventory());
@@ -441,6 +435,7 @@ pub fn who_stays_asks_the_helper(lab: &Lab) {
     home.wait_no_server();
 }
 
+/// A helper is a client that keeps VirtualBox's server: only who changes something, or asks whether it can be used, has one.
 pub fn who_only_looks_starts_none(lab: &Lab) {
     use std::os::unix::fs::PermissionsExt as _;
     let home = lab.home();

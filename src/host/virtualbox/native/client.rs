@@ -169,11 +169,15 @@ impl Native {
         outcomes
     }
 
-    /// States of the machines that live, or of one, in VirtualBox's numbers, from a helper that runs anyway and has nothing else to do. One that is
-    /// only started for this (`starts`) is ended where none runs: VirtualBox's server stays as long as it has a client.
-    ///
-    /// `ask` is [`Ask::States`] or [`Ask::State`].
-    pub fn states(&self, runner: &Runner, ask: Ask, starts: bool) -> Option<BTreeMap<Uuid, u32>> {
+    /// States of the machines that live, in VirtualBox's numbers, from a helper that runs and has nothing else to do. One that is only
+    /// started for this (`starts`) is ended where none lives: VirtualBox's server stays as long as it has a client. `registry` is another word
+    /// when other machines are registered.
+    pub fn states(
+        &self,
+        runner: &Runner,
+        registry: Option<String>,
+        starts: bool,
+    ) -> Option<BTreeMap<Uuid, u32>> {
         let mut state = self.state.try_lock().ok()?;
         if state.helper.is_none() {
             if !starts || self.ensure(&mut state, runner).is_err() {
@@ -181,12 +185,25 @@ impl Native {
             }
             state.only_looks = true;
         }
-        let is_of_all = matches!(ask, Ask::States { .. });
-        let Some(Outcome::Done(reply)) = self.ask_of(&mut state, runner, &[ask]).pop() else { return None };
-        if state.only_looks && is_of_all && reply.states.is_empty() {
+        let states = self.told(&mut state, runner, Ask::States { registry })?;
+        if state.only_looks && states.is_empty() {
             state.helper = None;
         }
-        Some(reply.states)
+        Some(states)
+    }
+
+    /// The same of one machine, whatever its state is, from a helper that runs anyway.
+    pub fn state_of(&self, runner: &Runner, machine: Uuid) -> Option<BTreeMap<Uuid, u32>> {
+        let mut state = self.state.try_lock().ok()?;
+        state.helper.as_ref()?;
+        self.told(&mut state, runner, Ask::State { machine })
+    }
+
+    fn told(&self, state: &mut State, runner: &Runner, ask: Ask) -> Option<BTreeMap<Uuid, u32>> {
+        match self.ask_of(state, runner, &[ask]).pop() {
+            Some(Outcome::Done(reply)) => Some(reply.states),
+            _ => None,
+        }
     }
 
     /// Ends it: the server that it is connected to is another one by now.

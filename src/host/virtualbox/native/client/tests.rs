@@ -73,7 +73,7 @@ fn data(machine: u128) -> Ask {
 fn it_is_started_once_and_ends_with_its_input() {
     let fake = Fake::new(&answering(r#""done":{}"#));
     assert_eq!((fake.native.process(), fake.starts()), (None, 0));
-    assert_eq!(fake.native.states(&fake.runner, Ask::States { registry: None }, false), None);
+    assert_eq!(fake.native.states(&fake.runner, None, false), None);
     let done = Outcome::Done(Reply::default());
     assert_eq!(fake.ask(&[data(1), data(2), data(3)]), [done.clone(), done.clone(), done.clone()]);
     assert_eq!(fake.ask(&[data(1)]), [done]);
