@@ -13,7 +13,9 @@ use super::types::{ObjectPlan, Operation, Refusal};
 use super::whole::Removal;
 use super::{PlanOptions, network, own_disk, snapshot};
 use crate::diff::{ChangeSet, Finding, Undeclared, disk, machine as machine_shape, network as shape};
-use crate::inventory::{AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership};
+use crate::inventory::{
+    AttachedMedium, DeviceKind, Entry, Identity, Inventory, Machine, Medium, Ownership, Snapshot,
+};
 use crate::model::disk::makes_differences;
 use crate::model::{
     Address, Danger, Dangers, Desired, DesiredMachine, DesiredState, Location, NetworkKind, OnRemove, Policy,
@@ -432,6 +434,7 @@ pub fn delete_disk(
             _ => None,
         })
         .collect();
+    let holders = holders(medium, leaving, inventory);
     // Where this plan detaches it, the same machine's steps delete it.
     let detaches = match &attached[..] {
         [(machine, place, leaf)] => {
@@ -445,6 +448,12 @@ pub fn delete_disk(
             Vec::new(),
             format!("it is no longer declared and is still attached to machine {name:?}"),
             vec!["the next apply deletes it, when it is detached".to_owned()],
+        );
+    } else if !holders.is_empty() {
+        draft.block(
+            Vec::new(),
+            format!("snapshots have it: {}", holders.join(", ")),
+            vec!["delete the snapshots first".to_owned()],
         );
     } else if has_children && leaving.is_empty() {
         draft.block(
@@ -481,6 +490,24 @@ pub fn delete_disk(
         Some(of_machine) => of_machine.take(draft),
         None => into.drafts.push(draft),
     }
+}
+
+/// The snapshots, of machines that stay, that have the disk or a difference to it: VirtualBox deletes none that they have (measured).
+fn holders(medium: &Medium, leaving: &BTreeSet<Uuid>, inventory: &Inventory) -> Vec<String> {
+    let staying = inventory.machines.values().filter(|machine| !leaving.contains(&machine.uuid));
+    let snapshots = staying.flat_map(|machine| {
+        let all = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
+        all.map(move |snapshot| (machine, snapshot))
+    });
+    let has_it = |snapshot: &Snapshot| {
+        snapshot.media.iter().any(|leaf| disk::chain(*leaf, inventory).contains(&medium.uuid))
+    };
+    snapshots
+        .filter(|(_, snapshot)| has_it(snapshot))
+        .map(|(machine, snapshot)| {
+            format!("{:?} of machine {:?}", snapshot.name, machine.name.as_deref().unwrap_or("?"))
+        })
+        .collect()
 }
 
 /// The folder in which a machine was that is gone: the disk's own, where it has the machine's name, and no machine is in it.

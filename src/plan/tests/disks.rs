@@ -1,7 +1,9 @@
 //! Where disks go: nothing is put out of its place in silence.
 
 use super::*;
-use crate::inventory::{AttachedMedium, Attachment, DeviceKind, Medium, MediumHealth, MediumKind, Registry};
+use crate::inventory::{
+    AttachedMedium, Attachment, DeviceKind, Medium, MediumHealth, MediumKind, Registry, Snapshot,
+};
 use crate::model::settings::Bus;
 use crate::model::{Bytes, Controller, DesiredDisk, DiskSource, Location};
 
@@ -193,4 +195,44 @@ fn a_disk_that_moves_keeps_its_options() {
         panic!("{plan:#?}")
     };
     assert_eq!(*options, BTreeMap::from([("discard".to_owned(), true), ("ssd".to_owned(), true)]));
+}
+
+/// A snapshot that has the disk itself keeps it from being deleted, and what else is to be deleted is not kept waiting for it.
+#[test]
+fn a_disk_that_a_snapshot_has_is_not_deleted() {
+    let mut inventory = host(&[("root", 0), ("log", 1)]);
+    let (root, difference) = (Uuid::from_u128(100), Uuid::from_u128(200));
+    // The snapshot holds the base; the machine had a difference to it, which was detached.
+    let medium = inventory.media[&root].clone();
+    let location = PathBuf::from("/vms/a/Snapshots/d.vdi");
+    let medium = Medium { uuid: difference, parent: Some(root), location, ..medium };
+    inventory.media.insert(difference, medium);
+    let machine = inventory.machines.get_mut(&Uuid::from_u128(1)).unwrap();
+    machine.attachments.clear();
+    machine.snapshots = Some(Snapshot {
+        uuid: Uuid::from_u128(300),
+        name: "before".to_owned(),
+        description: String::new(),
+        taken: "2026-01-31T12:00:00Z".to_owned(),
+        online: false,
+        media: vec![root],
+        children: Vec::new(),
+    });
+    for entry in inventory.registers.get_mut(&stack()).unwrap().entries.values_mut() {
+        entry.on_remove = crate::model::OnRemove::Delete;
+    }
+    let desired = with_disks(5, &[]);
+    let policy = Policy {
+        allow: Danger::ALL.into_iter().collect(),
+        prune: true,
+        limits: crate::model::Limits { max_prune: crate::model::Limit::Count(9), ..Default::default() },
+        ..Policy::default()
+    };
+    let changes = diff::diff(&desired, &inventory);
+    let plan = plan(&changes, &desired, &inventory, &policy, &PlanOptions::default());
+    let steps: Vec<_> = plan.steps.iter().map(|step| (step.address.to_string(), step.action.label())).collect();
+    assert_eq!(steps, [("disk/a.log".to_owned(), "delete disk")], "{plan:#?}");
+    let root = plan.objects.iter().find(|object| object.address.to_string() == "disk/a.root").unwrap();
+    assert_eq!(root.operation, Operation::Blocked);
+    assert_eq!(root.blocked[0].reason, "snapshots have it: \"before\" of machine \"a\"");
 }
