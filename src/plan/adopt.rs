@@ -305,13 +305,31 @@ fn members(
     }
 }
 
-/// The part of `there` that is declared.
+/// The part of `there` that is declared. What is declared not to be there, and is not, is as declared, too.
 fn only_declared(declared: &serde_json::Value, there: &serde_json::Value) -> serde_json::Value {
     match (declared, there) {
         (serde_json::Value::Object(wanted), serde_json::Value::Object(live)) => wanted
             .iter()
-            .filter_map(|(key, value)| Some((key.clone(), only_declared(value, live.get(key)?))))
+            .filter_map(|(key, value)| match live.get(key) {
+                Some(live) => Some((key.clone(), only_declared(value, live))),
+                None => value.is_null().then(|| (key.clone(), serde_json::Value::Null)),
+            })
             .collect(),
         (_, there) => there.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::only_declared;
+
+    #[test]
+    fn what_is_declared_not_to_be_there_is_as_declared() {
+        let declared = json!({"memory": 64, "extraData": {"gone": null, "there": null, "wanted": "1"}});
+        let there = json!({"memory": 32, "cpus": 1, "extraData": {"there": "2"}});
+        let applied = json!({"memory": 32, "extraData": {"gone": null, "there": "2"}});
+        assert_eq!(only_declared(&declared, &there), applied);
     }
 }
