@@ -10,7 +10,7 @@ use crate::diff::{disk, equal, machine as shape, network, own_disk, snapshot, tr
 use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
-use crate::model::{Address, NetworkKind, NetworkSettings, Secret, StackName};
+use crate::model::{Address, NetworkKind, NetworkSettings, Secret, Shared, StackName};
 use crate::plan::{Action, Insert, Member, Plan, Target, Verb};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
@@ -120,7 +120,7 @@ pub fn after(
                 let mut live = shape::known_by(Some(&known), machine, address, None, inventory);
                 let set = plan.steps.iter().filter(|step| step.address == *address && !unfinished(address));
                 secrets(&mut live, &entry.applied, set.map(|step| &step.action));
-                entry.applied = confirmed(&member.declared, &live, &entry.applied);
+                entry.applied = confirmed(&member.declared, &live, &entry.applied).into();
                 let state = machine.state.as_ref();
                 entry.owes =
                     member.owes.clone().filter(|owed| !state.is_some_and(|state| owed.is_met_by(state)));
@@ -168,11 +168,11 @@ pub fn after(
                 let Some(kind) = network::registered_kind(&entry) else { continue };
                 let live = inventory.networks.find(kind, name);
                 if let Some(live) = &live {
-                    entry.applied = confirmed(&member.declared, &live.tree(kind), &entry.applied);
+                    entry.applied = confirmed(&member.declared, &live.tree(kind), &entry.applied).into();
                 } else if kind == NetworkKind::Internal {
                     // Without a DHCP server it is a name, which is there.
                     let nothing = NetworkSettings::default().tree(kind);
-                    entry.applied = confirmed(&member.declared, &nothing, &Value::Null);
+                    entry.applied = confirmed(&member.declared, &nothing, &Value::Null).into();
                 } else {
                     continue;
                 }
@@ -186,7 +186,8 @@ pub fn after(
                 let known = Entry { identity, ..entry.clone() };
                 let Some(base) = own_disk::medium_of(&known, inventory) else { continue };
                 entry.identity = Identity::Uuid(base.uuid);
-                entry.applied = confirmed(&member.declared, &own_disk::live(base, inventory), &entry.applied);
+                let live = own_disk::live(base, inventory);
+                entry.applied = confirmed(&member.declared, &live, &entry.applied).into();
                 entry.leaf = entry
                     .leaf
                     .filter(|leaf| inventory.media.contains_key(leaf) && !inventory.is_attached(*leaf));
@@ -198,10 +199,10 @@ pub fn after(
                 let machine = inventory.owned_machine(&plan.stack, &Address::Machine(machine.clone()));
                 if let Some(there) = machine.and_then(|machine| snapshot::named(machine, name)) {
                     entry.identity = Identity::Uuid(there.uuid);
-                    entry.applied = Value::Null;
+                    entry.applied = Shared::default();
                     if member.declared.is_object() {
                         let live = json!({ "description": there.description });
-                        entry.applied = confirmed(&member.declared, &live, &Value::Null);
+                        entry.applied = confirmed(&member.declared, &live, &Value::Null).into();
                     }
                     entry.status = Status::Confirmed;
                 }

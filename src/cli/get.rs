@@ -78,6 +78,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     if !session.is_json() {
         write_problems(&mut std::io::stderr().lock(), &response.inventory.problems, &session.err)?;
     }
+    // As in `plan`: the program ends.
+    std::mem::forget(response);
     Ok(Exit::Done)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+pub use super::asked::forget_unasked;
 use super::{asked, disk, tree};
 use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine, Register};
 use crate::model::settings::BootDevice;

@@ -251,7 +251,7 @@ fn machine_difference(
     };
     let entry = inventory.registers.get(owner).and_then(|register| register.entries.get(known_as));
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
-    let asked = machine::live_asked(live_machine, known_as, owner, Some(machine), inventory, &declared);
+    let mut asked = machine::live_asked(live_machine, known_as, owner, Some(machine), inventory, &declared);
     let differences = compare(&declared, &asked);
     let fields: Vec<FieldDifference> = differences
         .into_iter()
@@ -269,17 +269,23 @@ fn machine_difference(
             }
         })
         .collect();
-    // The rest of it matters only where something is done.
-    let live = if fields.is_empty() {
-        asked
-    } else {
-        machine::live(live_machine, known_as, owner, Some(machine), inventory)
-    };
     let released = match applied {
         Some(applied) if !unfinished => released(applied, &declared),
         _ => Vec::new(),
     };
-    MachineDifference { presence, fields, released, declared: declared.into(), live: live.into() }
+    // Most machines are as they were applied: a thousand times the same tree is kept once.
+    let declared = match applied {
+        Some(applied) if **applied == declared => applied.clone(),
+        _ => declared.into(),
+    };
+    // The rest of it matters only where something is done.
+    let live = if fields.is_empty() {
+        machine::forget_unasked(&mut asked, &declared);
+        if asked == *declared { declared.clone() } else { asked.into() }
+    } else {
+        machine::live(live_machine, known_as, owner, Some(machine), inventory).into()
+    };
+    MachineDifference { presence, fields, released, declared, live }
 }
 
 fn kind(difference: &tree::Difference, last: Option<&Value>, applied_known: bool) -> DifferenceKind {

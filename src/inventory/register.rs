@@ -47,7 +47,7 @@ pub struct Entry {
     pub status: Status,
     /// The last applied declaration as a tree, only fields that were read back as declared.
     #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub applied: Value,
+    pub applied: Shared<Value>,
     /// Birth values as a tree.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub birth: Value,
@@ -74,7 +74,7 @@ impl Entry {
         Self {
             identity,
             status: Status::Pending,
-            applied: Value::Null,
+            applied: Shared::default(),
             birth: Value::Null,
             protect: false,
             on_remove: OnRemove::Keep,
@@ -292,7 +292,7 @@ mod tests {
 
     fn entry(bytes: usize) -> Entry {
         let mut entry = Entry::pending(Identity::Uuid(Uuid::nil()));
-        entry.applied = serde_json::json!({ "description": "x".repeat(bytes) });
+        entry.applied = serde_json::json!({ "description": "x".repeat(bytes) }).into();
         entry
     }
 
@@ -334,7 +334,7 @@ mod tests {
         }
         let mut back = Register::read(apply(&register, &register.writes(&stack()).unwrap()));
         for entry in back.entries.values_mut() {
-            entry.applied = serde_json::json!({ "description": "y".repeat(900) });
+            entry.applied = serde_json::json!({ "description": "y".repeat(900) }).into();
         }
         let writes = back.writes(&stack()).unwrap();
         assert!(writes.len() > 2);

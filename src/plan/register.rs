@@ -84,7 +84,7 @@ impl RegisterPlan {
                 // Somebody removed it: it is born again, and what is found under the entry then is ours.
                 entry.status = Status::Pending;
                 entry.identity = identity(address, member);
-                entry.applied = Value::Null;
+                entry.applied = Shared::default();
             } else if let (Some(entry), Some(path @ Identity::Path(_))) =
                 (register.entries.get_mut(address), &member.identity)
             {

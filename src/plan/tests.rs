@@ -104,7 +104,7 @@ fn inventory(machines: impl IntoIterator<Item = Machine>) -> Inventory {
         if let MarkState::Valid(mark) = &machine.mark {
             let mut entry = Entry::pending(Identity::Uuid(machine.uuid));
             entry.status = Status::Confirmed;
-            entry.applied = json!({"memory": 64, "name": machine.name});
+            entry.applied = json!({"memory": 64, "name": machine.name}).into();
             inventory
                 .registers
                 .entry(mark.stack.clone())

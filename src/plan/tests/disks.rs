@@ -219,7 +219,7 @@ fn a_disk_that_a_snapshot_has_is_not_deleted() {
         children: Vec::new(),
     });
     for entry in inventory.registers.get_mut(&stack()).unwrap().entries.values_mut() {
-        entry.on_remove = crate::model::OnRemove::Delete;
+        entry.on_remove = OnRemove::Delete;
     }
     let desired = with_disks(5, &[]);
     let policy = Policy {
