@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-pub use super::asked::forget_unasked;
 use super::{asked, disk, tree};
 use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine, Register};
 use crate::model::settings::BootDevice;
@@ -36,20 +35,6 @@ pub fn names_files(machine: &DesiredMachine) -> bool {
     };
     machine.settings.snapshot_folder.is_some()
         || machine.disks.iter().flat_map(BTreeMap::values).any(|disk| is_placed(disk))
-}
-
-/// Whether a machine of ours is the same tree with and without its declaration: whether the register alone knows which disk is which.
-pub fn is_known_alone(address: &Address, machine: &DesiredMachine, register: Option<&Register>) -> bool {
-    let entry = |address: &Address| register.and_then(|register| register.entries.get(address));
-    let is_registered = |key: &String, disk: &DesiredDisk| match (&disk.disk, address.machine_name()) {
-        (DiskSource::Inline { .. }, Some(name)) => {
-            entry(&Address::InlineDisk(name.clone(), key.clone())).is_some()
-        }
-        _ => false,
-    };
-    machine.secrets.is_empty()
-        && machine.disks.iter().flatten().all(|(key, disk)| is_registered(key, disk))
-        && entry(address).is_none_or(|entry| disk::references(&entry.applied).is_empty())
 }
 
 /// What a new machine gets: the recommendation for its operating system, under what is declared.

@@ -79,7 +79,8 @@ pub struct MachineDifference {
     /// What the live machine is compared with: all that is declared, with paths as seen from its folder, or all that a new one gets where
     /// its birth is unfinished. `Null` where there is no such machine.
     pub declared: Shared<Value>,
-    /// The live machine as a tree; of one that is as declared, what is declared. `Null` where there is none.
+    /// The live machine as a tree. `Null` where there is none, and where nothing differs: the trees of a thousand machines would be kept for
+    /// nobody.
     pub live: Shared<Value>,
 }
 
@@ -251,7 +252,7 @@ fn machine_difference(
     };
     let entry = inventory.registers.get(owner).and_then(|register| register.entries.get(known_as));
     let applied = if unfinished { None } else { entry.map(|entry| &entry.applied) };
-    let mut asked = machine::live_asked(live_machine, known_as, owner, Some(machine), inventory, &declared);
+    let asked = machine::live_asked(live_machine, known_as, owner, Some(machine), inventory, &declared);
     let differences = compare(&declared, &asked);
     let fields: Vec<FieldDifference> = differences
         .into_iter()
@@ -278,10 +279,8 @@ fn machine_difference(
         Some(applied) if **applied == declared => applied.clone(),
         _ => declared.into(),
     };
-    // The rest of it matters only where something is done.
     let live = if fields.is_empty() {
-        machine::forget_unasked(&mut asked, &declared);
-        if asked == *declared { declared.clone() } else { asked.into() }
+        Shared::default()
     } else {
         machine::live(live_machine, known_as, owner, Some(machine), inventory).into()
     };

@@ -80,7 +80,6 @@ pub fn adopt(
         inventory,
         policy,
         canonical::Made { objects, steps, register },
-        None,
     );
     limits::check(&mut plan, desired, inventory);
     plan.notes = notes;

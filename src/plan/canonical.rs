@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::reads;
 use super::register::RegisterPlan;
 use super::types::{HostId, ObjectPlan, Plan, Refusal, Step, Verb};
-use crate::diff::{ChangeSet, machine as shape, network, own_disk};
+use crate::diff::{machine as shape, network, own_disk};
 use crate::inventory::{Inventory, ReadSet};
 use crate::model::digest::hex;
 use crate::model::{Desired, Policy, StackName};
@@ -44,16 +44,9 @@ pub fn unsealed(verb: Verb, desired: &Desired, inventory: &Inventory, policy: &P
     }
 }
 
-/// A plan without hash and notes. `changes` are the differences that it was made from, where it was made from any.
-pub fn assemble(
-    verb: Verb,
-    desired: &Desired,
-    inventory: &Inventory,
-    policy: &Policy,
-    made: Made,
-    changes: Option<&ChangeSet>,
-) -> Plan {
-    let of = reads::Made { objects: &made.objects, steps: &made.steps, register: &made.register, changes };
+/// A plan without hash and notes.
+pub fn assemble(verb: Verb, desired: &Desired, inventory: &Inventory, policy: &Policy, made: Made) -> Plan {
+    let of = reads::Made { objects: &made.objects, steps: &made.steps, register: &made.register };
     let reads = reads::read_set(verb, desired, inventory, policy, &of);
     let desired_digest = digest(verb, desired, &made.register);
     Plan { desired_digest, reads, ..unsealed(verb, desired, inventory, policy, made) }

@@ -113,7 +113,6 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
         inventory,
         policy,
         canonical::Made { objects, steps, register },
-        None,
     );
     plan.refusals = refusals;
     plan.notes.extend(notes);

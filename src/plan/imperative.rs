@@ -102,14 +102,8 @@ pub fn sealed(
     policy: &Policy,
 ) -> Plan {
     let (steps, register) = (draft::number(drafts.iter().cloned()), RegisterPlan::default());
-    let mut plan = canonical::assemble(
-        verb,
-        desired,
-        inventory,
-        policy,
-        canonical::Made { objects, steps, register },
-        None,
-    );
+    let mut plan =
+        canonical::assemble(verb, desired, inventory, policy, canonical::Made { objects, steps, register });
     plan.reads.reads = reads;
     limits::check(&mut plan, desired, inventory);
     canonical::seal(plan)

@@ -208,7 +208,6 @@ pub fn revert(
         inventory,
         policy,
         canonical::Made { objects, steps, register },
-        None,
     );
     plan.reads.reads = reads;
     plan.refusals = refusals;
@@ -392,7 +391,7 @@ fn read(
         &part,
         revert.after,
         policy,
-        &reads::Made { objects: &parts.objects, steps: &steps, register: &parts.register, changes: None },
+        &reads::Made { objects: &parts.objects, steps: &steps, register: &parts.register },
     );
     let stack = of_after.stack.clone();
     let goes: BTreeSet<&Address> = revert

@@ -46,7 +46,7 @@ pub fn plan(
     let is_sealed = !(options.is_only_shown && is_empty);
     let made = canonical::Made { objects, steps, register };
     let mut plan = if is_sealed {
-        canonical::assemble(Verb::Apply, desired, inventory, policy, made, Some(changes))
+        canonical::assemble(Verb::Apply, desired, inventory, policy, made)
     } else {
         canonical::unsealed(Verb::Apply, desired, inventory, policy, made)
     };

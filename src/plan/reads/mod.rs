@@ -30,7 +30,7 @@ use super::action::Action;
 use super::ports;
 use super::register::RegisterPlan;
 use super::types::{Expectation, ObjectPlan, Step, Verb};
-use crate::diff::{self, ChangeSet, Presence, disk, machine as shape, tree};
+use crate::diff::{self, Presence, disk, machine as shape, tree};
 use crate::inventory::{Identity, Inventory, Machine, Read, ReadSet};
 use crate::model::{
     Address, Danger, Desired, DesiredMachine, FieldPath, NicMode, Policy, PortForward, StackName,
@@ -45,17 +45,6 @@ pub struct Made<'a> {
     pub steps: &'a [Step],
     /// The register.
     pub register: &'a RegisterPlan,
-    /// The differences that all of it was made from, where it was made from any.
-    pub changes: Option<&'a ChangeSet>,
-}
-
-impl<'a> Made<'a> {
-    /// As much of a machine that is as declared as was looked at.
-    fn seen(&self, address: &Address) -> Option<&'a Value> {
-        let difference = self.changes?.machines.get(address)?;
-        let is_same = difference.fields.is_empty() && matches!(difference.presence, Presence::Ours { .. });
-        is_same.then_some(&difference.live)
-    }
 }
 
 /// What a plan over `desired` used of `inventory`.
@@ -319,26 +308,9 @@ impl<'a> Reader<'a> {
             | Expectation::Attached(..)
             | Expectation::Described(..) => None,
         }));
-        let there = match self.made.seen(address) {
-            _ if !more.is_empty() => Cow::Owned(subject.tree(self.inventory)),
-            Some(seen)
-                if shape::is_known_alone(
-                    address,
-                    declared,
-                    self.inventory.registers.get(&self.desired.stack),
-                ) =>
-            {
-                debug_assert!(
-                    {
-                        let mut asked = subject.asked(&wanted, self.inventory);
-                        shape::forget_unasked(&mut asked, &wanted);
-                        asked == *seen
-                    },
-                    "{address}"
-                );
-                Cow::Borrowed(seen)
-            }
-            _ => Cow::Owned(subject.asked(&wanted, self.inventory)),
+        let there = match more.is_empty() {
+            true => subject.asked(&wanted, self.inventory),
+            false => subject.tree(self.inventory),
         };
         let mut maps: Vec<FieldPath> = Vec::new();
         let mut fields: Vec<(FieldPath, Option<Value>)> = Vec::new();

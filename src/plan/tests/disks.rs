@@ -230,7 +230,8 @@ fn a_disk_that_a_snapshot_has_is_not_deleted() {
     };
     let changes = diff::diff(&desired, &inventory);
     let plan = plan(&changes, &desired, &inventory, &policy, &PlanOptions::default());
-    let steps: Vec<_> = plan.steps.iter().map(|step| (step.address.to_string(), step.action.label())).collect();
+    let steps: Vec<_> =
+        plan.steps.iter().map(|step| (step.address.to_string(), step.action.label())).collect();
     assert_eq!(steps, [("disk/a.log".to_owned(), "delete disk")], "{plan:#?}");
     let root = plan.objects.iter().find(|object| object.address.to_string() == "disk/a.root").unwrap();
     assert_eq!(root.operation, Operation::Blocked);
