@@ -34,3 +34,4 @@ pub mod model;
 pub mod ops;
 pub mod plan;
 pub mod render;
+pub mod threads;

@@ -29,6 +29,7 @@ use crate::model::{
     Address, Desired, DesiredMachine, DesiredState, DiskSource, FieldPath, HostPort, Nat, PortForward,
     PowerState, Shared,
 };
+use crate::threads;
 
 /// Why a field is not as declared. The register's last applied value tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -151,14 +152,17 @@ pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
     paths.into_iter().collect()
 }
 
+/// How many machines are worth a thread that compares them.
+const WORTH: usize = 25;
+
 /// Compares everything that is declared with what is there.
 pub fn diff(desired: &Desired, inventory: &Inventory) -> ChangeSet {
     let mut findings = Vec::new();
-    let machines = desired
-        .machines
-        .iter()
-        .map(|(address, machine)| (address.clone(), machine_difference(address, machine, desired, inventory)))
-        .collect();
+    let machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
+    let machines = threads::map(&machines, threads::worth(machines.len(), WORTH), &|(address, machine)| {
+        ((*address).clone(), machine_difference(address, machine, desired, inventory))
+    });
+    let machines = machines.into_iter().collect();
     let disks = desired
         .disks
         .iter()

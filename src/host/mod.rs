@@ -9,7 +9,6 @@ mod circumstances;
 mod error;
 pub mod recorded;
 pub mod sim;
-pub mod threads;
 pub mod virtualbox;
 
 use std::collections::BTreeMap;

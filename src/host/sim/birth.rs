@@ -128,7 +128,7 @@ impl World {
         self.tree.write(&file, Content::Settings(uuid));
         self.machines.insert(
             uuid,
-            SimMachine {
+            Box::new(SimMachine {
                 uuid,
                 name: name.to_owned(),
                 settings_file: file,
@@ -143,7 +143,7 @@ impl World {
                 current_snapshot: None,
                 broken: None,
                 unsaved: BTreeMap::new(),
-            },
+            }),
         );
         Ok(uuid)
     }

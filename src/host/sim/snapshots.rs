@@ -104,7 +104,7 @@ impl World {
             current_snapshot: Some(snapshot),
             state: if found.online { PowerState::Saved } else { PowerState::PowerOff },
             unsaved: std::collections::BTreeMap::new(),
-            ..machine.clone()
+            ..SimMachine::clone(machine)
         })
     }
 

@@ -25,7 +25,7 @@ impl World {
                 owner_home: self.owner_home.clone(),
                 root: None,
                 autostart_database: self.autostart_database.clone(),
-                server_running: Some(self.machines.values().any(SimMachine::is_live)),
+                server_running: Some(self.machines.values().any(|machine| machine.is_live())),
             },
             machines: machines.map(|machine| (machine.uuid, Self::view(machine))).collect(),
             media: self.media.keys().filter_map(|uuid| Some((*uuid, self.medium_view(*uuid)?))).collect(),

@@ -28,7 +28,7 @@ pub struct World {
     /// Counts UUIDs, MAC addresses and time stamps.
     pub count: u64,
     /// Registered machines.
-    pub machines: BTreeMap<Uuid, SimMachine>,
+    pub machines: BTreeMap<Uuid, Box<SimMachine>>,
     /// Registered media.
     pub media: BTreeMap<Uuid, SimMedium>,
     /// Global extra data.
@@ -117,7 +117,7 @@ pub struct SimMedium {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parked {
     /// The machine.
-    pub machine: SimMachine,
+    pub machine: Box<SimMachine>,
     /// The media that its file names.
     pub media: Vec<SimMedium>,
 }
@@ -284,13 +284,13 @@ impl World {
 
     /// A machine, also one that cannot be used.
     pub fn registered(&self, uuid: Uuid) -> Result<&SimMachine, No> {
-        self.machines.get(&uuid).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
+        self.machines.get(&uuid).map(AsRef::as_ref).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
     }
 
     /// A machine that can be used, to be changed.
     pub fn machine_mut(&mut self, uuid: Uuid) -> Result<&mut SimMachine, No> {
         self.machine(uuid)?;
-        self.machines.get_mut(&uuid).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
+        self.machines.get_mut(&uuid).map(AsMut::as_mut).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
     }
 
     /// A registered medium.

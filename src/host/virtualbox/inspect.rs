@@ -18,11 +18,12 @@ use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
-use crate::host::{Asked, Circumstances, HostError, Inspect, Want, threads};
+use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
 use crate::model::nic::HostInterface;
 use crate::model::state::StateClass;
 use crate::model::{FieldPath, NetworkSettings};
+use crate::threads;
 
 /// Rounds until several files are believed to belong together.
 const ROUNDS: usize = 3;

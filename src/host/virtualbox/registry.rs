@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::files::{self, Stamp};
 use super::home::Home;
 use super::settings::{Distrust, GlobalFile, MachineEntry, MachineFile, read_global, read_machine};
-use crate::host::{HostError, threads};
+use crate::host::HostError;
+use crate::threads;
 
 /// A machine's file, or why it is not the answer.
 pub type MachineResult = Result<MachineFile, Distrust>;
