@@ -12,7 +12,7 @@ use crate::config::HostChoice;
 use crate::diff::{self, ChangeSet, Finding};
 use crate::failure::{Failure, Kind};
 use crate::host::Want;
-use crate::inventory::{Inventory, Ownership, PathFact};
+use crate::inventory::{Inventory, MediumHealth, Ownership, PathFact};
 use crate::manifest::diagnostic::Diagnostics;
 use crate::model::state::StateClass;
 use crate::model::{Desired, NetworkKind, PowerState};
@@ -111,7 +111,13 @@ pub(super) fn lying_at(
     paths: &[PathBuf],
     inventory: &Inventory,
 ) -> BTreeMap<PathBuf, PathFact> {
-    let mut facts = context.host.probe(paths);
+    // A medium whose file was just read is a file.
+    let is_known =
+        |path: &&PathBuf| inventory.medium_at(path).is_some_and(|medium| medium.health == MediumHealth::Good);
+    let (known, unknown): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_known);
+    let unknown: Vec<PathBuf> = unknown.into_iter().cloned().collect();
+    let mut facts = context.host.probe(&unknown);
+    facts.extend(known.into_iter().map(|path| (path.clone(), PathFact::File)));
     name_images(context, inventory, &mut facts);
     facts
 }

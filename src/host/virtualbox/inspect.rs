@@ -227,7 +227,8 @@ impl VirtualBox {
             // which is read last.
             let (reading, lives) = thread::scope(|scope| {
                 let lives = Self::asks(want, server).then(|| scope.spawn(|| self.alive(only)));
-                let reading = Reading::of(home, &self.cache, |machine| about.reads(machine));
+                let registers = (!about.is_alone()).then_some(scope);
+                let reading = Reading::beside(registers, home, &self.cache, |machine| about.reads(machine));
                 let lives = match lives.map(thread::ScopedJoinHandle::join) {
                     Some(Ok(alive)) => alive.map(|alive| Lives::Known { alive, server: true }),
                     Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -262,8 +263,9 @@ impl VirtualBox {
         };
         if !about.is_alone() {
             inventory.networks = networks_of_this_host(global.networks.clone());
-            inventory.registers.clone_from(&global.registers);
+            inventory.registers.clone_from(global.registers());
             inventory.problems.clone_from(&global.problems);
+            inventory.problems.extend(global.register_problems());
         }
         let media = global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten());
         let (media, copies) = self.with_headers(media);

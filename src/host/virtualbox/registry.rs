@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::thread::Scope;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -54,7 +55,25 @@ impl Reading {
 
     /// The same of some machines: nobody looks at the files of the others.
     pub fn of(home: &Home, cache: &Cache, wanted: impl Fn(Uuid) -> bool) -> Result<Self, HostError> {
+        Self::beside(None, home, cache, wanted)
+    }
+
+    /// The same; where somebody wants the stacks' registers, too, they are read meanwhile.
+    pub fn beside<'scope>(
+        registers: Option<&'scope Scope<'scope, '_>>,
+        home: &Home,
+        cache: &Cache,
+        wanted: impl Fn(Uuid) -> bool,
+    ) -> Result<Self, HostError> {
+        /// Bytes of registers that are worth a thread: a hundred microseconds' work.
+        const WORTH: usize = 8 << 10;
         let (stamp, global) = read_registry(home, cache)?;
+        if let Some(scope) = registers.filter(|_| global.unread_registers() >= WORTH) {
+            let global = Arc::clone(&global);
+            scope.spawn(move || {
+                global.registers();
+            });
+        }
         let mut known = cache.machines.lock().unwrap_or_else(PoisonError::into_inner);
         let entries: Vec<&MachineEntry> = global.machines.iter().filter(|entry| wanted(entry.uuid)).collect();
         let mut rows = read_rows(&entries, &known);

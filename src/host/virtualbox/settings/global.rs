@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use uuid::Uuid;
 
@@ -30,14 +31,16 @@ pub struct GlobalFile {
     pub media: Vec<Medium>,
     /// NAT networks and DHCP servers.
     pub networks: Networks,
-    /// Register of each stack that has one.
-    pub registers: BTreeMap<StackName, Register>,
     /// The default machine folder, where it was set.
     pub machine_folder: Option<PathBuf>,
     /// The directory of the autostart database, where it was set.
     pub autostart_database: Option<PathBuf>,
-    /// What could not be read.
+    /// What could not be read, but for registers.
     pub problems: Vec<Problem>,
+    /// Texts of each stack's register.
+    shards: BTreeMap<StackName, BTreeMap<u32, String>>,
+    /// The same as they are understood, once somebody asks.
+    registers: OnceLock<BTreeMap<StackName, Register>>,
 }
 
 /// Reads `VirtualBox.xml`, which stands in the VirtualBox home `home`.
@@ -82,7 +85,7 @@ pub fn read_global(source: &str, home: &Path) -> Result<GlobalFile, String> {
     file.machine_folder = folder("defaultMachineFolder");
     file.autostart_database = folder("autostartDatabasePath");
     if let Some(extra) = global.child("ExtraData") {
-        file.read_registers(extra);
+        file.find_registers(extra);
     }
     Ok(file)
 }
@@ -92,25 +95,42 @@ impl GlobalFile {
         self.problems.push(Problem { what: what.into(), reason });
     }
 
-    fn read_registers(&mut self, extra: Element<'_>) {
-        let mut shards: BTreeMap<StackName, BTreeMap<u32, String>> = BTreeMap::new();
+    /// Register of each stack that has one. Whoever looks at one machine does not ask for them: of many members they are half the work of the
+    /// whole file.
+    pub fn registers(&self) -> &BTreeMap<StackName, Register> {
+        self.registers.get_or_init(|| {
+            self.shards
+                .iter()
+                .map(|(stack, shards)| (stack.clone(), Register::read(shards.clone())))
+                .collect()
+        })
+    }
+
+    /// What could not be read of the registers.
+    pub fn register_problems(&self) -> impl Iterator<Item = Problem> {
+        self.registers().iter().filter_map(|(stack, register)| {
+            let reason = register.broken.clone()?;
+            Some(Problem { what: format!("register of stack {stack}"), reason })
+        })
+    }
+
+    /// How many bytes of registers nobody has asked for yet.
+    pub fn unread_registers(&self) -> usize {
+        let all = self.shards.values().flat_map(BTreeMap::values);
+        if self.registers.get().is_some() { 0 } else { all.map(String::len).sum() }
+    }
+
+    fn find_registers(&mut self, extra: Element<'_>) {
         for item in extra.children("ExtraDataItem") {
             let key = item.get("name").unwrap_or_default();
             if let Some((stack, number)) = Shard::parse_key(key) {
-                shards.entry(stack).or_default().insert(number, item.string("value"));
+                self.shards.entry(stack).or_default().insert(number, item.string("value"));
             } else if key.starts_with(Shard::PREFIX) {
                 self.problem(
                     format!("global extra data {key}"),
                     "it is no part of a stack's register".into(),
                 );
             }
-        }
-        for (stack, shards) in shards {
-            let register = Register::read(shards);
-            if let Some(reason) = &register.broken {
-                self.problem(format!("register of stack {stack}"), reason.clone());
-            }
-            self.registers.insert(stack, register);
         }
     }
 }
@@ -160,8 +180,11 @@ mod tests {
         assert_eq!((file.media[1].format.as_str(), file.media[1].kind), ("raw", MediumKind::Dvd));
         assert_eq!(file.networks.nat["edge"].cidr.as_deref(), Some("10.10.0.0/24"));
         assert_eq!(file.machine_folder.as_deref(), Some(Path::new("/vms")));
-        assert!(file.registers.values().next().unwrap().broken.is_some());
-        assert_eq!(file.problems.len(), 1);
+        assert!(file.problems.is_empty());
+        assert!(file.unread_registers() > 0);
+        assert!(file.registers().values().next().unwrap().broken.is_some());
+        assert_eq!(file.register_problems().next().unwrap().what, "register of stack shop");
+        assert_eq!(file.unread_registers(), 0);
     }
 
     #[test]
