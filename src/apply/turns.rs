@@ -1,6 +1,6 @@
-//! Turns: several steps are begun, and one after another is done, in the order in which they were begun.
+//! Turns: several steps are begun, and one after another is done, in the order in which they were begun; some of them side by side.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Who is next.
@@ -14,10 +14,8 @@ pub struct Turns {
 struct State {
     /// How many have been given out.
     given: u64,
-    /// Whose turn it is.
-    now: u64,
-    /// Those behind it that are over before they came.
-    over: BTreeSet<u64>,
+    /// Those that are not over, with the number of lanes that each may share.
+    open: BTreeMap<u64, usize>,
     /// Nobody comes any more.
     is_ended: bool,
 }
@@ -30,11 +28,12 @@ pub struct Turn<'t> {
 }
 
 impl Turns {
-    /// The next place.
-    pub fn next(&self) -> Turn<'_> {
+    /// The next place, of one that is done beside up to `lanes - 1` others that say the same.
+    pub fn next(&self, lanes: usize) -> Turn<'_> {
         let mut state = self.state();
         let number = state.given;
         state.given += 1;
+        state.open.insert(number, lanes);
         Turn { turns: self, number }
     }
 
@@ -43,11 +42,19 @@ impl Turns {
     }
 }
 
+impl State {
+    fn is_turn_of(&self, number: u64) -> bool {
+        let lanes = self.open.get(&number).copied().unwrap_or(1);
+        let mut before = self.open.range(..number).map(|(_, lanes)| *lanes);
+        before.clone().count() < lanes && before.all(|other| other == lanes)
+    }
+}
+
 impl Turn<'_> {
-    /// Waits until all before it are over. `false` where one of them was the last.
+    /// Waits until all before it are over, or are so few that it goes beside them. `false` where one of them was the last.
     pub fn wait(&self) -> bool {
         let state = self.turns.state();
-        let is_waiting = |state: &mut State| state.now != self.number;
+        let is_waiting = |state: &mut State| !state.is_turn_of(self.number);
         let state = self.turns.moved.wait_while(state, is_waiting).unwrap_or_else(PoisonError::into_inner);
         !state.is_ended
     }
@@ -61,11 +68,7 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.turns.state();
-        state.over.insert(self.number);
-        while let Some(over) = state.over.first().copied().filter(|over| *over == state.now) {
-            state.over.remove(&over);
-            state.now += 1;
-        }
+        state.open.remove(&self.number);
         drop(state);
         self.turns.moved.notify_all();
     }
@@ -81,7 +84,7 @@ mod tests {
     #[test]
     fn they_come_in_the_order_in_which_they_were_given() {
         let (turns, order) = (Turns::default(), Mutex::new(Vec::new()));
-        let all: Vec<Turn<'_>> = (0..6).map(|_| turns.next()).collect();
+        let all: Vec<Turn<'_>> = (0..6).map(|_| turns.next(1)).collect();
         std::thread::scope(|scope| {
             for (number, turn) in all.into_iter().enumerate().rev() {
                 let order = &order;
@@ -102,14 +105,34 @@ mod tests {
     }
 
     #[test]
+    fn as_many_as_say_so_go_side_by_side() {
+        let turns = Turns::default();
+        let mut all: Vec<Option<Turn<'_>>> =
+            [1, 2, 2, 2, 1, 2].map(|lanes| Some(turns.next(lanes))).into_iter().collect();
+        let goes = || -> Vec<u64> {
+            let state = turns.state();
+            state.open.keys().copied().filter(|number| state.is_turn_of(*number)).collect()
+        };
+        assert_eq!(goes(), [0]);
+        all[0] = None;
+        assert_eq!(goes(), [1, 2]);
+        all[2] = None;
+        assert_eq!(goes(), [1, 3]);
+        (all[1], all[3]) = (None, None);
+        assert_eq!(goes(), [4], "one that shares nothing goes alone");
+        all[4] = None;
+        assert_eq!(goes(), [5]);
+    }
+
+    #[test]
     fn behind_the_last_nobody_comes() {
         let turns = Turns::default();
-        let (first, second) = (turns.next(), turns.next());
+        let (first, second) = (turns.next(1), turns.next(1));
         assert!(first.wait());
         first.be_last();
         drop(first);
         assert!(!second.wait());
         drop(second);
-        assert!(!turns.next().wait());
+        assert!(!turns.next(1).wait());
     }
 }

@@ -21,7 +21,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How often the walk looks for a request to stop.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How many pipelined steps are under way: while the host does one, the next is looked at and announced.
+/// How many pipelined steps are under way for each that the host does at a time: while it does one, the next is looked at and announced.
 const PIPELINE: usize = 2;
 
 enum Message<'p> {
@@ -111,7 +111,7 @@ pub fn walk(
                 last_word = Instant::now();
                 let (host, sender, bound) = (Arc::clone(host), sender.clone(), bindings.clone());
                 let folder = folder.clone();
-                let turn = host.is_pipelined(&step.action).then(|| turns.next());
+                let turn = host.is_pipelined(&step.action).then(|| turns.next(host.lanes(&step.action)));
                 scope.spawn(move || {
                     let since = Instant::now();
                     let channel = Channel { step: id, sender: sender.clone() };
@@ -364,6 +364,7 @@ fn startable(
     let mut long = running.len() - short;
     let mut is_pipeline = short_ones().all(|step| host.is_pipelined(&step.action));
     let mut births = 0;
+    let mut pipelined: Vec<&Step> = Vec::new();
     let mut chosen = Vec::new();
     for (id, step) in waiting {
         if !step.needs.iter().all(|need| succeeded.contains(need)) {
@@ -378,10 +379,17 @@ fn startable(
             }
             continue;
         }
-        let is_next = || is_pipeline && short < PIPELINE && host.is_pipelined(&step.action);
+        let is_next = || {
+            is_pipeline
+                && host.is_pipelined(&step.action)
+                && short < PIPELINE * host.lanes(&step.action)
+                // A machine has one writer.
+                && !running.values().chain(&pipelined).any(|other| other.action.machine() == step.action.machine())
+        };
         if width <= 1 && births == 0 && (short == 0 || is_next()) {
             short += 1;
             is_pipeline &= host.is_pipelined(&step.action);
+            pipelined.push(step);
             chosen.push(*id);
         } else if width > 1 && long < width {
             long += 1;

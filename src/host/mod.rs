@@ -172,6 +172,11 @@ pub trait Operate: Send + Sync {
         false
     }
 
+    /// How many such pipelined actions, each on another machine, are performed side by side.
+    fn lanes(&self, _action: &Action) -> usize {
+        1
+    }
+
     /// How long the effect of an action that ended well may take until it can be read back.
     fn patience(&self, _action: &Action) -> Duration {
         Duration::ZERO

@@ -32,7 +32,7 @@ pub const TESTS: &[Test] = &[
     ("refusals_alike", same::refusals_alike),
     ("states_alike", same::states_alike),
     ("a_stack_alike", same::a_stack_alike),
-    ("two_steps_are_under_way_at_most", pipeline::two_steps_are_under_way_at_most),
+    ("so_many_steps_are_under_way_at_most", pipeline::so_many_steps_are_under_way_at_most),
     ("who_stays_asks_the_helper", same::who_stays_asks_the_helper),
     ("who_only_looks_starts_none", same::who_only_looks_starts_none),
     ("it_dies_in_the_middle_of_a_change", deaths::it_dies_in_the_middle_of_a_change),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -59,23 +60,46 @@ pub enum Outcome {
 /// How often a helper may be lost before the run goes on without.
 const LOSSES: u32 = 3;
 
+/// How many helpers change machines at a time, where there is much to do.
+pub const LANES: usize = 2;
+
+/// How many changes one helper does before another one is worth its start: fifteen milliseconds, and what they do at the same time is saved
+/// (both measured).
+const MANY: u32 = 8;
+
+/// A helper, where it runs.
 #[derive(Debug, Default)]
-struct State {
+struct Lane {
     helper: Option<Helper>,
-    /// Why there is none, and will be none.
-    impossible: Option<String>,
-    losses: u32,
     /// Whether it was started to say what runs, and has done nothing else.
     only_looks: bool,
-    /// What a helper was lost with. What comes next of it is VBoxManage's.
+    /// Whether it is not tried again: there is the first one.
+    is_closed: bool,
+}
+
+/// What the helpers of a run were lost with.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Why there is none, and will be none.
+    impossible: Option<String>,
+    number: u32,
+    /// What comes next of it is VBoxManage's.
     shunned: BTreeSet<Subject>,
 }
 
-/// The helper of a run.
+/// The helper of a run, and a second one that changes machines beside it.
 #[derive(Debug, Default)]
 pub struct Native {
     launch: Option<Launch>,
-    state: Mutex<State>,
+    first: Mutex<Lane>,
+    second: Mutex<Lane>,
+    losses: Mutex<Losses>,
+    /// How many changes were asked for.
+    changes: AtomicU32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a request is about.
@@ -102,7 +126,7 @@ impl Subject {
 impl Native {
     /// A helper that is not started yet.
     pub fn new(launch: Launch) -> Self {
-        Self { launch: Some(launch), state: Mutex::default() }
+        Self { launch: Some(launch), ..Self::default() }
     }
 
     /// How it is started; `None` where it was not looked for.
@@ -110,60 +134,87 @@ impl Native {
         self.launch.as_ref()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Starts it where it does not run. The error says why there is none.
     pub fn greet(&self, runner: &Runner) -> Result<Greeting, String> {
-        let mut state = self.state();
-        state.only_looks = false;
-        self.ensure(&mut state, runner)?;
-        Ok(state.helper.as_ref().map(|helper| helper.greeting.clone()).unwrap_or_default())
+        let mut lane = lock(&self.first);
+        lane.only_looks = false;
+        self.ensure(&mut lane, runner)?;
+        Ok(lane.helper.as_ref().map(|helper| helper.greeting.clone()).unwrap_or_default())
     }
 
-    fn ensure(&self, state: &mut State, runner: &Runner) -> Result<(), String> {
-        if state.helper.is_some() {
-            return Ok(());
-        }
-        if let Some(why) = &state.impossible {
+    fn ensure(&self, lane: &mut Lane, runner: &Runner) -> Result<(), String> {
+        let mut losses = lock(&self.losses);
+        if let Some(why) = &losses.impossible {
             return Err(why.clone());
         }
-        let launch = self.launch.as_ref().ok_or("it was not looked for");
-        let started = launch.map_err(str::to_owned).and_then(|launch| Helper::start(launch, runner));
-        match started {
-            Ok(helper) => state.helper = Some(helper),
+        if lane.helper.is_some() {
+            return Ok(());
+        }
+        match self.start(runner) {
+            Ok(helper) => lane.helper = Some(helper),
             Err(why) => {
-                state.impossible = Some(why.clone());
+                losses.impossible = Some(why.clone());
                 return Err(why);
             }
         }
         Ok(())
     }
 
-    /// Asks for several things at once. They are begun one after another.
-    pub fn ask(&self, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
-        let mut state = self.state();
-        state.only_looks = false;
-        self.ask_of(&mut state, runner, asks)
+    fn start(&self, runner: &Runner) -> Result<Helper, String> {
+        let launch = self.launch.as_ref().ok_or_else(|| "it was not looked for".to_owned())?;
+        Helper::start(launch, runner)
     }
 
-    fn ask_of(&self, state: &mut State, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
-        let is_shunned = asks.iter().any(|ask| state.shunned.contains(&Subject::of(ask)));
-        if is_shunned || self.ensure(state, runner).is_err() {
+    /// Asks for several things at once. They are begun one after another.
+    pub fn ask(&self, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
+        let mut lane = self.lane(runner, asks);
+        lane.only_looks = false;
+        self.ask_of(&mut lane, runner, asks)
+    }
+
+    /// The helper that is asked: the second one only for a change while the first one is busy, and where there are many.
+    fn lane(&self, runner: &Runner, asks: &[Ask]) -> MutexGuard<'_, Lane> {
+        let [Ask::Change { .. }] = asks else { return lock(&self.first) };
+        let are_many = self.changes.fetch_add(1, Ordering::Relaxed) >= MANY;
+        match self.first.try_lock() {
+            Ok(first) => return first,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if are_many => {}
+            Err(TryLockError::WouldBlock) => return lock(&self.first),
+        }
+        let mut second = lock(&self.second);
+        if second.helper.is_none() && !second.is_closed {
+            // One that cannot be started, or was lost, is no reason to do without the first.
+            second.helper = self.start(runner).ok();
+            second.is_closed = true;
+        }
+        if second.helper.is_some() {
+            return second;
+        }
+        drop(second);
+        lock(&self.first)
+    }
+
+    fn ask_of(&self, lane: &mut Lane, runner: &Runner, asks: &[Ask]) -> Vec<Outcome> {
+        let is_shunned = {
+            let losses = lock(&self.losses);
+            asks.iter().any(|ask| losses.shunned.contains(&Subject::of(ask)))
+        };
+        if is_shunned || self.ensure(lane, runner).is_err() {
             return vec![Outcome::Untouched; asks.len()];
         }
-        let Some(helper) = &mut state.helper else { return vec![Outcome::Untouched; asks.len()] };
+        let Some(helper) = &mut lane.helper else { return vec![Outcome::Untouched; asks.len()] };
         let outcomes = helper.ask(asks, runner.patience());
         let lost = asks.iter().zip(&outcomes).find(|(_, outcome)| matches!(outcome, Outcome::Lost(_)));
         if let Some((ask, Outcome::Lost(why))) = lost {
-            if let Some(mut helper) = state.helper.take() {
+            if let Some(mut helper) = lane.helper.take() {
                 helper.servant.end();
             }
-            state.shunned.insert(Subject::of(ask));
-            state.losses += 1;
-            if state.losses >= LOSSES {
-                state.impossible = Some(why.clone());
+            let mut losses = lock(&self.losses);
+            losses.shunned.insert(Subject::of(ask));
+            losses.number += 1;
+            if losses.number >= LOSSES {
+                losses.impossible = Some(why.clone());
             }
         }
         outcomes
@@ -178,47 +229,51 @@ impl Native {
         registry: Option<String>,
         starts: bool,
     ) -> Option<BTreeMap<Uuid, u32>> {
-        let mut state = self.state.try_lock().ok()?;
-        if state.helper.is_none() {
-            if !starts || self.ensure(&mut state, runner).is_err() {
+        let mut lane = self.first.try_lock().ok()?;
+        if lane.helper.is_none() {
+            if !starts || self.ensure(&mut lane, runner).is_err() {
                 return None;
             }
-            state.only_looks = true;
+            lane.only_looks = true;
         }
-        let states = self.told(&mut state, runner, Ask::States { registry })?;
-        if state.only_looks && states.is_empty() {
-            state.helper = None;
+        let states = self.told(&mut lane, runner, Ask::States { registry })?;
+        if lane.only_looks && states.is_empty() {
+            lane.helper = None;
         }
         Some(states)
     }
 
     /// The same of one machine, whatever its state is, from a helper that runs anyway.
     pub fn state_of(&self, runner: &Runner, machine: Uuid) -> Option<BTreeMap<Uuid, u32>> {
-        let mut state = self.state.try_lock().ok()?;
-        state.helper.as_ref()?;
-        self.told(&mut state, runner, Ask::State { machine })
+        let mut lane = self.first.try_lock().ok()?;
+        lane.helper.as_ref()?;
+        self.told(&mut lane, runner, Ask::State { machine })
     }
 
-    fn told(&self, state: &mut State, runner: &Runner, ask: Ask) -> Option<BTreeMap<Uuid, u32>> {
-        match self.ask_of(state, runner, &[ask]).pop() {
+    fn told(&self, lane: &mut Lane, runner: &Runner, ask: Ask) -> Option<BTreeMap<Uuid, u32>> {
+        match self.ask_of(lane, runner, &[ask]).pop() {
             Some(Outcome::Done(reply)) => Some(reply.states),
             _ => None,
         }
     }
 
-    /// Ends it: the server that it is connected to is another one by now.
+    /// Ends them: the server that they are connected to is another one by now.
     pub fn dismiss(&self) {
-        self.state().helper = None;
+        for lane in [&self.first, &self.second] {
+            *lock(lane) = Lane::default();
+        }
     }
 
-    /// The run is over: ends it, and what it was lost with is tried again by the next one.
+    /// The run is over: ends them, and what they were lost with is tried again by the next one.
     pub fn end_run(&self) {
-        *self.state() = State::default();
+        self.dismiss();
+        *lock(&self.losses) = Losses::default();
+        self.changes.store(0, Ordering::Relaxed);
     }
 
     /// Process id of the helper that runs.
     pub fn process(&self) -> Option<u32> {
-        self.state().helper.as_ref().map(|helper| helper.servant.id())
+        lock(&self.first).helper.as_ref().map(|helper| helper.servant.id())
     }
 }
 

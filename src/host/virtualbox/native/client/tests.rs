@@ -84,6 +84,57 @@ fn it_is_started_once_and_ends_with_its_input() {
     assert!(!process.exists() && begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
 }
 
+/// Says so for each of several changes, so slowly that the next one comes meanwhile.
+fn slowly() -> String {
+    let answer = r#"sleep 0.1; echo '{"id":'$id',"done":{}}'; id=$((id+1))"#;
+    format!("{GREETING} id=1; while read -r line; do {answer}; done")
+}
+
+/// What comes of changes of so many machines, of which two are asked for at a time.
+fn changes(fake: &Fake, machines: std::ops::Range<u128>) -> Vec<Outcome> {
+    let change = |machine| Ask::Change { machine: Uuid::from_u128(machine), set: Vec::new() };
+    let half = |odd: u128| machines.clone().filter(move |machine| machine % 2 == odd);
+    let all = |odd| half(odd).flat_map(|machine| fake.ask(&[change(machine)])).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| all(1));
+        let mut outcomes = all(0);
+        outcomes.extend(other.join().unwrap());
+        outcomes
+    })
+}
+
+#[test]
+fn many_changes_are_worth_a_second_one() {
+    let fake = Fake::new(&slowly());
+    let done = Outcome::Done(Reply::default());
+    assert_eq!(changes(&fake, 0..4), vec![done.clone(); 4]);
+    assert_eq!(fake.starts(), 1, "for a few one is enough");
+    assert_eq!(changes(&fake, 0..10), vec![done; 10]);
+    assert_eq!(fake.starts(), 2);
+    let processes = [&fake.native.first, &fake.native.second].map(|lane| {
+        let process = lock(lane).helper.as_ref().map(|helper| helper.servant.id());
+        PathBuf::from(format!("/proc/{}", process.unwrap()))
+    });
+    fake.native.end_run();
+    assert!(processes.iter().all(|process| !process.exists()));
+}
+
+#[test]
+fn without_the_second_one_the_first_does_it() {
+    let is_second = "if [ $(wc -l <\"${0%/*}/starts\") = 2 ]; then";
+    let cannot = format!("{is_second} exit 1; fi; {}", slowly());
+    let fake = Fake::new(&cannot);
+    assert_eq!(changes(&fake, 0..16), vec![Outcome::Done(Reply::default()); 16]);
+    assert_eq!(fake.starts(), 2);
+    // What it is lost with is unknown, as with the first, and everything else is done.
+    let dies = format!("{is_second} {GREETING} read -r line; exit 1; fi; {}", slowly());
+    let fake = Fake::new(&dies);
+    let outcomes = changes(&fake, 0..16);
+    let lost = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Lost(_))).count();
+    let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done(_))).count();
+    assert_eq!((lost, done, fake.starts()), (1, 15, 2), "{outcomes:?}");
+}
+
 #[test]
 fn it_knows_where_virtualbox_is_and_what_it_is_started_as() {
     let fake = Fake::new("echo \"$VBOX_APP_HOME $*\" >&2");
