@@ -143,9 +143,9 @@ impl Native {
     }
 
     fn ensure(&self, lane: &mut Lane, runner: &Runner) -> Result<(), String> {
-        let mut losses = lock(&self.losses);
-        if let Some(why) = &losses.impossible {
-            return Err(why.clone());
+        let impossible = lock(&self.losses).impossible.clone();
+        if let Some(why) = impossible {
+            return Err(why);
         }
         if lane.helper.is_some() {
             return Ok(());
@@ -153,7 +153,7 @@ impl Native {
         match self.start(runner) {
             Ok(helper) => lane.helper = Some(helper),
             Err(why) => {
-                losses.impossible = Some(why.clone());
+                lock(&self.losses).impossible = Some(why.clone());
                 return Err(why);
             }
         }
