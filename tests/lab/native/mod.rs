@@ -39,6 +39,7 @@ pub const TESTS: &[Test] = &[
     ("it_dies_in_the_middle_of_a_deletion", deaths::it_dies_in_the_middle_of_a_deletion),
     ("it_dies_in_the_middle_of_a_birth", deaths::it_dies_in_the_middle_of_a_birth),
     ("it_dies_at_any_time", deaths::it_dies_at_any_time),
+    ("either_of_two_dies", deaths::either_of_two_dies),
     ("the_server_dies", deaths::the_server_dies),
     ("the_server_dies_that_states_came_from", deaths::the_server_dies_that_states_came_from),
     ("it_goes_with_its_run", deaths::it_goes_with_its_run),
@@ -107,7 +108,7 @@ impl Side {
     }
 
     fn helper(&self) -> u32 {
-        self.host.native().process().expect("a helper runs")
+        *self.host.native().processes().first().expect("a helper runs")
     }
 }
 

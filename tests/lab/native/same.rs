@@ -429,7 +429,7 @@ pub fn who_stays_asks_the_helper(lab: &Lab) {
     home.vbox(&["controlvm", "one", "poweroff"]).ok();
     eventually("it is off, and nobody keeps the server", 30, || {
         let state = native.inventory().machines[&machine].state.clone();
-        state == Some(PowerState::PowerOff) && native.host.native().process().is_none()
+        state == Some(PowerState::PowerOff) && native.host.native().processes().is_empty()
     });
     eventually("the helper has ended", 5, || !is_running(helper));
     home.wait_no_server();

@@ -271,9 +271,10 @@ impl Native {
         self.changes.store(0, Ordering::Relaxed);
     }
 
-    /// Process id of the helper that runs.
-    pub fn process(&self) -> Option<u32> {
-        lock(&self.first).helper.as_ref().map(|helper| helper.servant.id())
+    /// Process ids of the helpers that run.
+    pub fn processes(&self) -> Vec<u32> {
+        let lanes = [&self.first, &self.second].into_iter();
+        lanes.filter_map(|lane| Some(lock(lane).helper.as_ref()?.servant.id())).collect()
     }
 }
 
