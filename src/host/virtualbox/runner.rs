@@ -8,6 +8,7 @@
 //! - Output goes to unnamed files: a server that the command starts would keep a pipe open long after the command has
 //!   ended, and a file holds all that was written once the process is gone.
 
+mod ending;
 mod servant;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::ending::Ending;
 pub use self::servant::Servant;
 pub use super::classify::Output;
 use super::classify::judge;
@@ -420,6 +422,7 @@ impl Process {
         let mut since = started;
         let mut seen = 0;
         let mut percent = None;
+        let ending = Ending::of(&self.child);
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(End::Status(status));
@@ -446,9 +449,7 @@ impl Process {
             if cancelled() {
                 return Ok(End::Cancelled);
             }
-            // Most commands end after 30 ms: those are looked at often, the others seldom.
-            let pause = if started.elapsed() < Duration::from_millis(200) { 1 } else { 10 };
-            std::thread::sleep(Duration::from_millis(pause));
+            ending.pause(started.elapsed());
         }
     }
 
@@ -459,13 +460,13 @@ impl Process {
 
     /// Ends it: politely, and if that does not help in time, for good.
     fn end(&mut self, grace: Duration) {
+        let (ending, begun) = (Ending::of(&self.child), Instant::now());
         terminate(&mut self.child);
-        let end = Instant::now() + grace;
-        while Instant::now() < end {
+        while begun.elapsed() < grace {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            ending.pause(begun.elapsed());
         }
         // An error means that it has ended.
         let _ = self.child.kill();
