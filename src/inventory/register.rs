@@ -12,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Inventory;
-use crate::model::{Address, DesiredState, OnRemove, Shared, StackName};
+use crate::model::{Address, DesiredState, MachineName, OnRemove, Shared, StackName};
 
 /// What an object is known by, once it has been born.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -156,6 +156,16 @@ pub enum RegisterError {
 
 impl Register {
     const VERSION: u32 = 1;
+
+    /// The inline disks of a machine.
+    pub fn disks_of<'r>(
+        &'r self,
+        machine: &'r MachineName,
+    ) -> impl Iterator<Item = (&'r Address, &'r Entry)> {
+        let first = Address::InlineDisk(machine.clone(), String::new());
+        let is_its = move |address: &Address| matches!(address, Address::InlineDisk(of, _) if of == machine);
+        self.entries.range(first..).take_while(move |(address, _)| is_its(address))
+    }
 
     /// Reads a stack's register from its shards' texts by number.
     pub fn read(shards: BTreeMap<u32, String>) -> Self {
@@ -312,6 +322,23 @@ mod tests {
         let back = Register::read(apply(&register, &writes));
         assert_eq!((&back.entries, &back.paths), (&register.entries, &register.paths));
         assert_eq!(back.writes(&stack()).unwrap(), []);
+    }
+
+    #[test]
+    fn the_disks_of_a_machine_are_no_other_machines() {
+        let names = ["disk/a.root", "disk/a-b.root", "disk/a.", "disk/ab.root", "disk/a.data"];
+        let mut register = Register::default();
+        for (machine, key) in names.map(|name| name["disk/".len()..].split_once('.').unwrap()) {
+            let address = Address::InlineDisk(MachineName::new(machine), key.to_owned());
+            register.entries.insert(address, entry(1));
+        }
+        register.entries.insert(Address::machine("a"), entry(1));
+        let of = |machine: &str| -> Vec<String> {
+            let machine = MachineName::new(machine);
+            register.disks_of(&machine).map(|(address, _)| address.to_string()).collect()
+        };
+        assert_eq!(of("a"), ["disk/a.", "disk/a.data", "disk/a.root"]);
+        assert_eq!((of("a-b"), of("b")), (vec!["disk/a-b.root".to_owned()], vec![]));
     }
 
     #[test]

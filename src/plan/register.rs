@@ -257,9 +257,8 @@ fn carried_members(
 /// Disks that an earlier run was about to make and had made when it died, and that nothing else speaks of: they are known by their
 /// UUIDs from now on, or they would be lost when the machine's folder moves.
 fn found_members(plan: &mut RegisterPlan, scene: &Scene<'_>, name: &MachineName, register: &Register) {
-    for (address, entry) in &register.entries {
-        let is_its = matches!(address, Address::InlineDisk(of, _) if of == name);
-        if let (true, Identity::Path(path)) = (is_its, &entry.identity)
+    for (address, entry) in register.disks_of(name) {
+        if let Identity::Path(path) = &entry.identity
             && !plan.members.contains_key(address)
             && scene.inventory.medium_at(path).is_some()
         {

@@ -3,6 +3,7 @@
 //! Images and shared folders are looked up on the real file system as well, so that a manifest's own files count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -130,10 +131,11 @@ impl Tree {
             Some(Content::Parked(parked)) => return PathFact::SettingsOf(parked.machine.uuid),
             Some(Content::Disk { .. } | Content::Other) => return PathFact::File,
         }
-        let below = |candidate: &Path| candidate != path && candidate.starts_with(path);
-        let filled =
-            self.files.keys().any(|file| below(file)) || self.folders.iter().any(|folder| below(folder));
-        if filled {
+        // What is below a folder stands right behind it.
+        let behind = (Bound::Excluded(path), Bound::Unbounded);
+        let file = self.files.range::<Path, _>(behind).next().map(|(file, _)| file);
+        let folder = self.folders.range::<Path, _>(behind).next();
+        if file.into_iter().chain(folder).any(|next| next.starts_with(path)) {
             return PathFact::Directory;
         }
         match real(path) {
