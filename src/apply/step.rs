@@ -45,7 +45,7 @@ pub trait Report: Sync {
 }
 
 /// Performs one step. Never panics, never loses an outcome: an unknown one is read back. `folder` is the run's own. With a turn it waits until the
-/// others before it have been performed.
+/// others before it have been performed, or are so few that it goes beside them.
 pub fn run(
     step: &Step,
     bindings: &BTreeMap<Address, Uuid>,
@@ -92,7 +92,7 @@ fn perform(
         }
         Ok(seen)
     };
-    // Nothing moves between this look and what is done.
+    // Nothing of this machine moves between this look and what is done.
     if turn.as_ref().is_some_and(|turn| !turn.wait()) {
         return ended(StepOutcome::Skipped { because: BROKEN.to_owned() }, None);
     }
@@ -112,6 +112,9 @@ fn perform(
             host.keep_settings(looked_at, &folder.join(format!("{looked_at}-{}.vbox", step.id)))
     {
         return refused(&error);
+    }
+    if turn.as_ref().is_some_and(Turn::has_ended) {
+        return ended(StepOutcome::Skipped { because: BROKEN.to_owned() }, None);
     }
     let mut attempt = 0;
     loop {

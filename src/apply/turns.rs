@@ -59,6 +59,11 @@ impl Turn<'_> {
         !state.is_ended
     }
 
+    /// Whether one beside it was the last: then it does not come either.
+    pub fn has_ended(&self) -> bool {
+        self.turns.state().is_ended
+    }
+
     /// Makes it the last: those behind it do not come.
     pub fn be_last(&self) {
         self.turns.state().is_ended = true;

@@ -381,8 +381,8 @@ fn startable(
         }
         let is_next = || {
             is_pipeline
-                && host.is_pipelined(&step.action)
                 && short < PIPELINE * host.lanes(&step.action)
+                && host.is_pipelined(&step.action)
                 // A machine has one writer.
                 && !running.values().chain(&pipelined).any(|other| other.action.machine() == step.action.machine())
         };

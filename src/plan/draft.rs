@@ -149,6 +149,14 @@ impl Draft {
         }
     }
 
+    /// The snapshots that the steps delete.
+    pub fn deleted_snapshots(&self) -> impl Iterator<Item = Uuid> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::DeleteSnapshot { snapshot, .. } => Some(*snapshot),
+            _ => None,
+        })
+    }
+
     /// Whether a machine's steps detach what is at a place, and do not attach it again.
     pub fn detaches(&self, machine: Uuid, place: &Location, medium: Uuid) -> bool {
         let last = self.steps.iter().rev().find_map(|step| match &step.action {

@@ -72,7 +72,9 @@ pub fn undeclared(
     removable.sort_by_key(|(_, undeclared)| std::cmp::Reverse(snapshot::depth(undeclared, inventory)));
     // Networks and disks of their own last: what is attached to them leaves before.
     removable.sort_by_key(|(address, _)| matches!(address, Address::Network(_) | Address::Disk(_)));
-    let leaving: BTreeSet<Uuid> = removable.iter().filter_map(|(_, undeclared)| undeclared.uuid).collect();
+    // A snapshot has the UUID of its machine, which stays.
+    let machines = removable.iter().filter(|(address, _)| matches!(address, Address::Machine(_)));
+    let leaving: BTreeSet<Uuid> = machines.filter_map(|(_, undeclared)| undeclared.uuid).collect();
     for (address, undeclared) in removable {
         let entry = &undeclared.entry;
         match (address, undeclared.uuid.and_then(|uuid| inventory.machines.get(&uuid))) {
@@ -434,7 +436,8 @@ pub fn delete_disk(
             _ => None,
         })
         .collect();
-    let holders = holders(medium, leaving, inventory);
+    let going: BTreeSet<Uuid> = into.drafts.iter().flat_map(Draft::deleted_snapshots).collect();
+    let holders = holders(medium, leaving, &going, inventory);
     // Where this plan detaches it, the same machine's steps delete it.
     let detaches = match &attached[..] {
         [(machine, place, leaf)] => {
@@ -455,7 +458,7 @@ pub fn delete_disk(
             format!("snapshots have it: {}", holders.join(", ")),
             vec!["delete the snapshots first".to_owned()],
         );
-    } else if has_children && leaving.is_empty() {
+    } else if has_children && leaving.is_empty() && going.is_empty() {
         draft.block(
             Vec::new(),
             "snapshots hold differences to it",
@@ -492,8 +495,13 @@ pub fn delete_disk(
     }
 }
 
-/// The snapshots, of machines that stay, that have the disk or a difference to it: VirtualBox deletes none that they have (measured).
-fn holders(medium: &Medium, leaving: &BTreeSet<Uuid>, inventory: &Inventory) -> Vec<String> {
+/// The snapshots that stay, of machines that stay, and have the disk or a difference to it: VirtualBox deletes none that they have (measured).
+fn holders(
+    medium: &Medium,
+    leaving: &BTreeSet<Uuid>,
+    going: &BTreeSet<Uuid>,
+    inventory: &Inventory,
+) -> Vec<String> {
     let staying = inventory.machines.values().filter(|machine| !leaving.contains(&machine.uuid));
     let snapshots = staying.flat_map(|machine| {
         let all = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
@@ -503,7 +511,7 @@ fn holders(medium: &Medium, leaving: &BTreeSet<Uuid>, inventory: &Inventory) -> 
         snapshot.media.iter().any(|leaf| disk::chain(*leaf, inventory).contains(&medium.uuid))
     };
     snapshots
-        .filter(|(_, snapshot)| has_it(snapshot))
+        .filter(|(_, snapshot)| !going.contains(&snapshot.uuid) && has_it(snapshot))
         .map(|(machine, snapshot)| {
             format!("{:?} of machine {:?}", snapshot.name, machine.name.as_deref().unwrap_or("?"))
         })

@@ -74,9 +74,13 @@ impl Operate for VirtualBox {
     }
 
     /// VirtualBox's server changes the settings of two machines for two clients in two thirds of the time that it needs for one (measured). What
-    /// concerns more than one machine, a deletion or the registry, is done alone.
+    /// concerns more than one machine, a deletion or the registry, is done alone, and so is what VBoxManage does: overlapping ones stall.
     fn lanes(&self, action: &Action) -> usize {
-        if matches!(action, Action::ModifyMachine { .. }) { native::LANES } else { 1 }
+        let is_of_one_machine = matches!(
+            action,
+            Action::ModifyMachine { .. } | Action::SetExtraData { .. } | Action::WriteMark { .. }
+        );
+        if is_of_one_machine { self.native.lanes() } else { 1 }
     }
 
     /// So many that a request to stop is heard within a second: VBoxManage registers forty machines in that time, the helper hundreds.

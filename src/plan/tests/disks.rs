@@ -197,30 +197,37 @@ fn a_disk_that_moves_keeps_its_options() {
     assert_eq!(*options, BTreeMap::from([("discard".to_owned(), true), ("ssd".to_owned(), true)]));
 }
 
-/// A snapshot that has the disk itself keeps it from being deleted, and what else is to be deleted is not kept waiting for it.
-#[test]
-fn a_disk_that_a_snapshot_has_is_not_deleted() {
+/// Machine `a` without its disks, of which a snapshot has `root`; a difference to that was detached.
+fn host_with_a_snapshot() -> Inventory {
     let mut inventory = host(&[("root", 0), ("log", 1)]);
     let (root, difference) = (Uuid::from_u128(100), Uuid::from_u128(200));
-    // The snapshot holds the base; the machine had a difference to it, which was detached.
     let medium = inventory.media[&root].clone();
     let location = PathBuf::from("/vms/a/Snapshots/d.vdi");
     let medium = Medium { uuid: difference, parent: Some(root), location, ..medium };
     inventory.media.insert(difference, medium);
     let machine = inventory.machines.get_mut(&Uuid::from_u128(1)).unwrap();
     machine.attachments.clear();
-    machine.snapshots = Some(Snapshot {
-        uuid: Uuid::from_u128(300),
-        name: "before".to_owned(),
-        description: String::new(),
-        taken: "2026-01-31T12:00:00Z".to_owned(),
-        online: false,
-        media: vec![root],
-        children: Vec::new(),
-    });
+    machine.snapshots = Some(snapshot(300, "before", vec![root]));
     for entry in inventory.registers.get_mut(&stack()).unwrap().entries.values_mut() {
         entry.on_remove = OnRemove::Delete;
     }
+    inventory
+}
+
+fn snapshot(uuid: u128, name: &str, media: Vec<Uuid>) -> Snapshot {
+    Snapshot {
+        uuid: Uuid::from_u128(uuid),
+        name: name.to_owned(),
+        description: String::new(),
+        taken: "2026-01-31T12:00:00Z".to_owned(),
+        online: false,
+        media,
+        children: Vec::new(),
+    }
+}
+
+/// The steps of a plan that prunes.
+fn pruned(inventory: &Inventory) -> (Vec<(String, &'static str)>, Plan) {
     let desired = with_disks(5, &[]);
     let policy = Policy {
         allow: Danger::ALL.into_iter().collect(),
@@ -228,12 +235,36 @@ fn a_disk_that_a_snapshot_has_is_not_deleted() {
         limits: crate::model::Limits { max_prune: crate::model::Limit::Count(9), ..Default::default() },
         ..Policy::default()
     };
-    let changes = diff::diff(&desired, &inventory);
-    let plan = plan(&changes, &desired, &inventory, &policy, &PlanOptions::default());
-    let steps: Vec<_> =
-        plan.steps.iter().map(|step| (step.address.to_string(), step.action.label())).collect();
+    let changes = diff::diff(&desired, inventory);
+    let plan = plan(&changes, &desired, inventory, &policy, &PlanOptions::default());
+    (plan.steps.iter().map(|step| (step.address.to_string(), step.action.label())).collect(), plan)
+}
+
+/// A snapshot that has the disk itself keeps it from being deleted, and what else is to be deleted is not kept waiting for it.
+#[test]
+fn a_disk_that_a_snapshot_has_is_not_deleted() {
+    let (steps, plan) = pruned(&host_with_a_snapshot());
     assert_eq!(steps, [("disk/a.log".to_owned(), "delete disk")], "{plan:#?}");
     let root = plan.objects.iter().find(|object| object.address.to_string() == "disk/a.root").unwrap();
     assert_eq!(root.operation, Operation::Blocked);
     assert_eq!(root.blocked[0].reason, "snapshots have it: \"before\" of machine \"a\"");
+}
+
+/// Where another snapshot of the machine goes, the one that has the disk stays; where that one goes itself, the disk goes behind it.
+#[test]
+fn a_disk_goes_with_the_last_snapshot_that_has_it() {
+    let name = crate::model::MachineName::new("a");
+    for (going, deleted) in [(301, false), (300, true)] {
+        let mut inventory = host_with_a_snapshot();
+        let machine = inventory.machines.get_mut(&Uuid::from_u128(1)).unwrap();
+        machine.snapshots.as_mut().unwrap().children = vec![snapshot(301, "later", Vec::new())];
+        let mut entry = Entry::pending(Identity::Uuid(Uuid::from_u128(going)));
+        (entry.status, entry.on_remove) = (Status::Confirmed, OnRemove::Delete);
+        let address = Address::Snapshot("gone".to_owned(), name.clone());
+        inventory.registers.get_mut(&stack()).unwrap().entries.insert(address, entry);
+        let (steps, plan) = pruned(&inventory);
+        let labels: Vec<&str> = steps.iter().map(|(_, label)| *label).collect();
+        let is_deleted = steps.iter().any(|(address, _)| address == "disk/a.root");
+        assert_eq!((labels.contains(&"delete snapshot"), is_deleted), (true, deleted), "{going}: {plan:#?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -96,6 +96,8 @@ pub struct Native {
     losses: Mutex<Losses>,
     /// How many changes were asked for.
     changes: AtomicU32,
+    /// Whether there is no second helper and will be none.
+    is_alone: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -150,7 +152,7 @@ impl Native {
         if lane.helper.is_some() {
             return Ok(());
         }
-        match self.start(runner) {
+        match self.start(runner, &runner.patience().read) {
             Ok(helper) => lane.helper = Some(helper),
             Err(why) => {
                 lock(&self.losses).impossible = Some(why.clone());
@@ -160,9 +162,16 @@ impl Native {
         Ok(())
     }
 
-    fn start(&self, runner: &Runner) -> Result<Helper, String> {
+    fn start(&self, runner: &Runner, limits: &[Duration]) -> Result<Helper, String> {
         let launch = self.launch.as_ref().ok_or_else(|| "it was not looked for".to_owned())?;
-        Helper::start(launch, runner)
+        Helper::start(launch, runner, limits)
+    }
+
+    /// How many changes may be asked for at a time: more than one where there are many, and two helpers to do them.
+    pub fn lanes(&self) -> usize {
+        let are_many = self.changes.load(Ordering::Relaxed) >= MANY;
+        let are_two = are_many && !self.is_alone.load(Ordering::Relaxed);
+        if are_two && lock(&self.losses).impossible.is_none() { LANES } else { 1 }
     }
 
     /// Asks for several things at once. They are begun one after another.
@@ -174,7 +183,9 @@ impl Native {
 
     /// The helper that is asked: the second one only for a change while the first one is busy, and where there are many.
     fn lane(&self, runner: &Runner, asks: &[Ask]) -> MutexGuard<'_, Lane> {
-        let [Ask::Change { .. }] = asks else { return lock(&self.first) };
+        let [Ask::Change { .. } | Ask::Data { machine: Some(_), .. }] = asks else {
+            return lock(&self.first);
+        };
         let are_many = self.changes.fetch_add(1, Ordering::Relaxed) >= MANY;
         match self.first.try_lock() {
             Ok(first) => return first,
@@ -184,13 +195,15 @@ impl Native {
         }
         let mut second = lock(&self.second);
         if second.helper.is_none() && !second.is_closed {
-            // One that cannot be started, or was lost, is no reason to do without the first.
-            second.helper = self.start(runner).ok();
+            // One that cannot be started soon, or was lost, is no reason to do without the first.
+            let soon = runner.patience().read.get(..1).unwrap_or_default();
+            second.helper = self.start(runner, soon).ok();
             second.is_closed = true;
         }
         if second.helper.is_some() {
             return second;
         }
+        self.is_alone.store(true, Ordering::Relaxed);
         drop(second);
         lock(&self.first)
     }
@@ -212,7 +225,12 @@ impl Native {
             }
             let mut losses = lock(&self.losses);
             losses.shunned.insert(Subject::of(ask));
-            losses.number += 1;
+            // The second one is not started again.
+            if lane.is_closed {
+                self.is_alone.store(true, Ordering::Relaxed);
+            } else {
+                losses.number += 1;
+            }
             if losses.number >= LOSSES {
                 losses.impossible = Some(why.clone());
             }
@@ -262,6 +280,7 @@ impl Native {
         for lane in [&self.first, &self.second] {
             *lock(lane) = Lane::default();
         }
+        self.is_alone.store(false, Ordering::Relaxed);
     }
 
     /// The run is over: ends them, and what they were lost with is tried again by the next one.
@@ -299,9 +318,9 @@ enum Silence {
 
 impl Helper {
     /// Starts one and waits until it is connected. A client that stalls while it connects has done nothing: another one is started.
-    fn start(launch: &Launch, runner: &Runner) -> Result<Self, String> {
+    fn start(launch: &Launch, runner: &Runner, limits: &[Duration]) -> Result<Self, String> {
         let mut why = String::new();
-        for limit in &runner.patience().read {
+        for limit in limits {
             let mut helper = Self::spawn(launch, runner)?;
             match helper.line::<Greeting>(*limit) {
                 Ok(greeting) if greeting.protocol != VERSION => {
