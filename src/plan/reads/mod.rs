@@ -308,9 +308,10 @@ impl<'a> Reader<'a> {
             | Expectation::Attached(..)
             | Expectation::Described(..) => None,
         }));
-        let there = match more.is_empty() {
-            true => subject.asked(&wanted, self.inventory),
-            false => subject.tree(self.inventory),
+        let there = if more.is_empty() {
+            subject.asked(&wanted, self.inventory)
+        } else {
+            subject.tree(self.inventory)
         };
         let mut maps: Vec<FieldPath> = Vec::new();
         let mut fields: Vec<(FieldPath, Option<Value>)> = Vec::new();

@@ -94,7 +94,13 @@ fn slowly() -> String {
 fn changes(fake: &Fake, machines: std::ops::Range<u128>) -> Vec<Outcome> {
     let change = |machine| Ask::Change { machine: Uuid::from_u128(machine), set: Vec::new() };
     let half = |odd: u128| machines.clone().filter(move |machine| machine % 2 == odd);
-    let all = |odd| half(odd).flat_map(|machine| fake.ask(&[change(machine)])).collect::<Vec<_>>();
+    let asked = |machine| {
+        let outcomes = fake.ask(&[change(machine)]);
+        // A step that ended is written down before the next one comes, and whoever waits for the helper gets it.
+        std::thread::sleep(Duration::from_millis(5));
+        outcomes
+    };
+    let all = |odd| half(odd).flat_map(asked).collect::<Vec<_>>();
     std::thread::scope(|scope| {
         let other = scope.spawn(|| all(1));
         let mut outcomes = all(0);
