@@ -333,11 +333,10 @@ pub fn stray<'a>(machine: &Machine, inventory: &'a Inventory) -> Vec<&'a Medium>
 /// difference that is its content, where snapshots have the rest of it.
 fn detached_disks<'a>(machine: &Machine, inventory: &'a Inventory) -> Vec<(&'a Medium, Option<Uuid>)> {
     let Ownership::Owned { stack, address } = inventory.owner_of(machine) else { return Vec::new() };
-    let entries = inventory.registers.get(&stack).into_iter().flat_map(|register| &register.entries);
-    let disks = entries.filter(|(member, entry)| {
-        matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
-            && !entry.protect
-    });
+    let (Some(register), Some(name)) = (inventory.registers.get(&stack), address.machine_name()) else {
+        return Vec::new();
+    };
+    let disks = register.disks_of(name).filter(|(_, entry)| !entry.protect);
     disks
         .filter_map(|(_, entry)| {
             let base = medium_of(entry, inventory).filter(|base| !inventory.is_attached(base.uuid))?;

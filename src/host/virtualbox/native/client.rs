@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub enum Outcome {
 const LOSSES: u32 = 3;
 
 /// How many helpers change machines at a time, where there is much to do.
-pub const LANES: usize = 2;
+const LANES: usize = 2;
 
 /// How many changes one helper does before another one is worth its start: fifteen milliseconds, and what they do at the same time is saved
 /// (both measured).
@@ -96,8 +96,6 @@ pub struct Native {
     losses: Mutex<Losses>,
     /// How many changes were asked for.
     changes: AtomicU32,
-    /// Whether there is no second helper and will be none.
-    is_alone: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -170,8 +168,12 @@ impl Native {
     /// How many changes may be asked for at a time: more than one where there are many, and two helpers to do them.
     pub fn lanes(&self) -> usize {
         let are_many = self.changes.load(Ordering::Relaxed) >= MANY;
-        let are_two = are_many && !self.is_alone.load(Ordering::Relaxed);
-        if are_two && lock(&self.losses).impossible.is_none() { LANES } else { 1 }
+        let are_two = || match self.second.try_lock() {
+            Ok(second) => second.helper.is_some() || !second.is_closed,
+            // It is at work, or somebody starts it.
+            Err(_) => true,
+        };
+        if are_many && are_two() && lock(&self.losses).impossible.is_none() { LANES } else { 1 }
     }
 
     /// Asks for several things at once. They are begun one after another.
@@ -203,7 +205,6 @@ impl Native {
         if second.helper.is_some() {
             return second;
         }
-        self.is_alone.store(true, Ordering::Relaxed);
         drop(second);
         lock(&self.first)
     }
@@ -226,11 +227,7 @@ impl Native {
             let mut losses = lock(&self.losses);
             losses.shunned.insert(Subject::of(ask));
             // The second one is not started again.
-            if lane.is_closed {
-                self.is_alone.store(true, Ordering::Relaxed);
-            } else {
-                losses.number += 1;
-            }
+            losses.number += u32::from(!lane.is_closed);
             if losses.number >= LOSSES {
                 losses.impossible = Some(why.clone());
             }
@@ -280,7 +277,6 @@ impl Native {
         for lane in [&self.first, &self.second] {
             *lock(lane) = Lane::default();
         }
-        self.is_alone.store(false, Ordering::Relaxed);
     }
 
     /// The run is over: ends them, and what they were lost with is tried again by the next one.

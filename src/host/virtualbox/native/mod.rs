@@ -29,7 +29,7 @@ mod linux {
     }
 }
 
-pub use client::{LANES, Launch, Native};
+pub use client::{Launch, Native};
 pub use linux::serve;
 
 use crate::plan::Action;
