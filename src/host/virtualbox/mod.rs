@@ -6,6 +6,7 @@ mod born;
 mod circumstances;
 pub(in crate::host) mod classify;
 mod command;
+mod deletion;
 mod disks;
 mod files;
 mod guest;

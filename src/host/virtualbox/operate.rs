@@ -349,7 +349,7 @@ impl VirtualBox {
     }
 
     /// Runs a command of an action.
-    fn run_unlocked(
+    pub(super) fn run_unlocked(
         &self,
         action: &Action,
         command: &CommandLine,
@@ -360,7 +360,7 @@ impl VirtualBox {
     }
 
     /// Tries a part of an action; once more, for a while, where the machine's last process still has to let go of it.
-    fn unlocked<T>(
+    pub(super) fn unlocked<T>(
         &self,
         action: &Action,
         attempt: impl Fn() -> Result<T, HostError>,
@@ -407,51 +407,6 @@ impl VirtualBox {
             made = made.or_else(|| uuid_in(&output.stdout));
         }
         Ok(Done { made, warnings })
-    }
-
-    /// Deletes a machine with all that hangs on it. The registry loses it first: a server that ends then leaves files that nothing
-    /// points to any more, which are removed here.
-    fn delete_machine(&self, uuid: Uuid, action: &Action, progress: Progress<'_>) -> Result<Done, HostError> {
-        use crate::host::Inspect as _;
-        let before = self.look_at(uuid, false)?;
-        let mut lost = None;
-        match self.unlocked(action, || self.natively(action)) {
-            Ok(Some(done)) => return Ok(done),
-            Ok(None) => {}
-            // It was lost before it came to the registry: VBoxManage begins anew.
-            Err(error @ HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before)? => {
-                lost = Some(error);
-            }
-            Err(error) => return self.end_deletion(uuid, &before, error),
-        }
-        let mut done = Done::default();
-        for command in command_lines(action, &Spellings::default())? {
-            match self.run_unlocked(action, &command, progress) {
-                Ok(output) => done.warnings.extend(output.warnings()),
-                // What the lost one had asked for may have been done since.
-                Err(error) => return self.end_deletion(uuid, &before, lost.unwrap_or(error)),
-            }
-        }
-        Ok(done)
-    }
-
-    /// Whether a machine that was to be deleted is still registered as it was.
-    fn is_whole_still(&self, uuid: Uuid, before: &Inventory) -> Result<bool, HostError> {
-        use crate::host::Inspect as _;
-        let (before, after) = (before.machines.get(&uuid), self.reread(uuid, false)?.machines.remove(&uuid));
-        Ok(before.zip(after.as_ref()).is_some_and(|(before, after)| before.attachments == after.attachments))
-    }
-
-    /// Removes what a deletion has left whose end nobody knows.
-    fn end_deletion(&self, uuid: Uuid, before: &Inventory, error: HostError) -> Result<Done, HostError> {
-        use crate::host::Inspect as _;
-        if error.class() == ErrorClass::Unknown {
-            let after = self.reread(uuid, false)?;
-            if let (Some(machine), false) = (before.machines.get(&uuid), after.machines.contains_key(&uuid)) {
-                leftovers::of_deletion(machine, before, &after);
-            }
-        }
-        Err(error)
     }
 
     /// Makes VirtualBox's server look at a VMDK before it attaches it.

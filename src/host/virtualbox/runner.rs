@@ -76,6 +76,32 @@ impl Default for Patience {
 /// Sees each command line right before it is spawned.
 pub type Trace = Box<dyn Fn(&CommandLine) + Send + Sync>;
 
+/// How far a command is, by what there is to see of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Nothing of it is to be seen.
+    NotBegun,
+    /// It is at work, or nobody can tell.
+    Begun,
+    /// All that it was to do is done.
+    Over,
+}
+
+/// After this much silence a command is looked at for the first time, and then after twice as much. Most take a tenth of it.
+const GLANCE: Duration = Duration::from_millis(200);
+
+/// What is looked at while a command runs.
+struct Watch<'a> {
+    progress: Progress<'a>,
+    sight: Option<&'a dyn Fn(Option<u8>) -> Sight>,
+}
+
+impl Default for Watch<'_> {
+    fn default() -> Self {
+        Self { progress: &|_| {}, sight: None }
+    }
+}
+
 /// Runs VBoxManage.
 pub struct Runner {
     program: PathBuf,
@@ -195,11 +221,32 @@ impl Runner {
         deadline: Deadline,
         progress: Progress<'_>,
     ) -> Result<Output, HostError> {
+        self.run_watched(command, deadline, &Watch { progress, sight: None })
+    }
+
+    /// Runs a [`Deadline::Long`] command of which `sight` tells how far it is, by the percentage that it printed last. While it gives no sign
+    /// of life, it is looked at now and then: one that has done everything is not waited for any longer, and one that has not begun by the
+    /// first deadline of what may be given twice is ended, with [`HostError::Timeout`].
+    pub fn run_in_sight(
+        &self,
+        command: &CommandLine,
+        progress: Progress<'_>,
+        sight: &dyn Fn(Option<u8>) -> Sight,
+    ) -> Result<Output, HostError> {
+        self.run_watched(command, Deadline::Long, &Watch { progress, sight: Some(sight) })
+    }
+
+    fn run_watched(
+        &self,
+        command: &CommandLine,
+        deadline: Deadline,
+        watch: &Watch<'_>,
+    ) -> Result<Output, HostError> {
         fits(command)?;
         let mut pauses = self.patience.pauses.iter();
         loop {
             let outcome = self
-                .attempts(command, deadline, progress)
+                .attempts(command, deadline, watch)
                 .and_then(|(status, output)| judge(command, status, output));
             if outcome.as_ref().is_err_and(needs_another_locale)
                 && self.locale.fetch_add(1, Ordering::Relaxed) + 1 < LOCALES.len()
@@ -216,7 +263,7 @@ impl Runner {
 
     /// The usage text of a verb, which VBoxManage prints when it gets nothing else.
     pub fn usage(&self, verb: &str) -> Result<String, HostError> {
-        let (_, output) = self.attempts(&CommandLine::of([verb]), Deadline::Read, &|_| {})?;
+        let (_, output) = self.attempts(&CommandLine::of([verb]), Deadline::Read, &Watch::default())?;
         Ok(output.stdout + &output.stderr)
     }
 
@@ -225,7 +272,7 @@ impl Runner {
         &self,
         command: &CommandLine,
         deadline: Deadline,
-        progress: Progress<'_>,
+        watch: &Watch<'_>,
     ) -> Result<(Option<i32>, Output), HostError> {
         let limits: &[Duration] = match deadline {
             Deadline::Read => &self.patience.read,
@@ -236,7 +283,7 @@ impl Runner {
         for limit in limits {
             let mut process = self.spawn(command)?;
             let cancelled = || deadline == Deadline::Long && self.is_cancelled();
-            let end = process.wait(*limit, deadline == Deadline::Long, &cancelled, progress);
+            let end = process.wait(*limit, deadline == Deadline::Long, self.soon(), &cancelled, watch);
             match end.map_err(|source| self.failure(source))? {
                 End::Status(status) => {
                     self.forget(command);
@@ -248,6 +295,16 @@ impl Runner {
                     if deadline == Deadline::Repeatable {
                         self.remember(command);
                     }
+                }
+                End::Over => {
+                    process.end(self.patience.grace);
+                    let output = process.output().map_err(|source| self.failure(source))?;
+                    return Ok((Some(0), output));
+                }
+                End::Asleep => {
+                    process.end(self.patience.grace);
+                    let seconds = self.soon().as_secs();
+                    return Err(HostError::Timeout { command: command.to_string(), seconds, harmless: false });
                 }
                 End::Cancelled => {
                     process.end(self.patience.grace);
@@ -269,6 +326,11 @@ impl Runner {
 
     fn ended(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By when a command has begun.
+    fn soon(&self) -> Duration {
+        self.patience.repeatable.first().copied().unwrap_or(self.patience.once)
     }
 
     /// How long a change may take this time.
@@ -396,6 +458,10 @@ fn fits(command: &CommandLine) -> Result<(), HostError> {
 enum End {
     Status(ExitStatus),
     Limit,
+    /// It has not begun.
+    Asleep,
+    /// It has done everything.
+    Over,
     Cancelled,
     Flood,
 }
@@ -413,13 +479,15 @@ impl Process {
         &mut self,
         limit: Duration,
         renewed: bool,
+        soon: Duration,
         cancelled: &dyn Fn() -> bool,
-        progress: Progress<'_>,
+        watch: &Watch<'_>,
     ) -> io::Result<End> {
         let started = Instant::now();
         let mut since = started;
         let mut seen = 0;
         let mut percent = None;
+        let mut look = GLANCE;
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(End::Status(status));
@@ -437,7 +505,14 @@ impl Process {
                 let now = last_percent(&tail(&self.stderr, length)?);
                 if let Some(now) = now.filter(|_| now != percent) {
                     percent = Some(now);
-                    progress(now);
+                    (watch.progress)(now);
+                }
+            }
+            if let Some(sight) = watch.sight.filter(|_| since.elapsed() >= look) {
+                match sight(percent) {
+                    Sight::Over => return Ok(End::Over),
+                    Sight::NotBegun if started.elapsed() >= soon => return Ok(End::Asleep),
+                    Sight::NotBegun | Sight::Begun => look *= 2,
                 }
             }
             if since.elapsed() >= limit {

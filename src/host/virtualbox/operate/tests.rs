@@ -155,6 +155,33 @@ fn what_may_be_done_twice_is_ended_soon_and_has_longer_the_next_time() {
 }
 
 #[test]
+fn a_deletion_that_sleeps_is_not_waited_for() {
+    const UNREGISTER: &str = "sed -i 's/<MachineEntry[^>]*>//' \"$folder/VirtualBox.xml\"";
+    let delete = Action::Unregister { machine: vm(), delete: true };
+    let calls = ["unregistervm VM --delete"; 2];
+    let started = Instant::now();
+    // Before it begins: another one deletes the machine.
+    let fake = Fake::new("[ -e \"$folder/once\" ] && exit 0; touch \"$folder/once\"; exec sleep 20");
+    fake.perform(&delete).unwrap();
+    assert_eq!(fake.calls(), calls);
+    // When it is over.
+    let fake = Fake::new(&format!("{UNREGISTER}; rm -r \"$folder/vm\"; echo '0%...100%' >&2; exec sleep 20"));
+    fake.perform(&delete).unwrap();
+    assert_eq!(fake.calls(), calls[1..]);
+    assert!(started.elapsed() < Duration::from_secs(15));
+    // One that has taken the machine out of the registry is at work, however long that takes.
+    let fake = Fake::new(&format!("{UNREGISTER}; echo 0% >&2; sleep 2.5; rm -r \"$folder/vm\""));
+    fake.perform(&delete).unwrap();
+    assert_eq!(fake.calls(), calls[1..]);
+    assert!(!fake.folder.path().join("vm").exists());
+    // One that begins at the last moment, and is ended, leaves what it has not got to.
+    let fake = Fake::new(&format!("trap '{}; exit 1' TERM; sleep 20 & wait", UNREGISTER.replace('\'', "\"")));
+    assert_eq!(fake.perform(&delete).unwrap_err().class(), ErrorClass::Unknown);
+    assert_eq!(fake.calls(), calls[1..]);
+    assert!(!fake.folder.path().join("vm").exists());
+}
+
+#[test]
 fn the_usage_text_is_asked_once() {
     let fake = Fake::new("[ $# = 1 ] && echo 'VBoxManage modifyvm [--pae= on | off]' && exit 1; exit 0");
     fake.perform(&modify("pae", json!(true))).unwrap();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Deadline, Patience, Runner};
+use super::{Deadline, Patience, Runner, Sight};
 use crate::host::virtualbox::CommandLine;
 use crate::host::{ErrorClass, HostError};
 
@@ -99,6 +99,30 @@ fn a_long_command_may_take_long_while_it_shows_life() {
     assert_eq!(*seen.lock().unwrap(), [0, 10, 20, 50, 100]);
     let error = runner().run(&script("echo 0% >&2; sleep 5"), Deadline::Long).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unknown);
+}
+
+#[test]
+fn a_long_command_that_has_not_begun_is_ended() {
+    let started = Instant::now();
+    let none = |_| Sight::NotBegun;
+    let error = runner().run_in_sight(&script("exec sleep 10"), &|_| {}, &none).unwrap_err();
+    assert!(matches!(error, HostError::Timeout { harmless: false, .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    // One of which something is to be seen is left at work.
+    let works = script("sleep 0.4; echo done");
+    assert_eq!(runner().run_in_sight(&works, &|_| {}, &|_| Sight::Begun).unwrap().stdout, "done\n");
+}
+
+#[test]
+fn a_long_command_that_is_over_is_not_waited_for() {
+    let started = Instant::now();
+    let sight = |percent| if percent == Some(100) { Sight::Over } else { Sight::Begun };
+    let sleeps = script("echo 100% >&2; exec sleep 10");
+    assert_eq!(runner().run_in_sight(&sleeps, &|_| {}, &sight).unwrap().stderr, "100%\n");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    // What it said went wrong did.
+    let failed = script("echo 'VBoxManage: error: no' >&2; printf '100%%' >&2; exec sleep 10");
+    assert!(runner().run_in_sight(&failed, &|_| {}, &sight).is_err());
 }
 
 #[test]
