@@ -93,8 +93,8 @@ fn perform(
         Ok(seen)
     };
     // Nothing of this machine moves between this look and what is done.
-    if turn.as_ref().is_some_and(|turn| !turn.wait()) {
-        return ended(StepOutcome::Skipped { because: BROKEN.to_owned() }, None);
+    if let Some(Err(because)) = turn.as_ref().map(Turn::wait) {
+        return ended(StepOutcome::Skipped { because: because.to_owned() }, None);
     }
     let before = match look(states) {
         Ok(before) => before,
@@ -113,8 +113,8 @@ fn perform(
     {
         return refused(&error);
     }
-    if turn.as_ref().is_some_and(Turn::has_ended) {
-        return ended(StepOutcome::Skipped { because: BROKEN.to_owned() }, None);
+    if let Some(Err(because)) = turn.as_ref().map(Turn::go) {
+        return ended(StepOutcome::Skipped { because: because.to_owned() }, None);
     }
     let mut attempt = 0;
     loop {
@@ -122,7 +122,7 @@ fn perform(
         if let (Some(turn), Err(error)) = (&turn, &performed)
             && error.class() == ErrorClass::HostBroken
         {
-            turn.be_last();
+            turn.be_last(BROKEN);
         }
         // What is asked for again keeps its turn.
         drop(turn.take_if(|_| performed.is_ok()));

@@ -16,8 +16,8 @@ struct State {
     given: u64,
     /// Those that are not over, with the number of lanes that each may share.
     open: BTreeMap<u64, usize>,
-    /// Nobody comes any more.
-    is_ended: bool,
+    /// Why nobody comes any more.
+    ended: Option<&'static str>,
 }
 
 /// A place in the order. It is over when this is dropped.
@@ -37,6 +37,11 @@ impl Turns {
         Turn { turns: self, number }
     }
 
+    /// Those whose turn has not come do not come any more, for this reason or an earlier one.
+    pub fn end(&self, reason: &'static str) {
+        self.state().ended.get_or_insert(reason);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,22 +56,22 @@ impl State {
 }
 
 impl Turn<'_> {
-    /// Waits until all before it are over, or are so few that it goes beside them. `false` where one of them was the last.
-    pub fn wait(&self) -> bool {
+    /// Waits until all before it are over, or are so few that it goes beside them. The reason where nobody comes any more.
+    pub fn wait(&self) -> Result<(), &'static str> {
         let state = self.turns.state();
         let is_waiting = |state: &mut State| !state.is_turn_of(self.number);
         let state = self.turns.moved.wait_while(state, is_waiting).unwrap_or_else(PoisonError::into_inner);
-        !state.is_ended
+        state.ended.map_or(Ok(()), Err)
     }
 
-    /// Whether one beside it was the last: then it does not come either.
-    pub fn has_ended(&self) -> bool {
-        self.turns.state().is_ended
+    /// Whether something beside it has ended them all: then it does not come either.
+    pub fn go(&self) -> Result<(), &'static str> {
+        self.turns.state().ended.map_or(Ok(()), Err)
     }
 
     /// Makes it the last: those behind it do not come.
-    pub fn be_last(&self) {
-        self.turns.state().is_ended = true;
+    pub fn be_last(&self, reason: &'static str) {
+        self.turns.end(reason);
     }
 }
 
@@ -94,7 +99,7 @@ mod tests {
             for (number, turn) in all.into_iter().enumerate().rev() {
                 let order = &order;
                 scope.spawn(move || {
-                    if number != 3 && turn.wait() {
+                    if number != 3 && turn.wait().is_ok() {
                         order.lock().unwrap().push(number);
                     }
                 });
@@ -107,6 +112,20 @@ mod tests {
             [0, 1, 2, 4, 5],
             "one that was over before it came holds up nobody"
         );
+    }
+
+    #[test]
+    fn behind_the_last_nobody_comes() {
+        let turns = Turns::default();
+        let (first, second) = (turns.next(1), turns.next(1));
+        assert_eq!((first.wait(), first.go()), (Ok(()), Ok(())));
+        turns.end("cancelled");
+        first.be_last("broken");
+        assert_eq!(first.go(), Err("cancelled"), "the first reason is the one that is told");
+        drop(first);
+        assert_eq!(second.wait(), Err("cancelled"));
+        drop(second);
+        assert_eq!(turns.next(1).wait(), Err("cancelled"));
     }
 
     #[test]
@@ -127,17 +146,5 @@ mod tests {
         assert_eq!(goes(), [4], "one that shares nothing goes alone");
         all[4] = None;
         assert_eq!(goes(), [5]);
-    }
-
-    #[test]
-    fn behind_the_last_nobody_comes() {
-        let turns = Turns::default();
-        let (first, second) = (turns.next(1), turns.next(1));
-        assert!(first.wait());
-        first.be_last();
-        drop(first);
-        assert!(!second.wait());
-        drop(second);
-        assert!(!turns.next(1).wait());
     }
 }

@@ -64,10 +64,11 @@ impl VirtualBox {
     fn sight(&self, uuid: Uuid, before: &Inventory, percent: Option<u8>) -> Sight {
         let Ok(after) = self.reread(uuid, false) else { return Sight::Begun };
         match before.machines.get(&uuid).zip(after.machines.get(&uuid)) {
-            Some((before, after)) if before.attachments == after.attachments => Sight::NotBegun,
-            Some(_) => Sight::Begun,
+            Some((before, after)) if percent.is_none() && before.attachments == after.attachments => {
+                Sight::NotBegun
+            }
             None if percent == Some(100) => Sight::Over,
-            None => Sight::Begun,
+            Some(_) | None => Sight::Begun,
         }
     }
 
