@@ -343,10 +343,7 @@ fn differs(what: &str, key: &str, there: Option<&str>, wanted: Option<&str>) -> 
 }
 
 fn assignments(machine: &Machine, set: &[Assignment]) -> Option<String> {
-    let mut live = shape::settings_tree(&machine.settings);
-    if let (Value::Object(map), Some(name)) = (&mut live, &machine.name) {
-        map.insert("name".to_owned(), name.as_str().into());
-    }
+    let live = shape::set_at(machine, set.iter().map(|assignment| &assignment.path));
     // Only the last word on a path counts: a rule that changes goes and comes.
     for (index, assignment) in set.iter().enumerate() {
         let again = set[index + 1..].iter().any(|later| later.path == assignment.path);

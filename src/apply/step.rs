@@ -269,7 +269,7 @@ pub(super) fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<St
         }
         Expectation::Field(path, then) => {
             let machine = before.machines.get(&machine)?;
-            let live = live_tree(machine);
+            let live = shape::set_at(machine, [path]);
             let now = tree::get(&live, path);
             let same = match (then, now) {
                 (None, None) => true,

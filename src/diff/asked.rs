@@ -3,22 +3,39 @@
 //! A machine has two hundred settings, a manifest declares ten of them, and most machines are as declared: to see that, the others need
 //! not become trees.
 
+use std::cmp::Reverse;
+
 use serde::ser::{Error as _, Serialize, SerializeMap, SerializeStruct, Serializer};
 use serde_json::value::Serializer as Whole;
 use serde_json::{Error, Map, Value};
+
+use super::tree;
+use crate::model::FieldPath;
 
 /// Keys that are kept although nobody asks for them: `normal` looks at them.
 const ALWAYS: [&str; 2] = ["enabled", "firmware"];
 
 /// The tree of `settings` with what stands in `asked`. Of a map all members are there, as the others may have to go; what is asked for by
 /// an empty object is there whole.
-pub fn tree(settings: &impl Serialize, asked: &Value) -> Value {
+pub fn of(settings: &impl Serialize, asked: &Value) -> Value {
     let tree = match asked {
         Value::Object(below) if !below.is_empty() => settings.serialize(Asked(below)),
         _ => serde_json::to_value(settings),
     };
     // Maps with string keys and scalars: there is nothing that serialisation could refuse.
     tree.unwrap_or_default()
+}
+
+/// The tree of `settings` in which at least these paths are as in the whole one.
+pub fn at<'a>(settings: &impl Serialize, paths: impl IntoIterator<Item = &'a FieldPath>) -> Value {
+    let mut paths: Vec<&FieldPath> = paths.into_iter().collect();
+    // A field of which a part is asked for, too, is there whole.
+    paths.sort_by_key(|path| Reverse(path.keys().len()));
+    let mut asked = Value::Null;
+    for path in &paths {
+        tree::set(&mut asked, path, Value::Null);
+    }
+    if paths.is_empty() { Value::Object(Map::new()) } else { of(settings, &asked) }
 }
 
 /// Serialises one struct or map, and everything that is neither whole.
@@ -214,7 +231,7 @@ mod tests {
                     _ => {}
                 }
             }
-            let part = tree(&live, &asked);
+            let part = of(&live, &asked);
             for (path, _) in leaves(&asked) {
                 prop_assert_eq!(get(&part, &path), get(&whole, &path), "{}", path);
                 let mut above = path.parent();
@@ -227,6 +244,12 @@ mod tests {
                     }
                     above = map.parent();
                 }
+            }
+            let mut paths: Vec<_> = leaves(&asked).into_iter().map(|(path, _)| path).collect();
+            paths.extend(paths.iter().step_by(3).filter_map(FieldPath::parent).collect::<Vec<_>>());
+            let few = at(&live, &paths);
+            for path in &paths {
+                prop_assert_eq!(get(&few, path), get(&whole, path), "{}", path);
             }
             let differences: Vec<trees::Difference> = compare(&asked, &part);
             prop_assert_eq!(differences, compare(&asked, &whole));

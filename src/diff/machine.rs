@@ -95,6 +95,15 @@ pub fn settings_tree(settings: &Settings) -> Value {
     serde_json::to_value(settings).unwrap_or_else(|_| Value::Object(Map::new()))
 }
 
+/// What a machine is set to, and its name, as a tree in which at least these paths are as they are in the whole one.
+pub fn set_at<'a>(machine: &Machine, paths: impl IntoIterator<Item = &'a FieldPath>) -> Value {
+    let mut there = asked::at(&*machine.settings, paths);
+    if let (Value::Object(map), Some(name)) = (&mut there, &machine.name) {
+        map.insert("name".to_owned(), name.as_str().into());
+    }
+    there
+}
+
 fn drive_declared(dvd: &DesiredDvd) -> Value {
     let mut tree = json!({ "medium": dvd_text(&dvd.medium) });
     if let Value::Object(map) = &mut tree {
@@ -163,7 +172,7 @@ fn known(
     asked: Option<&Value>,
 ) -> Value {
     let mut tree = match asked {
-        Some(asked) => asked::tree(&machine.settings, asked),
+        Some(asked) => asked::of(&machine.settings, asked),
         None => settings_tree(&machine.settings),
     };
     let Value::Object(map) = &mut tree else { return tree };

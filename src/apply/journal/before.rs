@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::apply::network;
-use crate::diff::{disk, tree};
+use crate::diff::{disk, machine as shape, tree};
 use crate::inventory::{AttachedMedium, Inventory, Machine};
 use crate::model::Location;
 use crate::plan::{Action, Assignment, Target};
@@ -112,7 +112,7 @@ fn without_machine(action: &Action, now: &Inventory) -> BTreeMap<String, Value> 
 }
 
 fn assignments(machine: &Machine, set: &[Assignment]) -> BTreeMap<String, Value> {
-    let live = super::super::step::live_tree(machine);
+    let live = shape::set_at(machine, set.iter().map(|assignment| &assignment.path));
     let value = |assignment: &Assignment| match machine.why_unknown(&assignment.path) {
         Some(reason) => json!({ "unknown": reason }),
         None => tree::get(&live, &assignment.path).cloned().unwrap_or_default(),
