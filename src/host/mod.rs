@@ -161,6 +161,10 @@ pub trait Operate: Send + Sync {
     /// Hands over what fields for secrets are set to, by the digests that stand in plans.
     fn entrust(&self, secrets: BTreeMap<String, Secret>);
 
+    /// Changes are to follow what is looked at next: what will be needed for them may be there for that already. [`Operate::finish`] follows,
+    /// even where it comes to no change.
+    fn expect_changes(&self) {}
+
     /// Called once after the last action: lets go of what was held between them.
     fn finish(&self) {}
 

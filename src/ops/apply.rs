@@ -8,7 +8,7 @@ use super::plan::{self as planning, PlanResponse};
 use super::{Context, runs, self_check};
 use crate::apply::{self, ApplyError, Cancel, Lock, LockError, Outcome, Sink};
 use crate::failure::{Exit, Failure, Kind};
-use crate::host::ErrorClass;
+use crate::host::{ErrorClass, Host};
 use crate::plan::{Plan, Verb};
 
 /// What was consented to.
@@ -33,6 +33,7 @@ pub fn apply(
     let home = context.host.home_folder().map_err(Failure::from)?;
     let operation = format!("apply of plan {}", short(&consent.hash));
     let _lock = locked(context, &home, &operation, consent.lock_timeout)?;
+    let _expectation = Expectation::of(context.host.as_ref());
     let now = again()?;
     if now.plan.hash != consent.hash {
         return Err(stale(&now.plan, consent));
@@ -45,6 +46,22 @@ pub fn apply(
     }
     let mut journal = runs::begin(context, &now.plan, now.origin)?;
     apply::apply(&now.plan, &now.inventory, &context.host, &mut journal, cancel, sink).map_err(ended)
+}
+
+/// Changes are expected of a host as long as this is there.
+pub(super) struct Expectation<'h>(&'h dyn Host);
+
+impl<'h> Expectation<'h> {
+    pub(super) fn of(host: &'h dyn Host) -> Self {
+        host.expect_changes();
+        Self(host)
+    }
+}
+
+impl Drop for Expectation<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 /// Whether applying an empty plan would still bring the stack's register up to date.

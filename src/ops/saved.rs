@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Context;
-use super::apply::{ended, locked};
+use super::apply::{Expectation, ended, locked};
 use super::plan::{lying_at, read, refused};
 use super::{runs, self_check};
 use crate::apply::journal::{Agent, Origin, Request};
@@ -92,6 +92,7 @@ pub fn apply_for(
     }
     let operation = format!("apply of plan {}", plan.hash.get(..12).unwrap_or(&plan.hash));
     let _lock = locked(context, &home, &operation, lock_timeout)?;
+    let _expectation = Expectation::of(context.host.as_ref());
     let inventory = expect_unmoved(context, plan)?;
     let origin = Origin {
         directory: context.environment.directory.clone(),

@@ -329,7 +329,8 @@ impl VirtualBox {
         if let Some(states) = only.and_then(|machine| self.native.state_of(runner, machine)) {
             return Ok(Alive::told(&states));
         }
-        let starts = self.stays.load(Ordering::Relaxed) && self.may_help();
+        let is_worth_it = self.stays.load(Ordering::Relaxed) || self.native.expects_changes();
+        let starts = is_worth_it && self.may_help();
         self.alive.ask(|| {
             // VirtualBox has written its registry before it says that a machine is registered.
             let registry = files::stamp(&self.home().registry()).map(|stamp| format!("{stamp:?}"));

@@ -139,6 +139,12 @@ impl Operate for VirtualBox {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
     }
 
+    fn expect_changes(&self) {
+        if self.may_help() {
+            self.native.expect_changes();
+        }
+    }
+
     fn finish(&self) {
         self.native.end_run();
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -96,6 +96,8 @@ pub struct Native {
     losses: Mutex<Losses>,
     /// How many changes were asked for.
     changes: AtomicU32,
+    /// Whether some are to be expected.
+    expects_changes: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -236,7 +238,7 @@ impl Native {
     }
 
     /// States of the machines that live, in VirtualBox's numbers, from a helper that runs and has nothing else to do. One that is only
-    /// started for this (`starts`) is ended where none lives: VirtualBox's server stays as long as it has a client. `registry` is another word
+    /// started for this (`starts`) is ended where none lives and no changes follow: VirtualBox's server stays as long as it has a client. `registry` is another word
     /// when other machines are registered.
     pub fn states(
         &self,
@@ -251,6 +253,7 @@ impl Native {
             }
             lane.only_looks = true;
         }
+        lane.only_looks &= !self.expects_changes();
         let states = self.told(&mut lane, runner, Ask::States { registry })?;
         if lane.only_looks && states.is_empty() {
             lane.helper = None;
@@ -279,11 +282,22 @@ impl Native {
         }
     }
 
+    /// Changes follow: a helper that is started to say what runs stays for them.
+    pub fn expect_changes(&self) {
+        self.expects_changes.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether changes follow.
+    pub fn expects_changes(&self) -> bool {
+        self.expects_changes.load(Ordering::Relaxed)
+    }
+
     /// The run is over: ends them, and what they were lost with is tried again by the next one.
     pub fn end_run(&self) {
         self.dismiss();
         *lock(&self.losses) = Losses::default();
         self.changes.store(0, Ordering::Relaxed);
+        self.expects_changes.store(false, Ordering::Relaxed);
     }
 
     /// Process ids of the helpers that run.

@@ -84,6 +84,19 @@ fn it_is_started_once_and_ends_with_its_input() {
     assert!(!process.exists() && begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
 }
 
+#[test]
+fn one_that_only_looks_goes_where_nothing_runs_unless_changes_follow() {
+    let fake = Fake::new(&answering(r#""done":{}"#));
+    let states = || fake.native.states(&fake.runner, None, true);
+    assert_eq!((states(), fake.native.processes().len()), (Some(BTreeMap::new()), 0));
+    fake.native.expect_changes();
+    assert_eq!((states(), fake.native.processes().len()), (Some(BTreeMap::new()), 1));
+    fake.native.greet(&fake.runner).unwrap();
+    assert_eq!(fake.starts(), 2);
+    fake.native.end_run();
+    assert_eq!((states(), fake.native.processes().len()), (Some(BTreeMap::new()), 0));
+}
+
 /// Says so for each of several changes, so slowly that the next one comes meanwhile.
 fn slowly() -> String {
     let answer = r#"sleep 0.1; echo '{"id":'$id',"done":{}}'; id=$((id+1))"#;
