@@ -1,10 +1,20 @@
 //! Work on many things by several threads.
 
+use std::sync::OnceLock;
 use std::thread;
+
+/// How many processors this program may use; one where nobody knows. Linux reads three files for it, so that it is asked once.
+pub fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// How many threads so many items are worth, where `each` of them are worth starting one; no more than there are processors.
 pub fn worth(items: usize, each: usize) -> usize {
-    thread::available_parallelism().map_or(1, usize::from).min(items / each.max(1)).max(1)
+    match items / each.max(1) {
+        0 | 1 => 1,
+        several => several.min(processors()),
+    }
 }
 
 /// What is made of each item, in their order, by up to so many threads; the one that asks is one of them.

@@ -20,6 +20,7 @@ use crate::inventory::{Inventory, Machine};
 use crate::model::state::StateClass;
 use crate::model::{Route, Secret};
 use crate::plan::{Action, Insert, NetworkChange, Target};
+use crate::threads;
 
 /// How long VirtualBox's server stays after its last client. It is never signalled: machines would die with it.
 const SERVER_ARGUMENTS: [&str; 3] = ["--auto-shutdown", "--shutdown-delay", "20000"];
@@ -110,7 +111,7 @@ impl Operate for VirtualBox {
             Action::Shutdown { .. } => 16,
             // However much it deletes, it is short: several at a time stall nearly always (measured).
             Action::Unregister { .. } => 1,
-            _ if is_long(action) => std::thread::available_parallelism().map_or(4, |n| n.get().clamp(4, 8)),
+            _ if is_long(action) => threads::processors().clamp(4, 8),
             _ => 1,
         }
     }

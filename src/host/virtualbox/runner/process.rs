@@ -115,8 +115,8 @@ impl Process {
                 return Ok(End::Cancelled);
             }
             // Most commands end after 30 ms: those are looked at often, the others seldom.
-            let pause = if started.elapsed() < Duration::from_millis(200) { 1 } else { 10 };
-            std::thread::sleep(Duration::from_millis(pause));
+            let is_young = started.elapsed() < Duration::from_millis(200);
+            std::thread::sleep(if is_young { Duration::from_micros(250) } else { Duration::from_millis(10) });
         }
     }
 
