@@ -267,35 +267,22 @@ fn announce(journal: &mut Journal, phase: Phase, writes: &[Shard]) -> Result<(),
     journal.sync()
 }
 
-/// Writes them one after another, and reads all of them back together.
 fn write_register(host: &Arc<dyn Host>, writes: &[Shard]) -> Result<(), ApplyError> {
-    let mut left: Vec<&Shard> = writes.iter().collect();
-    let mut attempt = 0;
-    while !left.is_empty() {
-        let mut written = Vec::new();
-        while let Some(shard) = left.get(written.len()) {
-            let action = Action::WriteRegister { shard: (*shard).clone() };
-            let outcome = host.perform(&action, &|_| {});
-            let has_failed = outcome.is_err();
-            written.push((*shard, action, outcome));
-            if has_failed {
-                break;
-            }
-        }
-        // Whatever VirtualBox said: what counts is what is there now.
-        let there = host
-            .reread(Uuid::nil(), false)
-            .map_err(ApplyError::host("cannot read the stack's register back"))?;
-        left.drain(..written.len());
-        for (shard, action, outcome) in written {
-            match outcome {
-                _ if readback::missing(&action, None, &there).is_none() => {}
-                Err(error) if step::again(&action, &error, attempt) => left.insert(0, shard),
+    for shard in writes {
+        let action = Action::WriteRegister { shard: shard.clone() };
+        for attempt in 0.. {
+            let written = host.perform(&action, &|_| {});
+            // Whatever VirtualBox said: what counts is what is there now.
+            let there = host
+                .reread(Uuid::nil(), false)
+                .map_err(ApplyError::host("cannot read the stack's register back"))?;
+            match written {
+                _ if readback::missing(&action, None, &there).is_none() => break,
+                Err(error) if step::again(&action, &error, attempt) => {}
                 Err(source) => return Err(ApplyError::host("cannot write the stack's register")(source)),
                 Ok(_) => return Err(ApplyError::RegisterLost { key: shard.key.clone() }),
             }
         }
-        attempt += 1;
     }
     Ok(())
 }
