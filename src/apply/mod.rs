@@ -192,7 +192,6 @@ pub fn apply(
         ..Outcome::default()
     };
     let result = run(plan, inventory, host, journal, cancel, sink, &mut outcome);
-    host.finish();
     let mut errors = Vec::new();
     let mut error = result.as_ref().err().map(|error| error as &dyn std::error::Error);
     while let Some(cause) = error {

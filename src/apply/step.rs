@@ -14,7 +14,7 @@ use super::turns::Turn;
 use crate::diff::{disk, equal, machine as shape, tree};
 use crate::event::StepOutcome;
 use crate::host::{ErrorClass, Host, HostError};
-use crate::inventory::{Inventory, Machine};
+use crate::inventory::Inventory;
 use crate::model::Address;
 use crate::plan::{Action, Expectation, Step, Target};
 
@@ -282,15 +282,6 @@ pub(super) fn moved(step: &Step, before: &Inventory, machine: Uuid) -> Option<St
             (!same).then(|| format!("{path} was {} and is {} now", show(then.as_ref()), show(now)))
         }
     })
-}
-
-/// A machine's settings and name as a tree.
-pub(super) fn live_tree(machine: &Machine) -> Value {
-    let mut live = shape::settings_tree(&machine.settings);
-    if let (Value::Object(map), Some(name)) = (&mut live, &machine.name) {
-        map.insert("name".to_owned(), name.as_str().into());
-    }
-    live
 }
 
 fn changed_meanwhile(moved: String) -> StepEnd {

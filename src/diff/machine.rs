@@ -97,11 +97,19 @@ pub fn settings_tree(settings: &Settings) -> Value {
 
 /// What a machine is set to, and its name, as a tree in which at least these paths are as they are in the whole one.
 pub fn set_at<'a>(machine: &Machine, paths: impl IntoIterator<Item = &'a FieldPath>) -> Value {
-    let mut there = asked::at(&*machine.settings, paths);
-    if let (Value::Object(map), Some(name)) = (&mut there, &machine.name) {
+    named(machine, asked::at(&*machine.settings, paths))
+}
+
+/// All that a machine is set to, and its name.
+pub fn set(machine: &Machine) -> Value {
+    named(machine, settings_tree(&machine.settings))
+}
+
+fn named(machine: &Machine, mut tree: Value) -> Value {
+    if let (Value::Object(map), Some(name)) = (&mut tree, &machine.name) {
         map.insert("name".to_owned(), name.as_str().into());
     }
-    there
+    tree
 }
 
 fn drive_declared(dvd: &DesiredDvd) -> Value {

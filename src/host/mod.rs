@@ -165,7 +165,7 @@ pub trait Operate: Send + Sync {
     /// even where it comes to no change.
     fn expect_changes(&self) {}
 
-    /// Called once after the last action: lets go of what was held between them.
+    /// Called after the last action, and where it came to none: lets go of what was held for them. May be called again.
     fn finish(&self) {}
 
     /// How many actions of one kind may run side by side (long ones: starts, copies); short ones run one after another.

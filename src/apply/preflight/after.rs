@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::apply::step::live_tree;
-use crate::diff::tree;
+use crate::diff::{machine as shape, tree};
 use crate::inventory::{Inventory, Machine};
 use crate::model::{Address, FieldPath};
 use crate::plan::{Action, Plan, Step, Target};
@@ -53,7 +52,7 @@ fn one<'a>(address: &'a Address, steps: &[&'a Step], inventory: &'a Inventory) -
             _ => {}
         }
     }
-    let mut settings = machine.map_or(Value::Null, live_tree);
+    let mut settings = machine.map_or(Value::Null, shape::set);
     let mut changed = BTreeSet::new();
     for assignment in assignments {
         changed.insert(assignment.path.clone());

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Lack;
 use super::after::After;
-use crate::apply::step::live_tree;
+use crate::diff::machine as shape;
 use crate::host::{Endpoint, Unavailable};
 use crate::inventory::Inventory;
 use crate::model::state::StateClass;
@@ -32,7 +32,7 @@ pub fn rules(machines: &[After<'_>], inventory: &Inventory) -> Vec<Rule> {
         matches!(class, Some(StateClass::Running | StateClass::Paused))
     });
     let held: BTreeSet<u16> = running
-        .flat_map(|machine| of_tree(&live_tree(machine)).into_values().filter_map(|rule| port(&rule)))
+        .flat_map(|machine| of_tree(&shape::set(machine)).into_values().filter_map(|rule| port(&rule)))
         .collect();
     let mut found = Vec::new();
     for after in machines {

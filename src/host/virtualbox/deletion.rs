@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::argv::{Spellings, command_lines};
+use super::command::CommandLine;
 use super::runner::{Output, Sight};
 use super::{VirtualBox, leftovers};
 use crate::host::{Done, ErrorClass, HostError, Inspect as _, Progress};
@@ -24,16 +25,20 @@ impl VirtualBox {
             Ok(Some(done)) => return Ok(done),
             Ok(None) => {}
             // It was lost before it came to the registry: VBoxManage begins anew.
-            Err(error @ HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before)? => {
+            Err(error @ HostError::HelperLost { .. }) if self.is_whole_still(uuid, &before) => {
                 lost = Some(error);
             }
             Err(error) => return self.end_deletion(uuid, &before, error),
         }
-        match self.unregister(uuid, &before, action, progress) {
-            Ok(output) => Ok(Done { made: None, warnings: output.warnings() }),
-            // What the lost one had asked for may have been done since.
-            Err(error) => self.end_deletion(uuid, &before, lost.unwrap_or(error)),
+        let mut done = Done::default();
+        for command in command_lines(action, &Spellings::default())? {
+            match self.unregister(uuid, &before, action, &command, progress) {
+                Ok(output) => done.warnings.extend(output.warnings()),
+                // What the lost one had asked for may have been done since.
+                Err(error) => return self.end_deletion(uuid, &before, lost.unwrap_or(error)),
+            }
         }
+        Ok(done)
     }
 
     /// Deletes it by VBoxManage, which takes as long as the disks take. In one of 150 times it goes on to sleep for ten seconds when all is done
@@ -43,39 +48,39 @@ impl VirtualBox {
         uuid: Uuid,
         before: &Inventory,
         action: &Action,
+        command: &CommandLine,
         progress: Progress<'_>,
     ) -> Result<Output, HostError> {
-        let mut output = Output::default();
-        for command in command_lines(action, &Spellings::default())? {
-            let sight = |percent| self.sight(uuid, before, percent);
-            let runner = self.runner()?;
-            let first = self.unlocked(action, || runner.run_in_sight(&command, progress, &sight));
-            output = match first {
-                Err(HostError::Timeout { .. }) if self.is_whole_still(uuid, before)? => {
-                    self.run_unlocked(action, &command, progress)?
-                }
-                first => first?,
-            };
+        let runner = self.runner()?;
+        let sight = |percent| self.sight(uuid, before, percent);
+        match self.unlocked(action, || runner.run_in_sight(command, progress, &sight)) {
+            Err(ended @ HostError::Timeout { .. }) if self.is_whole_still(uuid, before) => {
+                // It had begun after all, and the server went on with it.
+                let was_late = |error: &HostError| error.class() == ErrorClass::WrongState;
+                self.run_unlocked(action, command, progress)
+                    .map_err(|error| if was_late(&error) { ended } else { error })
+            }
+            outcome => outcome,
         }
-        Ok(output)
     }
 
     /// How far a deletion is that has printed this percentage.
     fn sight(&self, uuid: Uuid, before: &Inventory, percent: Option<u8>) -> Sight {
-        let Ok(after) = self.reread(uuid, false) else { return Sight::Begun };
-        match before.machines.get(&uuid).zip(after.machines.get(&uuid)) {
-            Some((before, after)) if percent.is_none() && before.attachments == after.attachments => {
-                Sight::NotBegun
-            }
-            None if percent == Some(100) => Sight::Over,
-            Some(_) | None => Sight::Begun,
+        let is_told = before.machines.get(&uuid).is_some_and(|machine| machine.access.is_readable());
+        // Percentages are not seen on Windows, and whether it sleeps there was not measured.
+        if cfg!(windows) || !is_told {
+            return Sight::Begun;
+        }
+        match self.look_at(uuid, false) {
+            Ok(after) if !after.machines.contains_key(&uuid) && percent == Some(100) => Sight::Over,
+            Ok(after) if percent.is_none() && is_whole(uuid, before, &after) => Sight::NotBegun,
+            Ok(_) | Err(_) => Sight::Begun,
         }
     }
 
-    /// Whether a machine that was to be deleted is still registered as it was.
-    fn is_whole_still(&self, uuid: Uuid, before: &Inventory) -> Result<bool, HostError> {
-        let (before, after) = (before.machines.get(&uuid), self.reread(uuid, false)?.machines.remove(&uuid));
-        Ok(before.zip(after.as_ref()).is_some_and(|(before, after)| before.attachments == after.attachments))
+    /// Whether a machine that was to be deleted is still registered as it was, as far as can be told.
+    fn is_whole_still(&self, uuid: Uuid, before: &Inventory) -> bool {
+        self.look_at(uuid, false).is_ok_and(|after| is_whole(uuid, before, &after))
     }
 
     /// Removes what a deletion has left whose end nobody knows.
@@ -88,4 +93,9 @@ impl VirtualBox {
         }
         Err(error)
     }
+}
+
+fn is_whole(uuid: Uuid, before: &Inventory, after: &Inventory) -> bool {
+    let there = before.machines.get(&uuid).zip(after.machines.get(&uuid));
+    there.is_some_and(|(before, after)| before.attachments == after.attachments)
 }

@@ -1,13 +1,14 @@
 //! Files that VirtualBox's server leaves when it ends in the middle of making or deleting a machine. Nothing here fails: what
 //! cannot be removed stays, and is in nobody's way but its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use uuid::Uuid;
 
 use super::settings::settings_uuid;
-use crate::inventory::{AttachedMedium, DeviceKind, Inventory, Machine};
+use crate::inventory::{AttachedMedium, Inventory, Machine, MediumKind, Snapshot};
 
 /// What `createvm` has written of a machine that was not registered. A folder with something else in it stays.
 pub fn of_birth(folder: &Path, name: &str) {
@@ -24,13 +25,22 @@ pub fn of_attempt(folder: &Path, name: &str, machine: Uuid) {
     }
 }
 
-/// What is left of a machine that is no longer registered: its settings, its logs, the disks that were attached to it. Disks that
-/// somebody has registered since, and files of other kinds, stay.
+/// What is left of a machine that is no longer registered: its settings, its logs, the disks that were attached to it or to its snapshots.
+/// Disks that somebody has registered since, and files of other kinds, stay.
 pub fn of_deletion(machine: &Machine, before: &Inventory, after: &Inventory) {
     let folder = machine.folder();
-    for attachment in machine.attachments.iter().filter(|attachment| attachment.kind == DeviceKind::Disk) {
-        let AttachedMedium::Image(uuid) = &attachment.medium else { continue };
-        let Some(medium) = before.media.get(uuid) else { continue };
+    let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
+        AttachedMedium::Image(uuid) => Some(uuid),
+        _ => None,
+    });
+    let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
+    for uuid in &attached
+        .chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()))
+        .collect::<BTreeSet<_>>()
+    {
+        let Some(medium) = before.media.get(uuid).filter(|medium| medium.kind == MediumKind::Disk) else {
+            continue;
+        };
         if !after.media.contains_key(uuid) && after.medium_at(&medium.location).is_none() {
             let _ = fs::remove_file(&medium.location);
         }
@@ -59,8 +69,74 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::inventory::{Access, MarkState};
+    use crate::inventory::{Access, MarkState, Medium, MediumHealth, Registry};
     use crate::model::Shared;
+
+    fn machine(folder: &Path, snapshots: Option<Snapshot>) -> Machine {
+        Machine {
+            uuid: Uuid::nil(),
+            name: None,
+            access: Access::Settings,
+            settings_file: folder.join("m.vbox"),
+            state: None,
+            settings: Shared::default(),
+            unknown: BTreeMap::new(),
+            attachments: Vec::new(),
+            snapshots,
+            current_snapshot: None,
+            mark: MarkState::None,
+            remembered: BTreeMap::new(),
+            beyond: Vec::new(),
+        }
+    }
+
+    fn medium(number: u128, kind: MediumKind, location: &Path) -> Medium {
+        Medium {
+            uuid: Uuid::from_u128(number),
+            kind,
+            location: location.to_owned(),
+            format: String::new(),
+            medium_type: String::new(),
+            parent: None,
+            registry: Registry::Machine(Uuid::nil()),
+            size: None,
+            variant: None,
+            health: MediumHealth::Good,
+            auto_reset: false,
+            description: String::new(),
+        }
+    }
+
+    #[test]
+    fn disks_of_snapshots_go_and_what_somebody_has_stays() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("m");
+        fs::create_dir(&folder).unwrap();
+        let named = [(1, "base.vdi"), (2, "image.iso"), (3, "theirs.vdi")];
+        let media: BTreeMap<Uuid, Medium> = named
+            .into_iter()
+            .map(|(number, name)| {
+                fs::write(folder.join(name), "").unwrap();
+                let kind = if number == 2 { MediumKind::Dvd } else { MediumKind::Disk };
+                (Uuid::from_u128(number), medium(number, kind, &folder.join(name)))
+            })
+            .collect();
+        let snapshot = Snapshot {
+            uuid: Uuid::nil(),
+            name: "s".to_owned(),
+            description: String::new(),
+            taken: String::new(),
+            online: false,
+            media: media.keys().copied().collect(),
+            children: Vec::new(),
+        };
+        let mut after = Inventory::default();
+        after.media.extend(media.clone().split_off(&Uuid::from_u128(3)));
+        let before = Inventory { media, ..Inventory::default() };
+        of_deletion(&machine(&folder, Some(snapshot)), &before, &after);
+        let there = |name| folder.join(name).exists();
+        assert!(!there("base.vdi") && there("image.iso") && there("theirs.vdi"));
+    }
 
     #[test]
     fn nothing_of_others_goes() {
@@ -71,21 +147,7 @@ mod tests {
             fs::write(folder.join(file), "").unwrap();
         }
         let empty = Inventory::default();
-        let machine = Machine {
-            uuid: Uuid::nil(),
-            name: None,
-            access: Access::Settings,
-            settings_file: folder.join("m.vbox"),
-            state: None,
-            settings: Shared::default(),
-            unknown: BTreeMap::new(),
-            attachments: Vec::new(),
-            snapshots: None,
-            current_snapshot: None,
-            mark: MarkState::None,
-            remembered: BTreeMap::new(),
-            beyond: Vec::new(),
-        };
+        let machine = machine(&folder, None);
         of_deletion(&machine, &empty, &empty);
         let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["notes.txt"]);

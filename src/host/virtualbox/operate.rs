@@ -76,7 +76,7 @@ impl Operate for VirtualBox {
     }
 
     /// VirtualBox's server changes the settings of two machines for two clients in two thirds of the time that it needs for one (measured). What
-    /// concerns more than one machine, a deletion or the registry, is done alone, and so is what VBoxManage does: overlapping ones stall.
+    /// concerns more than one machine, a deletion or the registry, is done alone, one turn after the other, and so is what VBoxManage does: overlapping ones stall.
     fn lanes(&self, action: &Action) -> usize {
         let is_of_one_machine = matches!(
             action,

@@ -4,6 +4,7 @@
 //!   short deadline and is then ended. One that only reads is given again at once; of one that changes something the outcome is
 //!   unknown, and whoever gave it looks and gives it again, if it is still to be done: the next time it has longer. The last
 //!   deadline is a long one.
+//! - A deletion may take long, and must not be ended in the middle: it is looked at whether it is over, or has not begun.
 //! - `Failed to create the VirtualBox object!` means that nothing was done: the command is given again, with pauses.
 //! - Output goes to unnamed files: a server that the command starts would keep a pipe open long after the command has
 //!   ended, and a file holds all that was written once the process is gone.
@@ -198,8 +199,8 @@ impl Runner {
     }
 
     /// Runs a [`Deadline::Long`] command of which `sight` tells how far it is, by the percentage that it printed last. While it gives no sign
-    /// of life, it is looked at now and then: one that has done everything is not waited for any longer, and one that has not begun by the
-    /// first deadline of what may be given twice is ended, with [`HostError::Timeout`].
+    /// of life, it is looked at now and then: one that has done everything is not waited for any longer, and one that has not begun after
+    /// twice the first deadline of what may be given twice is ended, with [`HostError::Timeout`].
     pub fn run_in_sight(
         &self,
         command: &CommandLine,
@@ -274,9 +275,9 @@ impl Runner {
                     let output = process.output().map_err(|source| self.failure(source))?;
                     return Ok((Some(0), output));
                 }
-                End::Asleep => {
+                End::Asleep(waited) => {
                     process.end(self.patience.grace);
-                    let seconds = self.soon().as_secs();
+                    let seconds = waited.as_secs();
                     return Err(HostError::Timeout {
                         command: command.to_string(),
                         seconds,
@@ -307,7 +308,7 @@ impl Runner {
 
     /// By when a command has begun.
     fn soon(&self) -> Duration {
-        self.patience.repeatable.first().copied().unwrap_or(self.patience.once)
+        2 * self.patience.repeatable.first().copied().unwrap_or(self.patience.once)
     }
 
     /// How long a change may take this time.

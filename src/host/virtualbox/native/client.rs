@@ -294,10 +294,11 @@ impl Native {
 
     /// The run is over: ends them, and what they were lost with is tried again by the next one.
     pub fn end_run(&self) {
+        // First: whoever starts one to look until then has it ended here.
+        self.expects_changes.store(false, Ordering::Relaxed);
         self.dismiss();
         *lock(&self.losses) = Losses::default();
         self.changes.store(0, Ordering::Relaxed);
-        self.expects_changes.store(false, Ordering::Relaxed);
     }
 
     /// Process ids of the helpers that run.

@@ -168,11 +168,21 @@ fn a_deletion_that_sleeps_is_not_waited_for() {
     let fake = Fake::new(&format!("{UNREGISTER}; rm -r \"$folder/vm\"; echo '0%...100%' >&2; exec sleep 20"));
     fake.perform(&delete).unwrap();
     assert_eq!(fake.calls(), calls[1..]);
-    assert!(started.elapsed() < Duration::from_secs(15));
+    assert!(started.elapsed() < Duration::from_secs(19));
     // One that has taken the machine out of the registry is at work, however long that takes.
     let fake = Fake::new(&format!("{UNREGISTER}; echo 0% >&2; sleep 2.5; rm -r \"$folder/vm\""));
     fake.perform(&delete).unwrap();
     assert_eq!(fake.calls(), calls[1..]);
+    assert!(!fake.folder.path().join("vm").exists());
+    // One that was at work all the same: the second one finds nothing, and what the first one has not got to is removed.
+    let gone = "echo \"VBoxManage: error: Could not find a registered machine named 'VM'\" >&2
+        echo 'VBoxManage: error: Details: code VBOX_E_OBJECT_NOT_FOUND (0x80bb0001), component VirtualBoxWrap' >&2; exit 1";
+    let second = format!("{UNREGISTER}\n{gone}");
+    let fake = Fake::new(&format!(
+        "if [ -e \"$folder/once\" ]; then {second}; fi; touch \"$folder/once\"; exec sleep 20"
+    ));
+    assert_eq!(fake.perform(&delete).unwrap_err().class(), ErrorClass::Unknown);
+    assert_eq!(fake.calls(), calls);
     assert!(!fake.folder.path().join("vm").exists());
     // One that begins at the last moment, and is ended, leaves what it has not got to.
     let fake = Fake::new(&format!("trap '{}; exit 1' TERM; sleep 20 & wait", UNREGISTER.replace('\'', "\"")));

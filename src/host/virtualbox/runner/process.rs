@@ -45,8 +45,8 @@ pub enum End {
     Status(ExitStatus),
     /// The limit.
     Limit,
-    /// It has not begun.
-    Asleep,
+    /// It has not begun in this time.
+    Asleep(Duration),
     /// It has done everything.
     Over,
     /// Somebody cancelled.
@@ -104,7 +104,9 @@ impl Process {
             if let Some(sight) = watch.sight.filter(|_| since.elapsed() >= look) {
                 match sight(percent) {
                     Sight::Over => return Ok(End::Over),
-                    Sight::NotBegun if started.elapsed() >= soon => return Ok(End::Asleep),
+                    Sight::NotBegun if started.elapsed() >= soon => {
+                        return Ok(End::Asleep(started.elapsed()));
+                    }
                     Sight::NotBegun | Sight::Begun => look *= 2,
                 }
             }

@@ -105,7 +105,10 @@ fn a_long_command_may_take_long_while_it_shows_life() {
 fn a_long_command_that_has_not_begun_is_ended() {
     let started = Instant::now();
     let none = |_| Sight::NotBegun;
-    let error = runner().run_in_sight(&script("exec sleep 10"), &|_| {}, &none).unwrap_err();
+    let mut patience = runner().patience;
+    patience.silence = Duration::from_secs(20);
+    let patient = runner().with_patience(patience);
+    let error = patient.run_in_sight(&script("exec sleep 10"), &|_| {}, &none).unwrap_err();
     assert!(matches!(error, HostError::Timeout { harmless: false, .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
     // One of which something is to be seen is left at work.
