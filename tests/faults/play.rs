@@ -136,7 +136,8 @@ pub fn play(bench: &mut Bench, seed: u64, trouble: Trouble) -> Shown {
     bench.permit(if dice.percent(15) { &[Danger::Downtime] } else { &Danger::ALL });
     // On some hosts machines are born whole, so many at a time.
     let births = dice.below(4);
-    let host = Arc::new(bench.host().with_births(usize::try_from(births).unwrap_or(0)));
+    let births = usize::try_from(births).unwrap_or(0);
+    let host = Arc::new(bench.host().with_births(births).with_pipeline(seed.is_multiple_of(2)));
     let mut lab = Lab::roll(&mut dice);
     start(bench, &host, &mut lab, &mut dice, &mut shown);
     let mut should = Arc::new(host.copy().unwrap());

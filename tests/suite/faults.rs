@@ -199,9 +199,10 @@ fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
     let (host, should) = before_and_after(&bench);
     let whole = Arc::new(host.copy().unwrap());
     bench.run(&whole, AFTER, &PRUNE, Press::Never, false).unwrap();
-    for at in 0..whole.asked() {
+    for (at, pipeline) in (0..whole.asked()).flat_map(|at| [(at, false), (at, true)]) {
         for fault in DEATHS {
-            let is = Arc::new(host.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
+            let host = host.copy().unwrap().with_pipeline(pipeline);
+            let is = Arc::new(host.with_faults(FaultPlan::at(at, fault)));
             let _ = bench.run(&is, AFTER, &PRUNE, Press::Never, false);
             let is = Arc::new(is.with_faults(FaultPlan::none()));
             // One that died after all was done leaves nothing to do.
@@ -211,6 +212,22 @@ fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
             assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
         }
     }
+}
+
+#[test]
+fn those_whose_turn_has_not_come_are_left_out_when_the_run_is_to_stop() {
+    let bench = Bench::new();
+    let text = machine("metadata: {name: a}\n", "replicas: 6, memory: 64MiB");
+    let host = Arc::new(bench.host().with_pipeline(true));
+    bench.converge(&host, &text, &Ask::Apply { prune: false }, 1).unwrap();
+    let ask = Ask::Destroy { all: false };
+    let ran = bench.run(&host, &text, &ask, Press::Once(1), false).unwrap();
+    let outcome = ran.outcome.unwrap().unwrap();
+    // Two are under way at a time, and which of them had its turn is a matter of luck.
+    assert!(outcome.cancelled && outcome.done <= 2, "{outcome:?}");
+    assert_eq!((outcome.done + outcome.skipped.len(), outcome.failed.len()), (ran.plan.steps.len(), 0));
+    assert!(outcome.skipped.iter().all(|step| step.because == "cancelled"), "{outcome:?}");
+    bench.converge(&host, &text, &ask, 1).unwrap();
 }
 
 #[test]

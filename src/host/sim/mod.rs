@@ -11,6 +11,7 @@ mod devices;
 pub(in crate::host) mod draft;
 mod fault;
 mod live;
+mod making;
 mod media;
 mod modify;
 mod networks;
@@ -47,7 +48,7 @@ use self::store::Store;
 use self::world::World;
 use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
-use super::virtualbox::{CommandLine, Spellings, command_lines};
+use super::virtualbox::{CommandLine, Spellings, command_lines, native};
 use super::{Asked, Birth, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
 use crate::inventory::{Inventory, Machine, Medium, PathFact};
 use crate::model::nic::HostInterface;
@@ -65,66 +66,10 @@ pub struct SimHost {
     cancelled: Mutex<bool>,
     wake: Condvar,
     births: usize,
+    pipeline: bool,
 }
 
 impl SimHost {
-    /// In memory, with nothing on it.
-    pub fn in_memory() -> Self {
-        Self::with(Store::memory(Path::new("/sim")))
-    }
-
-    /// In memory, with all its paths below `root`.
-    pub fn in_memory_below(root: &Path) -> Self {
-        Self::with(Store::memory(root))
-    }
-
-    /// Kept in a folder, which is made where it is missing; other processes may use it at the same time.
-    pub fn open(folder: &Path) -> Result<Self, HostError> {
-        Store::folder(folder).map(Self::with)
-    }
-
-    fn with(store: Store) -> Self {
-        Self {
-            store,
-            faults: FaultPlan::none(),
-            circumstances: Circumstances::default(),
-            asked: AtomicU64::new(0),
-            dead: AtomicBool::new(false),
-            cancelled: Mutex::new(false),
-            wake: Condvar::new(),
-            births: 0,
-        }
-    }
-
-    /// The same, on which so many machines at a time are born whole.
-    #[must_use]
-    pub fn with_births(self, births: usize) -> Self {
-        Self { births, ..self }
-    }
-
-    /// The same VirtualBox seen by another process, in which other things go wrong: how a test goes on after a death.
-    #[must_use]
-    pub fn with_faults(&self, faults: FaultPlan) -> Self {
-        let births = self.births;
-        Self { faults, births, circumstances: self.circumstances.clone(), ..Self::with(self.store.clone()) }
-    }
-
-    /// The same on a machine with other disks and ports. Without this there is room for everything, and nobody listens.
-    #[must_use]
-    pub fn with_circumstances(self, circumstances: Circumstances) -> Self {
-        Self { circumstances, ..self }
-    }
-
-    /// A VirtualBox of its own that is now as this one, and well.
-    pub fn copy(&self) -> Result<Self, HostError> {
-        self.store.look(World::clone).map(|world| Self::with(Store::of(world)).with_births(self.births))
-    }
-
-    /// Keeps its state, as it is now, in a folder for [`Self::open`]. Its own paths stay where they are.
-    pub fn keep_in(&self, folder: &Path) -> Result<(), HostError> {
-        self.store.keep_in(folder)
-    }
-
     /// Everything that it knows, files and folders included: what a test compares.
     pub fn everything(&self) -> Result<Value, HostError> {
         self.store.look(|world| serde_json::to_value(world).unwrap_or_default())
@@ -417,6 +362,10 @@ impl Operate for SimHost {
             progress(100);
         }
         result
+    }
+
+    fn is_pipelined(&self, action: &Action) -> bool {
+        self.pipeline && native::can_do(action)
     }
 
     fn births(&self) -> usize {

@@ -35,7 +35,7 @@ pub use linux::serve;
 use crate::plan::Action;
 
 /// Whether an action on a machine is one that the helper does.
-pub(super) fn can_do(action: &Action) -> bool {
+pub(in crate::host) fn can_do(action: &Action) -> bool {
     action.machine().is_some() && asks::of(action).is_some()
 }
 
