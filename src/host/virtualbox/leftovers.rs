@@ -26,13 +26,14 @@ pub fn of_attempt(folder: &Path, name: &str, machine: Uuid) {
 }
 
 /// What is left of a machine that is no longer registered: its settings, its logs, the disks that were attached to it or to its snapshots.
-/// Disks that somebody has registered since, and files of other kinds, stay.
+/// Disks that somebody has registered since, or that another disk is based on, and files of other kinds, stay.
 pub fn of_deletion(machine: &Machine, before: &Inventory, after: &Inventory) {
     let folder = machine.folder();
     let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
         AttachedMedium::Image(uuid) => Some(uuid),
         _ => None,
     });
+    let bases: BTreeSet<Uuid> = after.media.values().filter_map(|medium| medium.parent).collect();
     let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
     for uuid in &attached
         .chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()))
@@ -41,7 +42,8 @@ pub fn of_deletion(machine: &Machine, before: &Inventory, after: &Inventory) {
         let Some(medium) = before.media.get(uuid).filter(|medium| medium.kind == MediumKind::Disk) else {
             continue;
         };
-        if !after.media.contains_key(uuid) && after.medium_at(&medium.location).is_none() {
+        let is_used = after.media.contains_key(uuid) || bases.contains(uuid);
+        if !is_used && after.medium_at(&medium.location).is_none() {
             let _ = fs::remove_file(&medium.location);
         }
     }
@@ -112,7 +114,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("m");
         fs::create_dir(&folder).unwrap();
-        let named = [(1, "base.vdi"), (2, "image.iso"), (3, "theirs.vdi")];
+        let named = [(1, "base.vdi"), (2, "image.iso"), (3, "theirs.vdi"), (4, "below.vdi")];
         let media: BTreeMap<Uuid, Medium> = named
             .into_iter()
             .map(|(number, name)| {
@@ -131,11 +133,13 @@ mod tests {
             children: Vec::new(),
         };
         let mut after = Inventory::default();
-        after.media.extend(media.clone().split_off(&Uuid::from_u128(3)));
+        let mut theirs = media[&Uuid::from_u128(3)].clone();
+        theirs.parent = Some(Uuid::from_u128(4));
+        after.media.insert(theirs.uuid, theirs);
         let before = Inventory { media, ..Inventory::default() };
         of_deletion(&machine(&folder, Some(snapshot)), &before, &after);
         let there = |name| folder.join(name).exists();
-        assert!(!there("base.vdi") && there("image.iso") && there("theirs.vdi"));
+        assert!(!there("base.vdi") && there("image.iso") && there("theirs.vdi") && there("below.vdi"));
     }
 
     #[test]
