@@ -85,16 +85,16 @@ pub fn walk(
                 sink(Event::Cancelling { now: true });
                 pen.note(&Line::Cancel { now: true }, sink, outcome);
             }
-            let reason = |outcome: &Outcome| stop(cancel, outcome, is_broken);
-            if let Some(reason) = reason(outcome) {
+            let end = stop(cancel, outcome, is_broken);
+            if let Some(reason) = end {
                 turns.end(reason);
             }
-            skip(&mut waiting, &mut ended, reason(outcome), sink, outcome);
+            skip(&mut waiting, &mut ended, end, sink, outcome);
             let mut next = startable(&waiting, &running, &succeeded, &unborn, host);
             if let Err(error) = pen.announce(&next, bindings) {
                 // What is not announced does not begin.
                 outcome.lose_journal(&error, sink);
-                skip(&mut waiting, &mut ended, reason(outcome), sink, outcome);
+                skip(&mut waiting, &mut ended, stop(cancel, outcome, is_broken), sink, outcome);
                 next.clear();
             }
             let mut births = Vec::new();

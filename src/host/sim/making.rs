@@ -53,14 +53,7 @@ impl SimHost {
     /// The same VirtualBox seen by another process, in which other things go wrong: how a test goes on after a death.
     #[must_use]
     pub fn with_faults(&self, faults: FaultPlan) -> Self {
-        let (births, pipeline) = (self.births, self.pipeline);
-        Self {
-            faults,
-            births,
-            pipeline,
-            circumstances: self.circumstances.clone(),
-            ..Self::with(self.store.clone())
-        }
+        Self { faults, circumstances: self.circumstances.clone(), ..self.of_its_kind(self.store.clone()) }
     }
 
     /// The same on a machine with other disks and ports. Without this there is room for everything, and nobody listens.
@@ -71,9 +64,12 @@ impl SimHost {
 
     /// A VirtualBox of its own that is now as this one, and well.
     pub fn copy(&self) -> Result<Self, HostError> {
-        self.store
-            .look(World::clone)
-            .map(|world| Self::with(Store::of(world)).with_births(self.births).with_pipeline(self.pipeline))
+        self.store.look(World::clone).map(|world| self.of_its_kind(Store::of(world)))
+    }
+
+    /// One that does things in the same way.
+    fn of_its_kind(&self, store: Store) -> Self {
+        Self { births: self.births, pipeline: self.pipeline, ..Self::with(store) }
     }
 
     /// Keeps its state, as it is now, in a folder for [`Self::open`]. Its own paths stay where they are.

@@ -33,12 +33,11 @@ pub fn of_deletion(machine: &Machine, before: &Inventory, after: &Inventory) {
         AttachedMedium::Image(uuid) => Some(uuid),
         _ => None,
     });
-    let bases: BTreeSet<Uuid> = after.media.values().filter_map(|medium| medium.parent).collect();
     let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
-    for uuid in &attached
-        .chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()))
-        .collect::<BTreeSet<_>>()
-    {
+    let had: BTreeSet<Uuid> =
+        attached.chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied())).collect();
+    let bases: BTreeSet<Uuid> = after.media.values().filter_map(|medium| medium.parent).collect();
+    for uuid in &had {
         let Some(medium) = before.media.get(uuid).filter(|medium| medium.kind == MediumKind::Disk) else {
             continue;
         };

@@ -238,8 +238,8 @@ impl Native {
     }
 
     /// States of the machines that live, in VirtualBox's numbers, from a helper that runs and has nothing else to do. One that is only
-    /// started for this (`starts`) is ended where none lives and no changes follow: VirtualBox's server stays as long as it has a client. `registry` is another word
-    /// when other machines are registered.
+    /// started for this (`starts`) is ended where none lives and no changes follow: VirtualBox's server stays as long as it has a client.
+    /// `registry` is another word when other machines are registered.
     pub fn states(
         &self,
         runner: &Runner,
