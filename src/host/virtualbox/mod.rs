@@ -25,6 +25,7 @@ mod operate;
 mod orphans;
 mod registry;
 pub mod runner;
+mod saving;
 pub mod settings;
 mod together;
 mod vdi;

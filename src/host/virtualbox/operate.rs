@@ -116,13 +116,11 @@ impl Operate for VirtualBox {
         }
     }
 
-    /// A running machine's guest properties reach its settings file a moment after the command has ended (measured), and so does a saved
-    /// state, on a busy host after more than two seconds (measured) and once not within ten; everything else is there at once. Waiting costs
-    /// nothing where it is there, and where it is not, the run has failed anyway.
+    /// A running machine's guest properties reach its settings file a moment after the command has ended (measured); everything else is there
+    /// at once, or has been waited for. Waiting costs nothing where it is there, and where it is not, the run has failed anyway.
     fn patience(&self, action: &Action) -> Duration {
         match action {
             Action::SetGuestProperty { .. } => Duration::from_secs(2),
-            Action::SaveState { .. } => Duration::from_secs(30),
             _ => Duration::ZERO,
         }
     }
@@ -248,6 +246,9 @@ impl VirtualBox {
                 let done = self.plainly(action, progress)?;
                 leftovers::abandoned(folder);
                 Ok(done)
+            }
+            Action::SaveState { machine: Target::Existing(machine) } => {
+                self.save_state(*machine, action, progress)
             }
             Action::Shutdown { machine: Target::Existing(machine), timeout, then_power_cut } => {
                 self.shut_down(*machine, Duration::from_secs(*timeout), *then_power_cut, action)

@@ -192,6 +192,25 @@ fn a_deletion_that_sleeps_is_not_waited_for() {
 }
 
 #[test]
+fn a_saved_state_that_the_settings_file_does_not_name_is_written() {
+    const WRITE: &str = "sed -i 's/OSType/stateFile=\"Snapshots\\/x.sav\" OSType/' \"$folder/vm/vm.vbox\"";
+    let save = Action::SaveState { machine: vm() };
+    let fake = Fake::new(&format!("[ $1 = modifyvm ] && {WRITE}; exit 0"));
+    fake.perform(&save).unwrap();
+    assert_eq!(fake.calls(), ["controlvm VM savestate", "modifyvm VM --name vm"]);
+    // Nobody has to be asked where it comes by itself, be it late.
+    let fake = Fake::new(&format!("(sleep 0.1; {WRITE}) >/dev/null 2>&1 & exit 0"));
+    fake.perform(&save).unwrap();
+    assert_eq!(fake.calls(), ["controlvm VM savestate"]);
+    // While VirtualBox is saving, it refuses.
+    let fake = Fake::new(&format!(
+        "[ $(grep -c modifyvm \"$folder/calls\") = 2 ] && {WRITE} && exit 0; [ $1 = controlvm ]"
+    ));
+    fake.perform(&save).unwrap();
+    assert_eq!(fake.calls().len(), 3);
+}
+
+#[test]
 fn the_usage_text_is_asked_once() {
     let fake = Fake::new("[ $# = 1 ] && echo 'VBoxManage modifyvm [--pae= on | off]' && exit 1; exit 0");
     fake.perform(&modify("pae", json!(true))).unwrap();
