@@ -94,7 +94,7 @@ fn states_cost_one_process(lab: &Lab) {
         vbox(&["startvm", &uuid.to_string(), "--type=headless"]);
     }
     vbox(&["controlvm", &held.to_string(), "pause"]);
-    vbox(&["controlvm", &saved.to_string(), "savestate"]);
+    home.save_state(&saved.to_string());
     vbox(&["controlvm", &spoken.to_string(), "pause"]);
     let reader = reader(lab, &home);
     let before = spawned(&reader);
