@@ -106,7 +106,10 @@ fn planned(plan: &Plan) -> Planned {
     let refused = plan.refusals.iter().map(|refusal| format!("refused: {}", refusal.reason));
     let notes = plan.notes.iter().map(|note| note.text.clone());
     let hidden = plan.objects.len().saturating_sub(MOST_OBJECTS);
-    let hidden = (hidden > 0).then(|| format!("{hidden} more objects are in vbox://plan/{}", plan.hash));
+    // One without steps is not kept.
+    let place =
+        if plan.steps.is_empty() { "not shown".to_owned() } else { format!("in vbox://plan/{}", plan.hash) };
+    let hidden = (hidden > 0).then(|| format!("{hidden} more objects are {place}"));
     Planned {
         hash: (!plan.steps.is_empty()).then(|| plan.hash.clone()),
         stack: plan.stack.to_string(),

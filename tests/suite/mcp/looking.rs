@@ -170,3 +170,23 @@ fn a_machine_with_very_many_snapshots_is_cut_and_says_so() {
     assert_eq!(said["snapshots"].as_array().unwrap().len(), 100);
     assert_eq!(said["settings"]["extraData"].as_object().unwrap().len(), 100);
 }
+
+#[test]
+fn what_a_large_plan_leaves_out_is_where_it_says() {
+    let bench = Bench::new();
+    let many = "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {name: many}\nspec: {variables: {state: {default: running}}}\n---\n\
+                apiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {name: m}\n\
+                spec: {replicas: 60, osType: Other, memory: 32MiB, state: \"${var.state}\"}\n";
+    std::fs::write(bench.root().join("many.yaml"), many).unwrap();
+    let mut agent = bench.agent(Era::Modern);
+    let (_, plan) = agent.tool("plan", json!({"paths": ["many.yaml"]}));
+    let place = format!("vbox://plan/{}", plan["hash"].as_str().unwrap());
+    assert_eq!(plan["notes"], json!([format!("10 more objects are in {place}")]));
+    let kept = agent.request("resources/read", json!({"uri": place})).unwrap();
+    assert!(kept.to_string().contains("vm/m-60"), "{kept}");
+    // One that is blocked as a whole has no steps and is not kept.
+    bench.terminal(&["apply", "many.yaml", "--yes"], None);
+    let off = json!({"paths": ["many.yaml"], "variables": {"state": "poweroff"}});
+    let (_, plan) = agent.tool("plan", off);
+    assert_eq!((&plan["steps"], &plan["notes"]), (&json!(0), &json!(["10 more objects are not shown"])));
+}
