@@ -182,6 +182,9 @@ impl HostError {
             Self::Refused { message, .. } if message.contains("autostart database is not set") => {
                 Some(AUTOSTART_DATABASE.to_owned())
             }
+            Self::Refused { message, .. } if message.contains("is already locked") => Some(
+                "another program holds it: a guest that runs, or whoever changes its settings, as VirtualBox Manager does while they are open".to_owned(),
+            ),
             _ => None,
         }
     }
