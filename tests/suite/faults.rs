@@ -48,6 +48,27 @@ fn a_deletion_that_was_cut_short_is_told_and_finished_by_the_next_run() {
     assert_eq!(things(&host), nothing);
 }
 
+#[test]
+fn a_register_that_virtualbox_only_says_it_wrote_ends_the_run() {
+    let bench = Bench::new();
+    let ask = Ask::Apply { prune: false };
+    let whole = Arc::new(bench.host());
+    bench.converge(&whole, TWO_DISKS, &ask, 1).unwrap();
+    let mut at_steps = Vec::new();
+    for at in 0..whole.asked() {
+        let host = Arc::new(bench.host().with_faults(FaultPlan::at(at, Fault::FalseSuccess)));
+        let outcome = bench.run(&host, TWO_DISKS, &ask, Press::Never, false).unwrap().outcome.unwrap();
+        if let Err(failure) = outcome {
+            assert!(failure.to_string().contains("register was written and does not read back"), "{failure}");
+            at_steps.push(at);
+        }
+        let host = Arc::new(host.with_faults(FaultPlan::none()));
+        bench.converge(&host, TWO_DISKS, &ask, 2).unwrap();
+    }
+    // Before the first step, and after the last.
+    assert_eq!(at_steps, [0, whole.asked() - 1]);
+}
+
 fn machine(lifecycle: &str, spec: &str) -> String {
     format!(
         "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: lab}}\n---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\n{lifecycle}spec: {{{spec}}}\n"
