@@ -103,7 +103,7 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
         ByHand::Start(machine) => ok(&["startvm", machine, "--type=headless"]),
         ByHand::Pause(machine) => ok(&["controlvm", machine, "pause"]),
         ByHand::Resume(machine) => ok(&["controlvm", machine, "resume"]),
-        ByHand::SaveState(machine) => ok(&["controlvm", machine, "savestate"]),
+        ByHand::SaveState(machine) => home.save_state(machine),
         ByHand::DiscardState(machine) => ok(&["discardstate", machine]),
         ByHand::PowerOff(machine) => ok(&["controlvm", machine, "poweroff"]),
         ByHand::Kill(machine) => {

@@ -235,10 +235,10 @@ fn a_tree_of_snapshots_and_a_saved_state(lab: &Lab) {
         &["snapshot", "tree", "restore", "one"],
         &["snapshot", "tree", "take", "three"],
         &["startvm", "tree", "--type=headless"],
-        &["controlvm", "tree", "savestate"],
     ] {
         vbox(command);
     }
+    home.save_state("tree");
     let exported = export(&home, &["vm/tree"]);
     for said in ["  state: saved\n", "  bandwidthGroups:\n", "root: {size: 16MiB", "image: "] {
         assert!(exported.yaml.contains(said), "{said:?} is not in\n{}", exported.yaml);

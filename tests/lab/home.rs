@@ -195,6 +195,15 @@ impl<'lab> Home<'lab> {
         Some(line.trim_matches('"').to_owned())
     }
 
+    /// Saves a machine's state. Now and then VirtualBox fails to write that into its settings, says so or not, and does so with the
+    /// next change (`host/virtualbox/saving.rs`).
+    pub fn save_state(&self, machine: &str) {
+        self.vbox(&["controlvm", machine, "savestate"]);
+        let name = self.info(machine, "name").expect("a machine has a name");
+        self.vbox(&["modifyvm", machine, "--name", &name]).ok();
+        assert_eq!(self.state(machine), "saved");
+    }
+
     /// The state of a machine, in VirtualBox's words.
     pub fn state(&self, machine: &str) -> String {
         self.info(machine, "VMState").expect("a machine has a state")

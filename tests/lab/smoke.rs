@@ -55,8 +55,7 @@ fn a_machine_lives(lab: &Lab) {
     assert_eq!(home.state(vm), "paused");
     control("resume");
     home.vbox(&["snapshot", vm, "take", "live", "--live"]).ok();
-    control("savestate");
-    assert_eq!(home.state(vm), "saved");
+    home.save_state(vm);
     assert_eq!(home.vm_pid(vm), None);
     home.vbox(&["startvm", vm, "--type=headless"]).ok();
     assert_eq!(home.state(vm), "running");

@@ -514,7 +514,8 @@ pub(super) fn forget(file: &Path, was_there: bool, error: &HostError) {
     }
 }
 
-fn says(error: &HostError, text: &str) -> bool {
+/// Whether VirtualBox refused with these words.
+pub(super) fn says(error: &HostError, text: &str) -> bool {
     matches!(error, HostError::Refused { stderr, .. } if stderr.contains(text))
 }
 

@@ -313,8 +313,7 @@ pub fn refusals_alike(lab: &Lab) {
     assert_eq!(home.info("runs", "memory").as_deref(), Some("64"));
     // A saved one.
     home.vbox(&["startvm", "off", "--type=headless"]).ok();
-    home.vbox(&["controlvm", "off", "savestate"]).ok();
-    eventually("it is saved", 30, || home.state("off") == "saved");
+    home.save_state("off");
     let action = set(off, &[("memory", json!(64))]);
     let (first, second) = (native.perform(&action).unwrap_err(), other.perform(&action).unwrap_err());
     assert_eq!(words(&first), words(&second));
@@ -331,8 +330,7 @@ pub fn states_alike(lab: &Lab) {
         home.vbox(&["startvm", name, "--type=headless"]).ok();
     }
     home.vbox(&["controlvm", "held", "pause"]).ok();
-    home.vbox(&["controlvm", "saved", "savestate"]).ok();
-    eventually("it is saved", 30, || home.state("saved") == "saved");
+    home.save_state("saved");
     let before = native.commands();
     let (first, second) = (native.inventory(), other.inventory());
     assert_eq!(native.commands(), before);

@@ -8,6 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::host::virtualbox::operate::says;
 use crate::host::virtualbox::{Home, Patience, Runner, VirtualBox};
 use crate::host::{ErrorClass, HostError, Operate};
 use crate::model::{Address, Bytes, FieldPath};
@@ -208,6 +209,14 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_written() {
     ));
     fake.perform(&save).unwrap();
     assert_eq!(fake.calls().len(), 3);
+    // Of a machine with storage it says that saving failed.
+    let failed = "echo 'VBoxManage: error: Failed to save machine state.' >&2; exit 1";
+    let fake = Fake::new(&format!("[ $1 = controlvm ] || {{ {WRITE}; exit 0; }}; {failed}"));
+    fake.perform(&save).unwrap();
+    // It may have failed.
+    let fake = Fake::new(failed);
+    assert!(says(&fake.perform(&save).unwrap_err(), "Failed to save machine state"));
+    assert_eq!(fake.calls(), ["controlvm VM savestate", "modifyvm VM --name vm"]);
 }
 
 #[test]
@@ -232,7 +241,9 @@ fn a_lock_that_goes_is_waited_for() {
 fn a_lock_of_a_running_machine_is_not_waited_for() {
     let fake = Fake::new(&format!("[ $1 = list ] && echo '\"vm\" {{{VM}}}' && exit 0\n{LOCKED}"));
     let started = Instant::now();
-    assert_eq!(fake.perform(&extra_data()).unwrap_err().class(), ErrorClass::WrongState);
+    let error = fake.perform(&extra_data()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::WrongState);
+    assert!(error.hint().is_some_and(|hint| hint.contains("another program holds it")));
     assert!(started.elapsed() < Duration::from_secs(5));
     assert_eq!(fake.calls(), ["setextradata VM k v", "list runningvms"]);
 }
