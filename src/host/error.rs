@@ -183,7 +183,7 @@ impl HostError {
                 Some(AUTOSTART_DATABASE.to_owned())
             }
             Self::Refused { message, .. } if message.contains("is already locked") => Some(
-                "another program holds it: a guest that runs, or whoever changes its settings, as VirtualBox Manager does while they are open".to_owned(),
+                "another program holds it: a guest that runs or is just ending, or whoever changes its settings, as VirtualBox Manager does while they are open".to_owned(),
             ),
             _ => None,
         }

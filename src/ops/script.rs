@@ -107,6 +107,10 @@ impl Writer<'_> {
             };
             self.lines.push(Line::Command(pause.to_owned()));
         }
+        if matches!(action, Action::SaveState { .. }) {
+            let remark = "Where the settings file names no stateFile now, any change of the settings writes it, as long as VirtualBox's server runs.";
+            self.lines.push(Line::Remark(remark.to_owned()));
+        }
     }
 
     /// The folder of a machine when a step runs; `None` where an earlier step moves it to who knows where.

@@ -200,7 +200,11 @@ impl<'lab> Home<'lab> {
     pub fn save_state(&self, machine: &str) {
         self.vbox(&["controlvm", machine, "savestate"]);
         let name = self.info(machine, "name").expect("a machine has a name");
-        self.vbox(&["modifyvm", machine, "--name", &name]).ok();
+        let name = format!("--name={name}");
+        // It is refused while VirtualBox has not let go of the machine yet.
+        eventually("it is saved, and written", 30, || {
+            self.vbox(&["modifyvm", machine, &name]).code == Some(0)
+        });
         assert_eq!(self.state(machine), "saved");
     }
 

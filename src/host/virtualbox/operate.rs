@@ -514,8 +514,7 @@ pub(super) fn forget(file: &Path, was_there: bool, error: &HostError) {
     }
 }
 
-/// Whether VirtualBox refused with these words.
-pub(super) fn says(error: &HostError, text: &str) -> bool {
+fn says(error: &HostError, text: &str) -> bool {
     matches!(error, HostError::Refused { stderr, .. } if stderr.contains(text))
 }
 

@@ -1,16 +1,18 @@
 //! Saving a running machine's state, so that it is not lost.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::VirtualBox;
 use super::command::CommandLine;
-use super::operate::says;
+use super::live;
 use super::runner::Deadline;
-use crate::host::{Done, HostError, Inspect as _, Progress};
-use crate::inventory::Machine;
+use crate::host::{Done, ErrorClass, HostError, Inspect as _, Progress};
+use crate::inventory::Access;
 use crate::model::PowerState;
+use crate::model::state::StateClass;
 use crate::plan::Action;
 
 /// How long the settings file is waited for before it is asked for, and then again: mostly it is there after 5 ms.
@@ -22,17 +24,26 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(4),
 ];
 
-/// What VBoxManage says of a machine with storage whose settings could not be written: the state is saved all the same.
-const NOT_WRITTEN: &str = "Failed to save machine state";
+/// What there is to see of a saved state.
+enum Sight {
+    /// The settings file names it.
+    Written,
+    /// The settings file does not name it; the machine's name.
+    Unwritten(String),
+    /// VirtualBox's server says so, and the settings file is not one that is read here; the machine's name.
+    Told(String),
+    /// Nobody can tell any more: the machine is gone or cannot be read, or the server has ended.
+    None,
+}
 
 impl VirtualBox {
     /// Saves a machine's state, and sees to it that its settings file names the file of the state.
     ///
-    /// Where the machine's process ends before VirtualBox's server has seen to its settings, the server says that the state is saved,
+    /// Where the machine's process ends before VirtualBox's server has seen to its settings, the server knows that the state is saved,
     /// and the settings file never does (measured: 13 of 680 on a busy host; `SessionMachine: The object is not ready` in the server's log). Of a
-    /// machine with storage VBoxManage says that saving failed, of another one that it is done. When the server ends, a few seconds later, the
-    /// machine is off and nothing names the file of its state any more. Until then the next change of the settings writes all of them, even one that
-    /// changes nothing (measured).
+    /// machine with storage VBoxManage says then that saving failed, of another one that it is done. When the server ends, a few seconds later,
+    /// the machine is off and nothing names the file of its state any more. Until then the next change of the settings writes all of them, even one
+    /// that changes nothing (measured).
     pub(super) fn save_state(
         &self,
         machine: Uuid,
@@ -40,41 +51,69 @@ impl VirtualBox {
         progress: Progress<'_>,
     ) -> Result<Done, HostError> {
         let outcome = self.plainly(action, progress);
-        let waits = match &outcome {
-            Ok(_) => &WAITS[..],
-            // Where the guest still runs, nothing is to be waited for.
-            Err(error) if says(error, NOT_WRITTEN) => &WAITS[..1],
-            Err(_) => return outcome,
-        };
-        for wait in waits {
-            let Some(name) = self.unsaved_after(machine, *wait)?.and_then(|machine| machine.name) else {
-                return outcome.or_else(|_| Ok(Done::default()));
-            };
-            let same = CommandLine::of(["modifyvm", &machine.to_string(), "--name", &name]);
-            // While the state is still being saved it is refused, and so it is where the guest runs. What is to be seen decides.
-            let _ = self.runner()?.run(&same, Deadline::Repeatable);
+        if let Err(error) = &outcome
+            && (error.class() != ErrorClass::Unknown
+                || matches!(error, HostError::Cancelled)
+                || !self.has_ended(machine))
+        {
+            return outcome;
         }
-        match self.unsaved_after(machine, Duration::ZERO)? {
-            None => outcome.or_else(|_| Ok(Done::default())),
-            Some(_) => outcome,
+        match (outcome, self.is_written(machine)) {
+            (Err(_), Ok(true)) => Ok(Done::default()),
+            (Ok(_), Err(error)) => Err(error),
+            (outcome, _) => outcome,
         }
     }
 
-    /// The machine, where this time passes and its settings file does not name a saved state.
-    fn unsaved_after(&self, machine: Uuid, wait: Duration) -> Result<Option<Machine>, HostError> {
-        let step = Duration::from_millis(10);
-        let mut waited = Duration::ZERO;
-        loop {
-            let found = self.look_at(machine, false)?.machines.remove(&machine);
-            match found {
-                Some(found) if found.state != Some(PowerState::Saved) => {
-                    if waited >= wait || self.runner()?.pause(step) {
-                        return Ok(Some(found));
-                    }
-                }
-                _ => return Ok(None),
+    /// Whether its process has ended, as far as can be told.
+    fn has_ended(&self, machine: Uuid) -> bool {
+        let running = self.runner().and_then(live::running);
+        running.is_ok_and(|running| !running.contains(&machine))
+    }
+
+    /// Whether the settings file names the saved state, by itself or because it was asked for.
+    fn is_written(&self, machine: Uuid) -> Result<bool, HostError> {
+        for wait in WAITS {
+            let (name, is_told) = match self.seen_within(machine, wait)? {
+                Sight::Written => return Ok(true),
+                Sight::None => return Ok(false),
+                Sight::Told(name) => (name, true),
+                Sight::Unwritten(name) => (name, false),
+            };
+            let same = CommandLine::of(["modifyvm", &machine.to_string()]).option("name", name);
+            // It is refused while VirtualBox has not let go of the machine yet. What is to be seen decides.
+            let written = self.runner()?.run(&same, Deadline::Repeatable);
+            if is_told && written.is_ok() {
+                return Ok(true);
             }
-            waited += step;
         }
+        Ok(matches!(self.saved_state(machine)?, Sight::Written))
+    }
+
+    /// What there is to see as soon as the state is written, or after this time.
+    fn seen_within(&self, machine: Uuid, wait: Duration) -> Result<Sight, HostError> {
+        let started = Instant::now();
+        loop {
+            let seen = self.saved_state(machine)?;
+            if !matches!(seen, Sight::Unwritten(_)) || started.elapsed() >= wait {
+                return Ok(seen);
+            }
+            // It is not cut short: a state that is lost is worse than seconds.
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn saved_state(&self, machine: Uuid) -> Result<Sight, HostError> {
+        let mut seen = self.look_at(machine, false)?;
+        let server_has_ended = seen.host.server_running == Some(false);
+        let Some(found) = seen.machines.remove(&machine) else { return Ok(Sight::None) };
+        let is_saved = found.state.as_ref().map(PowerState::class) == Some(StateClass::Saved);
+        Ok(match (found.access, found.name) {
+            (Access::Settings, _) if is_saved => Sight::Written,
+            (Access::Settings, Some(name)) if !server_has_ended => Sight::Unwritten(name),
+            (Access::ShowVmInfo { .. }, Some(name)) if is_saved => Sight::Told(name),
+            (Access::ShowVmInfo { .. }, Some(name)) => Sight::Unwritten(name),
+            _ => Sight::None,
+        })
     }
 }

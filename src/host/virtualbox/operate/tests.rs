@@ -8,7 +8,6 @@ use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::host::virtualbox::operate::says;
 use crate::host::virtualbox::{Home, Patience, Runner, VirtualBox};
 use crate::host::{ErrorClass, HostError, Operate};
 use crate::model::{Address, Bytes, FieldPath};
@@ -198,9 +197,9 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_written() {
     let save = Action::SaveState { machine: vm() };
     let fake = Fake::new(&format!("[ $1 = modifyvm ] && {WRITE}; exit 0"));
     fake.perform(&save).unwrap();
-    assert_eq!(fake.calls(), ["controlvm VM savestate", "modifyvm VM --name vm"]);
+    assert_eq!(fake.calls(), ["controlvm VM savestate", "modifyvm VM --name=vm"]);
     // Nobody has to be asked where it comes by itself, be it late.
-    let fake = Fake::new(&format!("(sleep 0.1; {WRITE}) >/dev/null 2>&1 & exit 0"));
+    let fake = Fake::new(&format!("(sleep 0.05; {WRITE}) >/dev/null 2>&1 & exit 0"));
     fake.perform(&save).unwrap();
     assert_eq!(fake.calls(), ["controlvm VM savestate"]);
     // While VirtualBox is saving, it refuses.
@@ -210,13 +209,31 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_written() {
     fake.perform(&save).unwrap();
     assert_eq!(fake.calls().len(), 3);
     // Of a machine with storage it says that saving failed.
-    let failed = "echo 'VBoxManage: error: Failed to save machine state.' >&2; exit 1";
-    let fake = Fake::new(&format!("[ $1 = controlvm ] || {{ {WRITE}; exit 0; }}; {failed}"));
+    let failed = "echo 'VBoxManage: error: Failed to save machine state.
+VBoxManage: error: Assertion failed: [SUCCEEDED(hrc)] at /MachineImpl.cpp (10409) in nsresult Machine::i_saveStorageControllers(settings::Storage&).
+VBoxManage: error: COM RC=E_ACCESSDENIED (0x80070005).
+VBoxManage: error: Please contact the product vendor!
+VBoxManage: error: Details: code NS_ERROR_FAILURE (0x80004005), component SessionMachine, interface IMachine' >&2; exit 1";
+    let storage = format!("[ $1 = list ] && exit 0; [ $1 = modifyvm ] && {WRITE} && exit 0; {failed}");
+    let fake = Fake::new(&storage);
     fake.perform(&save).unwrap();
-    // It may have failed.
-    let fake = Fake::new(failed);
-    assert!(says(&fake.perform(&save).unwrap_err(), "Failed to save machine state"));
-    assert_eq!(fake.calls(), ["controlvm VM savestate", "modifyvm VM --name vm"]);
+    assert_eq!(fake.calls(), ["controlvm VM savestate", "list runningvms", "modifyvm VM --name=vm"]);
+    // It may have failed: then the guest runs. So it may where the machine is gone meanwhile.
+    let runs = Fake::new(&format!("[ $1 = list ] && echo '\"vm\" {{{VM}}}' && exit 0; {failed}"));
+    let gone = Fake::new(&format!("[ $1 = list ] && exit 0; rm \"$folder/VirtualBox.xml\"; {failed}"));
+    for fake in [runs, gone] {
+        let error = fake.perform(&save).unwrap_err();
+        assert!(error.to_string().contains("Failed to save machine state"), "{error}");
+        assert_eq!(fake.calls(), ["controlvm VM savestate", "list runningvms"]);
+    }
+    // Of a machine that is not read from its file nobody sees whether it is written.
+    let told = format!("echo 'UUID=\"{VM}\"'; echo 'name=\"vm\"'; echo 'VMState=\"saved\"'");
+    let fake = Fake::new(&format!("[ $1 = showvminfo ] && {{ {told}; }}; exit 0"));
+    let file = fake.folder.path().join("vm/vm.vbox");
+    let text = fs::read_to_string(&file).unwrap().replace("1.19-linux", "1.99-linux");
+    fs::write(&file, text).unwrap();
+    fake.perform(&save).unwrap();
+    assert!(fake.calls().contains(&"modifyvm VM --name=vm".to_owned()), "{:?}", fake.calls());
 }
 
 #[test]
