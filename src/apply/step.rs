@@ -44,50 +44,54 @@ pub trait Report: Sync {
     fn retried(&self, reason: String);
 }
 
-/// Performs one step. Never panics, never loses an outcome: an unknown one is read back. `folder` is the run's own. With a turn it waits until the
-/// others before it have been performed, or are so few that it goes beside them.
+/// A step's action with every object that it names; otherwise the address of the first one that was not made.
+pub fn bound(step: &Step, bindings: &BTreeMap<Address, Uuid>) -> Result<Action, Address> {
+    let mut action = step.action.bound(bindings)?;
+    if let Action::CreateMachine { uuid: uuid @ None, .. } = &mut action {
+        *uuid = bindings.get(&step.address).copied();
+    }
+    Ok(action)
+}
+
+/// Performs one step, whose action is [`bound`]. Never panics, never loses an outcome: an unknown one is read back. `folder` is the run's own. With a
+/// turn it waits until the others before it have been performed, or are so few that it goes beside them.
 pub fn run(
     step: &Step,
-    bindings: &BTreeMap<Address, Uuid>,
+    action: Result<Action, Address>,
     host: &Arc<dyn Host>,
     folder: Option<&Path>,
     report: &dyn Report,
     turn: Option<Turn<'_>>,
 ) -> StepEnd {
     let mut values = BTreeMap::new();
-    let end = perform(step, bindings, host, folder, report, turn, &mut values);
+    let end = match action {
+        Ok(action) => perform(step, &action, host, folder, report, turn, &mut values),
+        Err(address) => failed(vec![format!("{address} was not made by this run")], None, false),
+    };
     StepEnd { before: values, ..end }
 }
 
 fn perform(
     step: &Step,
-    bindings: &BTreeMap<Address, Uuid>,
+    action: &Action,
     host: &Arc<dyn Host>,
     folder: Option<&Path>,
     report: &dyn Report,
     mut turn: Option<Turn<'_>>,
     values: &mut BTreeMap<String, Value>,
 ) -> StepEnd {
-    let mut action = match step.action.bound(bindings) {
-        Ok(action) => action,
-        Err(address) => return failed(vec![format!("{address} was not made by this run")], None, false),
-    };
-    if let Action::CreateMachine { uuid: uuid @ None, .. } = &mut action {
-        *uuid = bindings.get(&step.address).copied();
-    }
-    let looked_at = match (&action, action.machine()) {
+    let looked_at = match (action, action.machine()) {
         (Action::CreateMachine { uuid: Some(uuid), .. }, _) | (_, Some(Target::Existing(uuid))) => *uuid,
         _ => Uuid::nil(),
     };
     let expects_state = step.expects.iter().any(|expectation| matches!(expectation, Expectation::State(_)));
-    let states =
-        readback::needs_state(&action) || (expects_state && !readback::is_refused_unless_off(&action));
+    let states = readback::needs_state(action) || (expects_state && !readback::is_refused_unless_off(action));
     let look = |states: bool| -> Result<Inventory, HostError> {
-        if readback::is_of_one_machine(&action) {
+        if readback::is_of_one_machine(action) {
             return host.look_at(looked_at, states);
         }
         let mut seen = host.reread(looked_at, states)?;
-        if matches!(&action, Action::Network { change } if change.is_of_the_host()) {
+        if matches!(action, Action::Network { change } if change.is_of_the_host()) {
             seen.networks.host_only = Some(host.host_only()?);
         }
         Ok(seen)
@@ -100,14 +104,14 @@ fn perform(
         Ok(before) => before,
         Err(error) => return refused(&error),
     };
-    *values = before::values(&action, &before);
-    if can_be_seen_done(&action) && readback::missing(&action, None, &before).is_none() {
+    *values = before::values(action, &before);
+    if can_be_seen_done(action) && readback::missing(action, None, &before).is_none() {
         return ended(StepOutcome::Unchanged, None);
     }
     if let Some(moved) = moved(step, &before, looked_at) {
         return changed_meanwhile(moved);
     }
-    if let Some(folder) = folder.filter(|_| is_about_snapshots(&action))
+    if let Some(folder) = folder.filter(|_| is_about_snapshots(action))
         && let Err(error) =
             host.keep_settings(looked_at, &folder.join(format!("{looked_at}-{}.vbox", step.id)))
     {
@@ -118,7 +122,7 @@ fn perform(
     }
     let mut attempt = 0;
     loop {
-        let performed = host.perform(&action, &|percent| report.percent(percent));
+        let performed = host.perform(action, &|percent| report.percent(percent));
         if let (Some(turn), Err(error)) = (&turn, &performed)
             && error.class() == ErrorClass::HostBroken
         {
@@ -126,19 +130,19 @@ fn perform(
         }
         // What is asked for again keeps its turn.
         drop(turn.take_if(|_| performed.is_ok()));
-        let made = match (&performed, &action) {
+        let made = match (&performed, action) {
             (Ok(done), _) if done.made.is_some() => done.made,
             (_, Action::CreateMachine { uuid, .. }) => *uuid,
             _ => None,
         };
-        let until = performed.is_ok().then(|| Instant::now() + host.patience(&action));
+        let until = performed.is_ok().then(|| Instant::now() + host.patience(action));
         let missing = loop {
-            let after = match look(readback::needs_state(&action)) {
+            let after = match look(readback::needs_state(action)) {
                 Ok(after) => after,
                 Err(error) => return refused(&error),
             };
-            let missing = readback::missing(&action, made, &after)
-                .or_else(|| readback::left_behind(&action, &before, &after));
+            let missing = readback::missing(action, made, &after)
+                .or_else(|| readback::left_behind(action, &before, &after));
             if missing.is_none() || until.is_none_or(|until| Instant::now() >= until) {
                 break missing;
             }
@@ -165,7 +169,7 @@ fn perform(
                 );
             }
             (Err(error), Some(missing)) => {
-                if !again(&action, &error, attempt) {
+                if !again(action, &error, attempt) {
                     // Nobody has asked before, because VirtualBox refuses it then.
                     if expects_state
                         && !states

@@ -113,13 +113,13 @@ pub fn walk(
                 running.insert(id, step);
                 sink(Event::StepStarted { step: id });
                 last_word = Instant::now();
-                let (host, sender, bound) = (Arc::clone(host), sender.clone(), bindings.clone());
+                let (host, sender, action) = (Arc::clone(host), sender.clone(), step::bound(step, bindings));
                 let folder = folder.clone();
                 let turn = host.is_pipelined(&step.action).then(|| turns.next(host.lanes(&step.action)));
                 scope.spawn(move || {
                     let since = Instant::now();
                     let channel = Channel { step: id, sender: sender.clone() };
-                    let end = step::run(step, &bound, &host, folder.as_deref(), &channel, turn);
+                    let end = step::run(step, action, &host, folder.as_deref(), &channel, turn);
                     let _ = sender.send(Message::End(id, end, milliseconds(since)));
                 });
             }
@@ -334,6 +334,9 @@ fn skip(
     sink: Sink<'_>,
     outcome: &mut Outcome,
 ) {
+    if ended.is_empty() && end.is_none() {
+        return;
+    }
     // Needs have lower numbers: one pass in order reaches every dependant.
     let ids: Vec<StepId> = waiting.keys().copied().collect();
     for id in ids {
