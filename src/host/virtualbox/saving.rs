@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::VirtualBox;
 use super::command::CommandLine;
 use super::live;
+use super::registry::Reading;
 use super::runner::Deadline;
 use crate::host::{Done, ErrorClass, HostError, Inspect as _, Progress};
 use crate::inventory::Access;
@@ -25,7 +26,7 @@ const WAITS: [Duration; 5] = [
 ];
 
 /// What there is to see of a saved state.
-enum Sight {
+enum Seen {
     /// The settings file names it.
     Written,
     /// The settings file does not name it; the machine's name.
@@ -75,10 +76,10 @@ impl VirtualBox {
     fn is_written(&self, machine: Uuid) -> Result<bool, HostError> {
         for wait in WAITS {
             let (name, is_told) = match self.seen_within(machine, wait)? {
-                Sight::Written => return Ok(true),
-                Sight::None => return Ok(false),
-                Sight::Told(name) => (name, true),
-                Sight::Unwritten(name) => (name, false),
+                Seen::Written => return Ok(true),
+                Seen::None => return Ok(false),
+                Seen::Told(name) => (name, true),
+                Seen::Unwritten(name) => (name, false),
             };
             let same = CommandLine::of(["modifyvm", &machine.to_string()]).option("name", name);
             // It is refused while VirtualBox has not let go of the machine yet. What is to be seen decides.
@@ -87,15 +88,15 @@ impl VirtualBox {
                 return Ok(true);
             }
         }
-        Ok(matches!(self.saved_state(machine)?, Sight::Written))
+        Ok(matches!(self.saved_state(machine)?, Seen::Written))
     }
 
     /// What there is to see as soon as the state is written, or after this time.
-    fn seen_within(&self, machine: Uuid, wait: Duration) -> Result<Sight, HostError> {
+    fn seen_within(&self, machine: Uuid, wait: Duration) -> Result<Seen, HostError> {
         let started = Instant::now();
         loop {
             let seen = self.saved_state(machine)?;
-            if !matches!(seen, Sight::Unwritten(_)) || started.elapsed() >= wait {
+            if !matches!(seen, Seen::Unwritten(_)) || started.elapsed() >= wait {
                 return Ok(seen);
             }
             // It is not cut short: a state that is lost is worse than seconds.
@@ -103,17 +104,27 @@ impl VirtualBox {
         }
     }
 
-    fn saved_state(&self, machine: Uuid) -> Result<Sight, HostError> {
-        let mut seen = self.look_at(machine, false)?;
-        let server_has_ended = seen.host.server_running == Some(false);
-        let Some(found) = seen.machines.remove(&machine) else { return Ok(Sight::None) };
-        let is_saved = found.state.as_ref().map(PowerState::class) == Some(StateClass::Saved);
-        Ok(match (found.access, found.name) {
-            (Access::Settings, _) if is_saved => Sight::Written,
-            (Access::Settings, Some(name)) if !server_has_ended => Sight::Unwritten(name),
-            (Access::ShowVmInfo { .. }, Some(name)) if is_saved => Sight::Told(name),
-            (Access::ShowVmInfo { .. }, Some(name)) => Sight::Unwritten(name),
-            _ => Sight::None,
+    fn saved_state(&self, machine: Uuid) -> Result<Seen, HostError> {
+        let rows = Reading::of(self.home(), &self.cache, |registered| registered == machine)?.rows;
+        let Some(row) = rows.first() else { return Ok(Seen::None) };
+        let is_saved = |state: &Option<PowerState>| {
+            state.as_ref().is_some_and(|state| state.class() == StateClass::Saved)
+        };
+        if let Ok(file) = row.file.as_ref() {
+            let may_be_asked = || self.probe.ask(self.home().socket.as_deref()) != Some(false);
+            return Ok(match &file.machine.name {
+                _ if is_saved(&file.machine.state) => Seen::Written,
+                Some(name) if may_be_asked() => Seen::Unwritten(name.clone()),
+                _ => Seen::None,
+            });
+        }
+        let Some(told) = self.look_at(machine, false)?.machines.remove(&machine) else {
+            return Ok(Seen::None);
+        };
+        Ok(match (told.access, told.name) {
+            (Access::ShowVmInfo { .. }, Some(name)) if is_saved(&told.state) => Seen::Told(name),
+            (Access::ShowVmInfo { .. }, Some(name)) => Seen::Unwritten(name),
+            _ => Seen::None,
         })
     }
 }

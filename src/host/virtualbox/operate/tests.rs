@@ -202,6 +202,15 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_written() {
     let fake = Fake::new(&format!("(sleep 0.05; {WRITE}) >/dev/null 2>&1 & exit 0"));
     fake.perform(&save).unwrap();
     assert_eq!(fake.calls(), ["controlvm VM savestate"]);
+    // Also where the machine has a disk that another machine's file registers.
+    let fake = Fake::new(&format!("{WRITE}; exit 0"));
+    let disk = "<StorageControllers><StorageController name='SATA' type='AHCI' PortCount='1'><AttachedDevice type='HardDisk' port='0' \
+                device='0'><Image uuid='{00000000-0000-4000-8000-0000000000d1}'/></AttachedDevice></StorageController>\
+                </StorageControllers></Hardware>";
+    let file = fake.folder.path().join("vm/vm.vbox");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("</Hardware>", disk)).unwrap();
+    fake.perform(&save).unwrap();
+    assert_eq!(fake.calls(), ["controlvm VM savestate"]);
     // While VirtualBox is saving, it refuses.
     let fake = Fake::new(&format!(
         "[ $(grep -c modifyvm \"$folder/calls\") = 2 ] && {WRITE} && exit 0; [ $1 = controlvm ]"
