@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
         "an_untested_virtualbox_is_compared_before_it_is_changed",
         an_untested_virtualbox_is_compared_before_it_is_changed,
     ),
+    ("a_saved_state_that_is_lost_is_found", a_saved_state_that_is_lost_is_found),
     ("a_copied_disk_gets_another_uuid", a_copied_disk_gets_another_uuid),
     ("two_disks_of_one_path_are_put_right_by_hand", two_disks_of_one_path_are_put_right_by_hand),
 ];
@@ -28,6 +29,35 @@ fn rows(said: &Output, what: &str) -> Vec<(String, String)> {
 
 fn doctor(home: &Home, more: &[&str]) -> Output {
     home.vboxmcp(&[&["doctor", "-o", "json"], more].concat())
+}
+
+/// As VirtualBox leaves it where a guest's process ends too soon.
+fn a_saved_state_that_is_lost_is_found(lab: &Lab) {
+    let home = lab.home();
+    for name in ["lost", "discarded"] {
+        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
+        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
+        home.vbox(&["startvm", name, "--type=headless"]).ok();
+        home.save_state(name);
+    }
+    home.vbox(&["discardstate", "discarded"]).ok();
+    home.wait_no_server();
+    assert_eq!(rows(&doctor(&home, &[]), "machines").len(), 1);
+    home.wait_no_server();
+    let settings = home.settings("lost");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let (before, rest) = text.split_once(" stateFile=\"").unwrap();
+    let (state, after) = rest.split_once('"').unwrap();
+    std::fs::write(&settings, format!("{before}{after}")).unwrap();
+    let state = settings.with_file_name("").join(state);
+    let found = rows(&doctor(&home, &[]), "machines");
+    assert_eq!(found[0].0, "warning");
+    assert!(found[0].1.contains("\"lost\"") && found[0].1.ends_with(path(&state)), "{found:?}");
+    assert_eq!(found.len(), 2, "{found:?}");
+    home.vbox(&["adoptstate", "lost", path(&state)]).ok();
+    assert_eq!(home.state("lost"), "saved");
+    home.vbox(&["startvm", "lost", "--type=headless"]).ok();
+    assert_eq!(home.state("lost"), "running");
 }
 
 fn the_reader_is_compared_with_virtualbox(lab: &Lab) {

@@ -120,6 +120,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
             if answers && context.settings.host == HostChoice::Local {
                 reader(&mut report, context, request);
             }
+            lost_states(&mut report, context, &inventory);
             machines(&mut report, &inventory);
             media::check(&mut report, &inventory);
             stacks(&mut report, &inventory);
@@ -283,6 +284,18 @@ fn machines(report: &mut DoctorReport, inventory: &Inventory) {
         };
     }
     report.add("machines", Verdict::Good, format!("{} registered", machines.count()));
+}
+
+/// Guests whose state VirtualBox saved and did not write down (measured).
+fn lost_states(report: &mut DoctorReport, context: &Context, inventory: &Inventory) {
+    for machine in inventory.machines.values() {
+        let Some(file) = context.host.lost_state(machine) else { continue };
+        let (uuid, file) = (machine.uuid, file.display());
+        let text = format!("{} is off, and was saved: its settings do not name {file}", named(machine));
+        report.add("machines", Verdict::Warning, text).hint = Some(format!(
+            "as long as it has not run and its disks were not changed since, `VBoxManage adoptstate {uuid} {file}` gives the state back; otherwise delete the file"
+        ));
+    }
 }
 
 fn named(machine: &Machine) -> String {

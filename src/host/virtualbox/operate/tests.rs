@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::host::virtualbox::{Home, Patience, Runner, VirtualBox};
-use crate::host::{ErrorClass, HostError, Operate};
-use crate::model::{Address, Bytes, FieldPath};
+use crate::host::{ErrorClass, HostError, Inspect, Operate};
+use crate::model::{Address, Bytes, FieldPath, PowerState};
 use crate::plan::{Action, Assignment, Target};
 
 const VM: &str = "00000000-0000-4000-8000-0000000000a1";
@@ -243,6 +243,37 @@ VBoxManage: error: Details: code NS_ERROR_FAILURE (0x80004005), component Sessio
     fs::write(&file, text).unwrap();
     fake.perform(&save).unwrap();
     assert!(fake.calls().contains(&"modifyvm VM --name=vm".to_owned()), "{:?}", fake.calls());
+}
+
+#[test]
+fn a_saved_state_that_the_settings_file_does_not_name_is_found() {
+    let fake = Fake::new("exit 0");
+    let folder = fake.folder.path().join("vm");
+    let mut machines = fake.host.look_at(VM.parse().unwrap(), false).unwrap().machines;
+    let mut machine = machines.pop_first().unwrap().1;
+    machine.state = Some(PowerState::PowerOff);
+    let log = |state: &str| {
+        let line = format!("00:00:01.000000 Console: Machine state changed to '{state}'\n");
+        fs::write(folder.join("Logs/VBox.log"), line).unwrap();
+    };
+    fs::create_dir(folder.join("Logs")).unwrap();
+    log("Saved");
+    assert_eq!(fake.host.lost_state(&machine), None);
+    fs::create_dir(folder.join("Snapshots")).unwrap();
+    for file in ["x.sav", "disk.vdi"] {
+        fs::write(folder.join("Snapshots").join(file), "").unwrap();
+    }
+    assert_eq!(fake.host.lost_state(&machine), Some(folder.join("Snapshots/x.sav")));
+    // It ran since.
+    log("PoweredOff");
+    assert_eq!(fake.host.lost_state(&machine), None);
+    // A snapshot's.
+    log("Saved");
+    let file = folder.join("vm.vbox");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("<Hardware>", "<Snapshot stateFile='Snapshots/x.sav'/><Hardware>"))
+        .unwrap();
+    assert_eq!(fake.host.lost_state(&machine), None);
 }
 
 #[test]
