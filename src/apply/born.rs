@@ -59,18 +59,12 @@ impl<'p> Group<'p> {
     fn birth(&self) -> Option<Birth> {
         let mut bindings = self.disks.clone();
         bindings.insert(self.steps.first()?.address.clone(), self.machine);
-        let mut actions = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let mut action = step.action.bound(&bindings).ok()?;
-            if let Action::CreateMachine { uuid, .. } = &mut action {
-                *uuid = Some(self.machine);
-            }
-            actions.push(action);
-        }
+        let actions: Result<Vec<Action>, Address> =
+            self.steps.iter().map(|step| step::bound(step, &bindings)).collect();
         let disks = self.disks.clone();
         Some(Birth {
             machine: self.machine,
-            actions,
+            actions: actions.ok()?,
             disks,
             time: clock::timestamp(),
             seconds: clock::seconds(),
