@@ -26,7 +26,7 @@ pub use ownership::{Mark, MarkState, Ownership};
 pub use read_set::{Membership, Moved, Read, ReadSet, Registered};
 pub use register::{Entry, Identity, Register, RegisterError, Shard, Status};
 
-use crate::model::StackName;
+use crate::model::{Shared, StackName};
 
 /// Everything that was read from one host at one time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -40,8 +40,9 @@ pub struct Inventory {
     pub media: BTreeMap<Uuid, Medium>,
     /// Networks.
     pub networks: Networks,
+    // Large, and seldom changed: who looks again and again shows the same ones.
     /// Register of each stack that has one.
-    pub registers: BTreeMap<StackName, Register>,
+    pub registers: Shared<BTreeMap<StackName, Register>>,
     /// What lies at the paths that the reader was asked about.
     pub paths: BTreeMap<PathBuf, PathFact>,
     /// What could not be read, other than machines (those are rows with a reason).

@@ -134,7 +134,7 @@ impl Watch {
             return false;
         }
         let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("yaml" | "yml" | "vbox" | "xml" | "json" | "nvram"))
+        matches!(extension, Some("yaml" | "yml" | "vbox" | "xml" | "jsonl" | "nvram"))
     }
 }
 

@@ -173,7 +173,7 @@ fn a_machine_that_has_only_its_mark_is_adopted_once_more() {
     };
     let whole = inventory([owned(live(1, "a", PowerState::PowerOff))]);
     assert!(adopted(&whole).is_empty());
-    let unregistered = Inventory { registers: BTreeMap::new(), ..whole };
+    let unregistered = Inventory { registers: BTreeMap::new().into(), ..whole };
     let plan = adopted(&unregistered);
     assert_eq!(labels(&plan), ["write mark"]);
     assert!(plan.register.members.contains_key(&address));

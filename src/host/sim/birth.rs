@@ -128,7 +128,7 @@ impl World {
         self.tree.write(&file, Content::Settings(uuid));
         self.machines.insert(
             uuid,
-            Box::new(SimMachine {
+            SimMachine {
                 uuid,
                 name: name.to_owned(),
                 settings_file: file,
@@ -143,7 +143,8 @@ impl World {
                 current_snapshot: None,
                 broken: None,
                 unsaved: BTreeMap::new(),
-            }),
+            }
+            .into(),
         );
         Ok(uuid)
     }

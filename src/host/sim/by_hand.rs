@@ -453,7 +453,7 @@ impl World {
             };
             self.tree.write(&medium.location, content);
             attachment.medium = AttachedMedium::Image(medium.uuid);
-            self.media.insert(medium.uuid, SimMedium { medium, registries: vec![uuid] });
+            self.media.insert(medium.uuid, SimMedium { medium, registries: vec![uuid] }.into());
         }
         let clone = self.machine_mut(uuid)?;
         clone.hardware = hardware;

@@ -15,7 +15,11 @@ impl World {
         let machine = self.machine_mut(uuid)?;
         check_key(key)?;
         let before = machine.extra.get(key).cloned();
-        put(&mut machine.extra, key, value);
+        // An empty value removes the key, as none does.
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => machine.extra.insert(key.to_owned(), value.to_owned()),
+            None => machine.extra.remove(key),
+        };
         if machine.extra.get(key) != before.as_ref() {
             self.saved(uuid);
         }
@@ -25,7 +29,10 @@ impl World {
     /// `setextradata global`.
     pub fn set_global_extra(&mut self, key: &str, value: Option<&str>) -> Result<(), No> {
         check_key(key)?;
-        put(&mut self.extra, key, value);
+        match value.filter(|value| !value.is_empty()) {
+            Some(value) => self.extra.insert(key.to_owned(), value.to_owned()),
+            None => self.extra.remove(key),
+        };
         Ok(())
     }
 
@@ -91,14 +98,6 @@ impl World {
             None => Err(no(&refusal::FOLDER_UNKNOWN, &[&name])),
         }
     }
-}
-
-fn put(map: &mut std::collections::BTreeMap<String, String>, key: &str, value: Option<&str>) {
-    // An empty value removes the key, as none does.
-    match value.filter(|value| !value.is_empty()) {
-        Some(value) => map.insert(key.to_owned(), value.to_owned()),
-        None => map.remove(key),
-    };
 }
 
 fn check_key(key: &str) -> Result<(), No> {

@@ -47,7 +47,7 @@ pub fn draft(birth: &Birth, images: &BTreeMap<PathBuf, Medium>) -> Result<Draft,
                 Registry::Global => Vec::new(),
                 Registry::Machine(machine) => vec![machine],
             };
-            world.media.insert(known.uuid, SimMedium { medium: known.clone(), registries });
+            world.media.insert(known.uuid, SimMedium { medium: known.clone(), registries }.into());
         }
         if let Action::AddController { name, .. } = action {
             controllers.push(name.clone());

@@ -35,6 +35,7 @@ impl SimHost {
             wake: Condvar::new(),
             births: 0,
             pipeline: false,
+            registers: Mutex::default(),
         }
     }
 

@@ -100,7 +100,7 @@ impl World {
             auto_reset: false,
             description: String::new(),
         };
-        self.media.insert(uuid, SimMedium { medium, registries: Vec::new() });
+        self.media.insert(uuid, SimMedium { medium, registries: Vec::new() }.into());
         Ok(uuid)
     }
 

@@ -6,6 +6,7 @@
 
 mod birth;
 mod by_hand;
+mod changes;
 mod data;
 mod devices;
 pub(in crate::host) mod draft;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use imbl::OrdMap;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -50,10 +52,12 @@ use super::checkup::{Comparison, Installation, Sample};
 use super::virtualbox::argv::modify::calls;
 use super::virtualbox::{CommandLine, Spellings, command_lines, native};
 use super::{Asked, Birth, Circumstances, Done, HostError, Inspect, Operate, Progress, Want};
-use crate::inventory::{Inventory, Machine, Medium, PathFact};
+use crate::inventory::{Inventory, Machine, Medium, PathFact, Register};
 use crate::model::nic::HostInterface;
-use crate::model::{NetworkSettings, Secret};
+use crate::model::{NetworkSettings, Secret, Shared, StackName};
 use crate::plan::{Action, Target};
+
+type Registers = Shared<BTreeMap<StackName, Register>>;
 
 /// A simulated VirtualBox.
 #[derive(Debug)]
@@ -67,6 +71,8 @@ pub struct SimHost {
     wake: Condvar,
     births: usize,
     pipeline: bool,
+    /// The stacks' registers as they were understood of this extra data.
+    registers: Mutex<Option<(OrdMap<String, String>, Registers)>>,
 }
 
 impl SimHost {
@@ -108,6 +114,18 @@ impl SimHost {
             cancelled = self.wake.wait(cancelled).unwrap_or_else(PoisonError::into_inner);
         }
         HostError::Timeout { command: command.to_string(), seconds: 60, harmless: false }
+    }
+
+    /// Everything, or one machine and all media.
+    fn read(&self, only: Option<Uuid>) -> Result<Inventory, HostError> {
+        let world = self.store.look(World::clone)?;
+        let mut known = self.registers.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|(extra, _)| !extra.ptr_eq(&world.extra)) {
+            *known = Some((world.extra.clone(), world.registers().into()));
+        }
+        let registers = known.as_ref().map(|(_, registers)| registers.clone()).unwrap_or_default();
+        drop(known);
+        Ok(world.inventory(only, registers))
     }
 
     fn act(&self, action: &Action, command: &CommandLine) -> Result<Done, HostError> {
@@ -220,7 +238,7 @@ impl Inspect for SimHost {
 
     fn inventory(&self, _want: &Want) -> Result<Inventory, HostError> {
         self.alive()?;
-        self.store.look(|world| world.inventory(None))
+        self.read(None)
     }
 
     /// What a laptop has: a cable and a radio.
@@ -273,7 +291,12 @@ impl Inspect for SimHost {
 
     fn reread(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
         self.alive()?;
-        self.store.look(|world| world.inventory(Some(machine)))
+        self.read(Some(machine))
+    }
+
+    fn look_at(&self, machine: Uuid, _states: bool) -> Result<Inventory, HostError> {
+        self.alive()?;
+        Ok(self.store.look(World::clone)?.alone(machine))
     }
 
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError> {

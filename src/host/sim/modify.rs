@@ -101,7 +101,7 @@ impl World {
         }
         self.relocate(uuid, &mut draft)?;
         draft.unsaved.clear();
-        self.machines.insert(uuid, Box::new(draft));
+        self.machines.insert(uuid, draft.into());
         passed_over.map_or(Ok(()), Err)
     }
 

@@ -30,7 +30,7 @@ impl World {
             }
         }
         let disks = leaves.iter().filter(|leaf| {
-            self.media.get(leaf).is_some_and(|row| row.medium.kind == crate::inventory::MediumKind::Disk)
+            self.media.get(*leaf).is_some_and(|row| row.medium.kind == crate::inventory::MediumKind::Disk)
         });
         if disks.into_iter().any(|leaf| self.in_use_live(*leaf)) {
             return Err(no(&refusal::DISK_IN_USE, &[]));

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::refusal::{self, No, no};
 use super::tree::Content;
-use super::world::{Parked, SimMedium, World};
+use super::world::{Parked, World};
 use crate::inventory::MediumKind;
 
 impl World {
@@ -31,7 +31,7 @@ impl World {
             .filter(|image| delete || self.media.get(image).is_some_and(|row| row.registries == [uuid]))
             .collect();
         if !delete {
-            let media: Vec<SimMedium> = own.iter().filter_map(|image| self.media.remove(image)).collect();
+            let media = own.iter().filter_map(|image| self.media.remove(image)).collect();
             self.leave_registry(uuid);
             let file = machine.settings_file.clone();
             self.tree.write(&file, Content::Parked(Box::new(Parked { machine, media })));
@@ -39,7 +39,7 @@ impl World {
         }
         let disks = own
             .iter()
-            .filter(|image| self.media.get(image).is_some_and(|row| row.medium.kind == MediumKind::Disk));
+            .filter(|image| self.media.get(*image).is_some_and(|row| row.medium.kind == MediumKind::Disk));
         let mut failure = None;
         for image in disks.copied().collect::<Vec<_>>() {
             let children = self.children_of(image);
@@ -59,12 +59,8 @@ impl World {
         let folder = machine.folder();
         self.tree.remove(&machine.settings_file);
         self.tree.remove_folder_of_others(&folder.join("Logs"));
-        let snapshots = machine.hardware.settings.snapshot_folder.unwrap_or_default();
-        self.tree.remove_folder_of_others(&folder.join(if snapshots.is_empty() {
-            "Snapshots"
-        } else {
-            &snapshots
-        }));
+        let snapshots = machine.hardware.settings.snapshot_folder.as_deref().filter(|name| !name.is_empty());
+        self.tree.remove_folder_of_others(&folder.join(snapshots.unwrap_or("Snapshots")));
         self.tree.remove_empty_folder(&folder);
         Ok(())
     }
@@ -85,9 +81,14 @@ impl World {
     /// Disks that only this machine's file named are in the global registry from now on. Images are in no file any more:
     /// the server remembers them until it ends.
     fn leave_registry(&mut self, machine: Uuid) {
-        self.media.retain(|_, row| row.medium.kind == MediumKind::Disk || row.registries != [machine]);
-        for row in self.media.values_mut() {
-            row.registries.retain(|registry| *registry != machine);
+        let its = self.media.values().filter(|row| row.registries.contains(&machine));
+        for medium in its.map(|row| row.medium.uuid).collect::<Vec<_>>() {
+            let Some(row) = self.media.get_mut(&medium) else { continue };
+            if row.medium.kind != MediumKind::Disk && row.registries == [machine] {
+                self.media.remove(&medium);
+            } else {
+                row.registries.retain(|registry| *registry != machine);
+            }
         }
     }
 

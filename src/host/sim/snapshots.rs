@@ -229,7 +229,8 @@ impl World {
                 }
             }
         };
-        for machine in self.machines.values_mut() {
+        for user in self.users(from) {
+            let Some(machine) = self.machines.get_mut(&user) else { continue };
             swap(&mut machine.hardware.attachments);
             if let Some(root) = &mut machine.snapshots {
                 each(root, &swap);

@@ -289,7 +289,7 @@ impl World {
             }
         };
         let uuid = row.uuid;
-        self.media.insert(uuid, SimMedium { medium: row, registries: Vec::new() });
+        self.media.insert(uuid, SimMedium { medium: row, registries: Vec::new() }.into());
         Ok(uuid)
     }
 
@@ -357,7 +357,7 @@ impl World {
         };
         // It stands below its parent, in the file that names that one first (measured).
         let registries = self.media.get(&parent).map(|row| row.registries.clone()).unwrap_or_default();
-        self.media.insert(uuid, SimMedium { medium, registries });
+        self.media.insert(uuid, SimMedium { medium, registries }.into());
         self.adopt_medium(machine, parent);
         Ok(uuid)
     }

@@ -1,48 +1,60 @@
-//! Where the simulated host's state is: in memory, or in one JSON file that several processes share.
+//! Where the simulated host's state is: in memory, or in a file that several processes share.
+//!
+//! The file holds one change of the state after another, so that writing one and taking it in cost what the change is and not what the host has
+//! become. When it has grown to twice its size it is written anew.
 
-use std::fs::File;
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use super::changes::Change;
 use super::world::World;
 use crate::host::HostError;
-use crate::model::digest::sha256;
 
 /// The state of one simulated host.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// Lives as long as the program.
     Memory(Arc<Mutex<World>>),
-    /// `DIR/simulated-host.json`
+    /// `DIR/simulated-host.jsonl`
     Folder(PathBuf, Arc<Mutex<Seen>>),
 }
 
-/// What the file held when it was last looked at, so that it is parsed only when somebody else has written it.
+/// What the file held when it was last looked at, so that only what has been added since is parsed.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// SHA-256 of the file's text; empty where there is none.
-    digest: String,
+    /// The file's; none where there is no file, or what is here may not be what is in it.
+    id: Option<Uuid>,
+    /// Bytes at its beginning that tell the whole state at the time when it was written anew.
+    whole: u64,
+    /// Bytes of it that have been taken in.
+    end: u64,
     world: World,
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
+/// The first line of the file. Each other one is a list of [`Change`]s that were made together.
+#[derive(Serialize, Deserialize)]
+struct Head {
     version: u32,
-    world: &'a World,
+    /// Another one each time that the file is written anew.
+    id: Uuid,
+    /// Lines behind this one that tell the whole state.
+    lines: usize,
 }
 
+/// What every version's first line says.
 #[derive(Deserialize)]
-struct Read {
+struct Version {
     version: u32,
-    world: World,
 }
 
 impl Store {
-    const FILE: &'static str = "simulated-host.json";
-    const VERSION: u32 = 1;
+    const FILE: &'static str = "simulated-host.jsonl";
+    const VERSION: u32 = 2;
 
     /// A state in memory. Paths are below `root`, which need not exist.
     pub fn memory(root: &Path) -> Self {
@@ -68,17 +80,15 @@ impl Store {
         for path in [folder.join("home"), folder.join("machines")] {
             std::fs::create_dir_all(&path).map_err(|source| read_error(&path, source))?;
         }
-        let seen = Seen { digest: String::new(), world: World::empty(&folder) };
-        Ok(Self::Folder(folder, Arc::new(Mutex::new(seen))))
+        Ok(Self::Folder(folder, Arc::default()))
     }
 
     /// Writes the state into a folder, which is made where it is missing.
     pub fn keep_in(&self, folder: &Path) -> Result<(), HostError> {
         Self::folder(folder)?;
-        self.look(|world| {
-            let _lock = lock(folder)?;
-            write(folder, &mut Seen { digest: String::new(), world: world.clone() })
-        })?
+        let world = self.look(World::clone)?;
+        let _lock = lock(folder)?;
+        write_anew(folder, &mut Seen { world, ..Seen::default() })
     }
 
     /// Looks at the state.
@@ -102,8 +112,9 @@ impl Store {
                 let mut seen = locked(seen);
                 let _lock = lock(folder)?;
                 refresh(folder, &mut seen)?;
+                let before = seen.world.clone();
                 let result = change(&mut seen.world);
-                write(folder, &mut seen)?;
+                write(folder, &mut seen, &before)?;
                 Ok(result)
             }
         }
@@ -125,52 +136,238 @@ fn lock(folder: &Path) -> Result<File, HostError> {
 /// Takes in what somebody else has written.
 fn refresh(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
     let path = folder.join(Store::FILE);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(read_error(&path, source)),
-    };
-    let digest = digest(&text);
-    if digest == seen.digest {
-        return Ok(());
-    }
-    if text.is_empty() {
-        *seen = Seen { digest, world: World::empty(folder) };
-        return Ok(());
-    }
+    let unread = |source| read_error(&path, source);
     let malformed = |detail: String| HostError::Malformed { path: path.clone(), detail };
-    let read: Read = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-    if read.version != Store::VERSION {
-        return Err(malformed(format!("version {}, written by another vboxmcp", read.version)));
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            *seen = Seen { world: World::empty(folder), ..Seen::default() };
+            return Ok(());
+        }
+        Err(source) => return Err(unread(source)),
+    };
+    let size = file.metadata().map_err(unread)?.len();
+    let mut file = BufReader::new(file);
+    let mut line = String::new();
+    file.read_line(&mut line).map_err(unread)?;
+    let unreadable = |error: serde_json::Error| malformed(error.to_string());
+    let Version { version } = serde_json::from_str(&line).map_err(unreadable)?;
+    if version != Store::VERSION {
+        return Err(malformed(format!("version {version}, written by another vboxmcp")));
     }
-    *seen = Seen { digest, world: read.world };
+    let head: Head = serde_json::from_str(&line).map_err(unreadable)?;
+    if seen.id == Some(head.id) && seen.end == size {
+        return Ok(());
+    }
+    // Until all of it is taken in, what is here is neither the one state nor the other.
+    let known = seen.id.take() == Some(head.id) && seen.end < size;
+    if known {
+        file.seek(SeekFrom::Start(seen.end)).map_err(unread)?;
+    } else {
+        let head = line.len() as u64;
+        *seen = Seen { whole: head, end: head, ..Seen::default() };
+    }
+    let mut lines = 0;
+    loop {
+        line.clear();
+        file.read_line(&mut line).map_err(unread)?;
+        // Who wrote a line without an end died of it: nothing was done.
+        if !line.ends_with('\n') {
+            break;
+        }
+        let changes: Vec<Change> = serde_json::from_str(&line).map_err(unreadable)?;
+        for change in changes {
+            seen.world.take_in(change);
+        }
+        seen.end += line.len() as u64;
+        lines += 1;
+        if !known && lines == head.lines {
+            seen.whole = seen.end;
+        }
+    }
+    seen.id = Some(head.id);
+    Ok(())
+}
+
+/// Adds what has changed.
+fn write(folder: &Path, seen: &mut Seen, before: &World) -> Result<(), HostError> {
+    let changes = seen.world.changes_since(before);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    // A state that could not be written is not the state: it is read again.
+    let Some(id) = seen.id.take() else { return write_anew(folder, seen) };
+    if seen.end > 2 * seen.whole {
+        return write_anew(folder, seen);
+    }
+    let path = folder.join(Store::FILE);
+    let line = line(&path, &changes)?;
+    let written = OpenOptions::new().write(true).open(&path).and_then(|mut file| {
+        file.set_len(seen.end)?;
+        file.seek(SeekFrom::End(0))?;
+        file.write_all(&line)
+    });
+    written.map_err(|source| read_error(&path, source))?;
+    seen.end += line.len() as u64;
+    seen.id = Some(id);
     Ok(())
 }
 
 /// Written beside it and renamed: a reader never sees half of it.
-fn write(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
+fn write_anew(folder: &Path, seen: &mut Seen) -> Result<(), HostError> {
     let path = folder.join(Store::FILE);
-    let temporary = folder.join("simulated-host.json-tmp");
-    let text = serde_json::to_string(&Written { version: Store::VERSION, world: &seen.world })
-        .map_err(|error| HostError::Malformed { path: path.clone(), detail: error.to_string() })?;
-    let digest = digest(&text);
-    if digest == seen.digest {
-        return Ok(());
+    let temporary = folder.join("simulated-host.jsonl-tmp");
+    let id = Uuid::new_v4();
+    let changes = seen.world.changes_since(&World::default());
+    let mut text = line(&path, &Head { version: Store::VERSION, id, lines: changes.len() })?;
+    for change in changes {
+        text.extend(line(&path, &[change])?);
     }
-    // A state that could not be written is not the state: it is read again.
-    seen.digest.clear();
     let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(&text))
         .and_then(|()| std::fs::rename(&temporary, &path));
     written.map_err(|source| read_error(&path, source))?;
-    seen.digest = digest;
+    seen.whole = text.len() as u64;
+    (seen.end, seen.id) = (seen.whole, Some(id));
     Ok(())
 }
 
-fn digest(text: &str) -> String {
-    if text.is_empty() { String::new() } else { sha256(text.as_bytes()) }
+fn line(path: &Path, content: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, HostError> {
+    let malformed =
+        |error: serde_json::Error| HostError::Malformed { path: path.to_owned(), detail: error.to_string() };
+    let mut line = serde_json::to_vec(content).map_err(malformed)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> HostError {
     HostError::Read { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Bytes;
+
+    fn file(folder: &Path) -> PathBuf {
+        folder.join(Store::FILE)
+    }
+
+    fn extra(store: &Store, value: &str) {
+        store.change(|world| world.set_global_extra("key", Some(value))).unwrap().unwrap();
+    }
+
+    fn world(store: &Store) -> World {
+        store.look(World::clone).unwrap()
+    }
+
+    /// The world as a process sees it that begins now.
+    fn anew(folder: &Path) -> World {
+        world(&Store::folder(folder).unwrap())
+    }
+
+    #[test]
+    fn every_change_reaches_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (Store::folder(folder.path()).unwrap(), Store::folder(folder.path()).unwrap());
+        let machine = Uuid::from_u128(7);
+        let disk = std::cell::Cell::new(Uuid::nil());
+        let seen = |change: &dyn Fn(&mut World)| {
+            let before = world(&first);
+            first.change(change).unwrap();
+            assert_ne!(world(&first), before);
+            assert_eq!(world(&second), world(&first));
+            assert_eq!(anew(folder.path()), world(&first));
+        };
+        seen(&|world| {
+            let machines = world.machine_folder.clone();
+            world.create_machine(Some(machine), "a", "Debian_64", &["/lab".to_owned()], &machines).unwrap();
+        });
+        seen(&|world| {
+            let file = world.machines[&machine].folder().join("a.vdi");
+            disk.set(world.create_disk(Some(machine), &file, "vdi", "dynamic", Bytes(1 << 20)).unwrap());
+        });
+        seen(&|world| world.adopt_medium(machine, disk.get()));
+        seen(&|world| world.set_global_extra("b", Some("1")).unwrap());
+        seen(&|world| world.set_global_extra("b", None).unwrap());
+        seen(&|world| world.set_extra(machine, "c", Some("2")).unwrap());
+        seen(&|world| {
+            let (from, to) = (world.machine_folder.join("lab"), world.machine_folder.join("attic"));
+            world.move_folder(&from, &to);
+        });
+        seen(&|world| {
+            world.host_only = [("vboxnet0".to_owned(), crate::model::NetworkSettings::default())].into();
+        });
+        seen(&|world| world.unregister(machine, false).unwrap());
+        seen(&|world| {
+            let file = world.machine_folder.join("attic/a/a.vbox");
+            world.register(&file).unwrap();
+        });
+        seen(&|world| world.unregister(machine, true).unwrap());
+        seen(&|world| {
+            world.close_disk(disk.get(), true).unwrap();
+            let folder = world.machine_folder.join("attic/a");
+            world.tree.remove_empty_folder(&folder);
+        });
+    }
+
+    #[test]
+    fn a_change_costs_what_it_is_and_the_file_does_not_grow_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (Store::folder(folder.path()).unwrap(), Store::folder(folder.path()).unwrap());
+        first.change(|world| world.set_global_extra("large", Some(&"x".repeat(20_000)))).unwrap().unwrap();
+        let size = || std::fs::metadata(file(folder.path())).unwrap().len();
+        let whole = size();
+        for number in 0..2000 {
+            let before = size();
+            extra(&first, &number.to_string());
+            let after = size();
+            assert!(after < before + 100 || after < 2 * whole, "{before} {after}");
+            assert!(after < 3 * whole, "{after}");
+            if number % 100 == 0 {
+                assert_eq!(world(&second), world(&first));
+            }
+        }
+        assert_eq!(anew(folder.path()), world(&first));
+    }
+
+    #[test]
+    fn both_sides_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = [Store::folder(folder.path()).unwrap(), Store::folder(folder.path()).unwrap()];
+        for number in 0..50 {
+            extra(&stores[number % 2], &number.to_string());
+            assert_eq!(world(&stores[0]), world(&stores[1]));
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_was_never_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::folder(folder.path()).unwrap();
+        extra(&store, "1");
+        extra(&store, "2");
+        let whole = std::fs::read(file(folder.path())).unwrap();
+        let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+        for end in last..whole.len() - 1 {
+            std::fs::write(file(folder.path()), &whole[..end]).unwrap();
+            let other = Store::folder(folder.path()).unwrap();
+            assert_eq!(world(&other).extra["key"], "1");
+            assert_eq!(world(&store).extra["key"], "1");
+            extra(&other, "3");
+            assert_eq!(world(&store).extra["key"], "3");
+            assert_eq!(anew(folder.path()), world(&other));
+        }
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(file(folder.path()), "{\"version\":3,\"more\":[]}\n").unwrap();
+        let store = Store::folder(folder.path()).unwrap();
+        let error = store.look(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("version 3, written by another vboxmcp"), "{error}");
+        std::fs::write(file(folder.path()), "{\"version\":2}\n").unwrap();
+        assert!(store.change(|_| ()).is_err());
+    }
 }

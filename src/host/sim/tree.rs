@@ -2,10 +2,11 @@
 //!
 //! Images and shared folders are looked up on the real file system as well, so that a manifest's own files count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -39,11 +40,16 @@ pub enum Content {
 /// All simulated files and folders.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
-    files: BTreeMap<PathBuf, Content>,
-    folders: BTreeSet<PathBuf>,
+    pub(super) files: OrdMap<PathBuf, Content>,
+    pub(super) folders: OrdSet<PathBuf>,
 }
 
 impl Tree {
+    /// Whether it has no file and no folder.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.folders.is_empty()
+    }
+
     /// What is in a simulated file.
     pub fn file(&self, path: &Path) -> Option<&Content> {
         self.files.get(path)
@@ -56,7 +62,10 @@ impl Tree {
             Content::Parked(parked) => parked.machine.uuid == machine,
             Content::Disk { .. } | Content::Other => false,
         };
-        self.files.retain(|_, content| !is_its(content));
+        let its = self.files.iter().filter(|(_, content)| is_its(content));
+        for file in its.map(|(file, _)| file.clone()).collect::<Vec<_>>() {
+            self.files.remove(&file);
+        }
     }
 
     /// The same, to be changed.
@@ -71,8 +80,22 @@ impl Tree {
 
     /// Everything simulated below a folder, itself included.
     pub fn below(&self, folder: &Path) -> BTreeMap<PathBuf, PathFact> {
-        let all = self.files.keys().chain(&self.folders).filter(|path| path.starts_with(folder));
+        let all = self.files_below(folder).chain(self.folders_below(folder));
         all.map(|path| (path.clone(), self.fact(path))).collect()
+    }
+
+    /// What is below a folder stands right behind it.
+    fn files_below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        let behind = (Bound::Included(folder), Bound::Unbounded);
+        self.files
+            .range::<_, Path>(behind)
+            .map(|(file, _)| file)
+            .take_while(move |file| file.starts_with(folder))
+    }
+
+    fn folders_below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        let behind = (Bound::Included(folder), Bound::Unbounded);
+        self.folders.range::<_, Path>(behind).take_while(move |path| path.starts_with(folder))
     }
 
     /// Writes a file, and the folders above it.
@@ -86,7 +109,7 @@ impl Tree {
     /// Makes a folder and those above it.
     pub fn make_folder(&mut self, path: &Path) {
         for folder in path.ancestors().filter(|folder| folder.parent().is_some()) {
-            if folder.is_dir() || !self.folders.insert(folder.to_owned()) {
+            if folder.is_dir() || self.folders.insert(folder.to_owned()).is_some() {
                 break;
             }
         }
@@ -106,18 +129,26 @@ impl Tree {
 
     /// Deletes a folder and the logs and other nameless files in it.
     pub fn remove_folder_of_others(&mut self, path: &Path) {
-        self.files.retain(|file, content| !(file.starts_with(path) && *content == Content::Other));
+        let below: Vec<PathBuf> = self.files_below(path).cloned().collect();
+        for file in
+            below.iter().filter(|file| self.files.get(*file) == Some(&Content::Other)).collect::<Vec<_>>()
+        {
+            self.files.remove(file);
+        }
         self.remove_empty_folder(path);
     }
 
     /// Moves a folder with all that is in it.
     pub fn rename(&mut self, from: &Path, to: &Path) {
-        self.files = std::mem::take(&mut self.files)
-            .into_iter()
-            .map(|(path, c)| (moved(&path, from, to), c))
-            .collect();
-        self.folders =
-            std::mem::take(&mut self.folders).into_iter().map(|path| moved(&path, from, to)).collect();
+        for path in self.files_below(from).cloned().collect::<Vec<_>>() {
+            if let Some(content) = self.files.remove(&path) {
+                self.files.insert(moved(&path, from, to), content);
+            }
+        }
+        for path in self.folders_below(from).cloned().collect::<Vec<_>>() {
+            self.folders.remove(&path);
+            self.folders.insert(moved(&path, from, to));
+        }
         if let Some(parent) = to.parent() {
             self.make_folder(parent);
         }
@@ -131,11 +162,7 @@ impl Tree {
             Some(Content::Parked(parked)) => return PathFact::SettingsOf(parked.machine.uuid),
             Some(Content::Disk { .. } | Content::Other) => return PathFact::File,
         }
-        // What is below a folder stands right behind it.
-        let behind = (Bound::Excluded(path), Bound::Unbounded);
-        let file = self.files.range::<Path, _>(behind).next().map(|(file, _)| file);
-        let folder = self.folders.range::<Path, _>(behind).next();
-        if file.into_iter().chain(folder).any(|next| next.starts_with(path)) {
+        if self.files_below(path).chain(self.folders_below(path)).any(|below| below != path) {
             return PathFact::Directory;
         }
         match real(path) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::tree::Content;
-use super::world::{SimMachine, SimSnapshot, World};
+use super::world::{SimMachine, SimMedium, SimSnapshot, World};
 use crate::inventory::{
     Access, HostFacts, Inventory, Machine, Mark, MarkState, Medium, MediumHealth, Register, Registry, Shard,
     Snapshot,
@@ -15,27 +15,53 @@ use crate::model::{NicMode, Shared, StackName};
 
 impl World {
     /// Everything, or one machine and all media.
-    pub fn inventory(&self, only: Option<Uuid>) -> Inventory {
+    pub fn inventory(
+        &self,
+        only: Option<Uuid>,
+        registers: Shared<BTreeMap<StackName, Register>>,
+    ) -> Inventory {
         let machines = self.machines.values().filter(|machine| only.is_none_or(|uuid| uuid == machine.uuid));
         Inventory {
-            host: HostFacts {
-                kind: "sim".to_owned(),
-                home: self.home.clone(),
-                machine_folder: self.machine_folder.clone(),
-                owner_home: self.owner_home.clone(),
-                root: None,
-                autostart_database: self.autostart_database.clone(),
-                server_running: Some(self.machines.values().any(|machine| machine.is_live())),
-            },
+            host: self.facts(),
             machines: machines.map(|machine| (machine.uuid, Self::view(machine))).collect(),
             media: self.media.keys().filter_map(|uuid| Some((*uuid, self.medium_view(*uuid)?))).collect(),
             networks: self.networks(),
-            registers: self.registers(),
+            registers,
             ..Inventory::default()
         }
     }
 
-    fn registers(&self) -> BTreeMap<StackName, Register> {
+    /// One machine with the media that its settings file and the global registry name.
+    pub fn alone(&self, machine: Uuid) -> Inventory {
+        let named = |row: &&Shared<SimMedium>| row.registries.is_empty() || row.registries.contains(&machine);
+        let media = self.media.values().filter(named).map(|row| row.medium.uuid);
+        Inventory {
+            host: self.facts(),
+            machines: self
+                .machines
+                .get(&machine)
+                .map(|found| (machine, Self::view(found)))
+                .into_iter()
+                .collect(),
+            media: media.filter_map(|uuid| Some((uuid, self.medium_view(uuid)?))).collect(),
+            ..Inventory::default()
+        }
+    }
+
+    fn facts(&self) -> HostFacts {
+        HostFacts {
+            kind: "sim".to_owned(),
+            home: self.home.clone(),
+            machine_folder: self.machine_folder.clone(),
+            owner_home: self.owner_home.clone(),
+            root: None,
+            autostart_database: self.autostart_database.clone(),
+            server_running: Some(self.machines.values().any(|machine| machine.is_live())),
+        }
+    }
+
+    /// Register of each stack that has one.
+    pub fn registers(&self) -> BTreeMap<StackName, Register> {
         let mut shards: BTreeMap<StackName, BTreeMap<u32, String>> = BTreeMap::new();
         for (key, value) in &self.extra {
             if let Some((stack, number)) = Shard::parse_key(key) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,9 +12,10 @@ use super::refusal::{self, No, no};
 use super::slot::Slot;
 use super::tree::{Content, Tree, moved};
 use crate::inventory::{AttachedMedium, Attachment, Medium};
-use crate::model::{Dhcp, NetworkSettings, NicMode, PowerState, Settings};
+use crate::model::{Dhcp, NetworkSettings, NicMode, PowerState, Settings, Shared};
 
-/// The whole simulated host.
+/// The whole simulated host. What there may be many of is shared between copies: a copy costs nothing, and what has become of one is found without
+/// looking at all of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct World {
     /// The VirtualBox home.
@@ -28,11 +30,14 @@ pub struct World {
     /// Counts UUIDs, MAC addresses and time stamps.
     pub count: u64,
     /// Registered machines.
-    pub machines: BTreeMap<Uuid, Box<SimMachine>>,
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub machines: OrdMap<Uuid, Shared<SimMachine>>,
     /// Registered media.
-    pub media: BTreeMap<Uuid, SimMedium>,
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub media: OrdMap<Uuid, Shared<SimMedium>>,
     /// Global extra data.
-    pub extra: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub extra: OrdMap<String, String>,
     /// NAT networks.
     #[serde(default)]
     pub nat: BTreeMap<String, NetworkSettings>,
@@ -46,6 +51,7 @@ pub struct World {
     #[serde(default)]
     pub host_only_networks: Option<BTreeMap<String, NetworkSettings>>,
     /// Files.
+    #[serde(default, skip_serializing_if = "Tree::is_empty")]
     pub tree: Tree,
 }
 
@@ -117,9 +123,9 @@ pub struct SimMedium {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parked {
     /// The machine.
-    pub machine: Box<SimMachine>,
+    pub machine: Shared<SimMachine>,
     /// The media that its file names.
-    pub media: Vec<SimMedium>,
+    pub media: Vec<Shared<SimMedium>>,
 }
 
 impl SimSnapshot {
@@ -284,13 +290,16 @@ impl World {
 
     /// A machine, also one that cannot be used.
     pub fn registered(&self, uuid: Uuid) -> Result<&SimMachine, No> {
-        self.machines.get(&uuid).map(AsRef::as_ref).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
+        self.machines.get(&uuid).map(|machine| &**machine).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
     }
 
     /// A machine that can be used, to be changed.
     pub fn machine_mut(&mut self, uuid: Uuid) -> Result<&mut SimMachine, No> {
         self.machine(uuid)?;
-        self.machines.get_mut(&uuid).map(AsMut::as_mut).ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
+        self.machines
+            .get_mut(&uuid)
+            .map(|machine| &mut **machine)
+            .ok_or_else(|| no(&refusal::NO_MACHINE, &[&uuid]))
     }
 
     /// A registered medium.
@@ -347,9 +356,9 @@ impl World {
     /// A machine starts to name a medium and all of its chain in its settings file.
     pub fn adopt_medium(&mut self, machine: Uuid, medium: Uuid) {
         // A base that moves takes everything that hangs on it along.
-        let base = self.base(medium);
-        let family: Vec<Uuid> = self.media.keys().copied().filter(|uuid| self.base(*uuid) == base).collect();
-        for uuid in family {
+        let mut family = vec![self.base(medium)];
+        while let Some(uuid) = family.pop() {
+            family.extend(self.children_of(uuid));
             if let Some(row) = self.media.get_mut(&uuid).filter(|row| !row.registries.contains(&machine)) {
                 row.registries.push(machine);
             }
@@ -359,11 +368,17 @@ impl World {
     /// A folder moves with all files and media below it, whoever they belong to.
     pub fn move_folder(&mut self, from: &Path, to: &Path) {
         self.tree.rename(from, to);
-        for row in self.media.values_mut() {
-            row.medium.location = moved(&row.medium.location, from, to);
+        let media = self.media.values().filter(|row| row.medium.location.starts_with(from));
+        for medium in media.map(|row| row.medium.uuid).collect::<Vec<_>>() {
+            if let Some(row) = self.media.get_mut(&medium) {
+                row.medium.location = moved(&row.medium.location, from, to);
+            }
         }
-        for machine in self.machines.values_mut() {
-            machine.settings_file = moved(&machine.settings_file, from, to);
+        let machines = self.machines.values().filter(|machine| machine.settings_file.starts_with(from));
+        for machine in machines.map(|machine| machine.uuid).collect::<Vec<_>>() {
+            if let Some(machine) = self.machines.get_mut(&machine) {
+                machine.settings_file = moved(&machine.settings_file, from, to);
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use super::media::read_registry;
 use super::networks::read_networks;
 use super::{Distrust, absolute, minor_version};
 use crate::inventory::{Medium, Networks, Problem, Register, Registry, Shard};
-use crate::model::StackName;
+use crate::model::{Shared, StackName};
 
 /// One registered machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct GlobalFile {
     /// Texts of each stack's register.
     shards: BTreeMap<StackName, BTreeMap<u32, String>>,
     /// The same as they are understood, once somebody asks.
-    registers: OnceLock<BTreeMap<StackName, Register>>,
+    registers: OnceLock<Shared<BTreeMap<StackName, Register>>>,
 }
 
 /// Reads `VirtualBox.xml`, which stands in the VirtualBox home `home`.
@@ -97,12 +97,12 @@ impl GlobalFile {
 
     /// Register of each stack that has one. Whoever looks at one machine does not ask for them: of many members they are half the work of the
     /// whole file.
-    pub fn registers(&self) -> &BTreeMap<StackName, Register> {
+    pub fn registers(&self) -> &Shared<BTreeMap<StackName, Register>> {
         self.registers.get_or_init(|| {
-            self.shards
-                .iter()
-                .map(|(stack, shards)| (stack.clone(), Register::read(shards.clone())))
-                .collect()
+            let read = |(stack, shards): (&StackName, &BTreeMap<_, _>)| {
+                (stack.clone(), Register::read(shards.clone()))
+            };
+            self.shards.iter().map(read).collect::<BTreeMap<_, _>>().into()
         })
     }
 
