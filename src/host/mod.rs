@@ -101,8 +101,9 @@ pub trait Inspect: Send + Sync {
     /// The last bytes of a file of the host, `most` of them, and how many come before.
     fn file_end(&self, file: &Path, most: usize) -> Result<(Vec<u8>, u64), HostError>;
 
-    /// The file of a state in which a machine was saved last that is off by its settings, as they do not name it; `None` where there is none.
-    fn lost_state(&self, _machine: &Machine) -> Option<PathBuf> {
+    /// The file of a state in which a machine was saved last and that its settings do not name, so that it is lost when VirtualBox's server ends, or
+    /// was: then the machine is off. `None` where there is none.
+    fn unwritten_state(&self, _machine: &Machine) -> Option<PathBuf> {
         None
     }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Test;
+use crate::agent::{Agent, Era};
 use crate::home::{Home, Output, path};
 use crate::lab::Lab;
 
@@ -15,6 +16,7 @@ pub const TESTS: &[Test] = &[
         an_untested_virtualbox_is_compared_before_it_is_changed,
     ),
     ("a_saved_state_that_is_lost_is_found", a_saved_state_that_is_lost_is_found),
+    ("a_saved_state_that_only_the_server_knows_is_seen", a_saved_state_that_only_the_server_knows_is_seen),
     ("a_copied_disk_gets_another_uuid", a_copied_disk_gets_another_uuid),
     ("two_disks_of_one_path_are_put_right_by_hand", two_disks_of_one_path_are_put_right_by_hand),
 ];
@@ -58,6 +60,46 @@ fn a_saved_state_that_is_lost_is_found(lab: &Lab) {
     assert_eq!(home.state("lost"), "saved");
     home.vbox(&["startvm", "lost", "--type=headless"]).ok();
     assert_eq!(home.state("lost"), "running");
+}
+
+/// The same while the server still knows it: nobody takes the machine for one that is off.
+fn a_saved_state_that_only_the_server_knows_is_seen(lab: &Lab) {
+    let home = lab.home();
+    for name in ["saved", "off"] {
+        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
+        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
+    }
+    home.vbox(&["startvm", "saved", "--type=headless"]).ok();
+    home.save_state("saved");
+    let settings = home.settings("saved");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let (before, rest) = text.split_once(" stateFile=\"").unwrap();
+    let (_, after) = rest.split_once('"').unwrap();
+    std::fs::write(&settings, format!("{before}{after}")).unwrap();
+    for route in ["auto", "vboxmanage"] {
+        assert!(home.has_server());
+        let said = home.vboxmcp(&["get", "machines", "-o", "json", "--route", route]);
+        let document: Value = serde_json::from_str(&said.stdout).unwrap();
+        let rows = document["machines"].as_array().unwrap().iter();
+        let states: Vec<_> = rows.map(|row| (row["name"].as_str(), row["state"].as_str())).collect();
+        assert_eq!(states, [(Some("off"), Some("poweroff")), (Some("saved"), Some("saved"))], "{route}");
+    }
+    // Within `mcp` the helper tells it, and goes again: no guest lives.
+    let mut command = home.command(env!("CARGO_BIN_EXE_vboxmcp"));
+    command.arg("mcp");
+    let mut agent = Agent::start(command, Era::ALL[0]);
+    assert_eq!(agent.tool("get", json!({"machine": "saved"})).1["state"], "saved");
+    assert_eq!(agent.tool("get", json!({"machine": "off"})).1["state"], "poweroff");
+    assert!(agent.end().success());
+    let said = doctor(&home, &[]);
+    let found = rows(&said, "machines");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].0 == "warning" && found[0].1.contains("\"saved\""), "{found:?}");
+    let hint = &said.stdout[said.stdout.find("modifyvm").unwrap()..];
+    let words: Vec<&str> = hint[..hint.find('`').unwrap()].split(' ').collect();
+    home.vbox(&words).ok();
+    assert_eq!(std::fs::read_to_string(&settings).unwrap().matches("stateFile=").count(), 1);
+    assert_eq!(rows(&doctor(&home, &[]), "machines").len(), 1);
 }
 
 fn the_reader_is_compared_with_virtualbox(lab: &Lab) {

@@ -16,7 +16,7 @@ use super::host_only::networks_of_this_host;
 use super::live::Alive;
 use super::registry::{Reading, Row};
 use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
-use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, saving, verify};
+use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
 use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
@@ -138,8 +138,8 @@ impl Inspect for VirtualBox {
         Ok(std::iter::once(self.home().folder.clone()).chain(all).collect())
     }
 
-    fn lost_state(&self, machine: &Machine) -> Option<PathBuf> {
-        saving::lost_state(machine)
+    fn unwritten_state(&self, machine: &Machine) -> Option<PathBuf> {
+        live::unwritten_state(machine)
     }
 
     fn installation(&self) -> Result<Installation, HostError> {

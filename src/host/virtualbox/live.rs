@@ -4,9 +4,9 @@
 //! the last line of that kind in a machine's `VBox.log` tells which of the two.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use super::runner::Runner;
 use crate::host::HostError;
 use crate::inventory::Machine;
 use crate::model::PowerState;
+use crate::model::state::StateClass;
 
 /// The question whether VirtualBox's server runs.
 ///
@@ -69,9 +70,9 @@ pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {
 /// What VirtualBox says of the machines that live.
 #[derive(Clone, Debug, Default)]
 pub struct Alive {
-    /// Their states. Without one, only the machine's log tells whether it runs or is paused.
+    /// Their states, and those of machines that the server knows to be saved. Without one, only the machine's log tells whether it runs or is paused.
     states: BTreeMap<Uuid, Option<PowerState>>,
-    /// A machine that is not here does not live. Otherwise it may be on its way up or down, or stuck.
+    /// A machine that is not here does not live, and its settings file is right. Otherwise it may be on its way up or down, or stuck.
     is_complete: bool,
 }
 
@@ -81,16 +82,20 @@ impl Alive {
         Self { states: running.into_iter().map(|machine| (machine, None)).collect(), is_complete: false }
     }
 
-    /// Of all that live, the states in VirtualBox's numbers.
+    /// Of all that live or are saved, the states in VirtualBox's numbers.
     pub fn told(numbers: &BTreeMap<Uuid, u32>) -> Self {
         let known = |(machine, number): (&Uuid, &u32)| Some((*machine, Some(numbered(*number)?)));
         Self { states: numbers.iter().filter_map(known).collect(), is_complete: true }
     }
 }
 
-/// The state of a machine that lives, by its number in VirtualBox's interface (`MachineState`, since 7.0).
+/// The state of a machine that lives or is saved, by its number in VirtualBox's interface (`MachineState`, since 7.0).
+///
+/// That one is saved stands in its settings file, too, but for those that VirtualBox did not write (measured, see [`unwritten_state`]).
 pub fn numbered(number: u32) -> Option<PowerState> {
     Some(match number {
+        2 => PowerState::Saved,
+        5 => PowerState::AbortedSaved,
         6 => PowerState::Running,
         7 => PowerState::Paused,
         8 => PowerState::Stuck,
@@ -141,6 +146,8 @@ pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
     match last_state(&log(), TAIL) {
         // On its way up or down, or "guru meditation": alive, but not in the list. Or killed just then.
         Ok(Some(state)) if is_alive(&state) && !is_listed(&state) => None,
+        // The server may know a saved state that it did not write down.
+        Ok(Some(PowerState::Saved)) if is_off(machine) && unnamed_state(machine).is_some() => None,
         _ => machine.state.clone(),
     }
 }
@@ -149,6 +156,36 @@ pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
 pub fn logged_state(machine: &Machine) -> Option<PowerState> {
     const TAIL: u64 = 64 << 10;
     last_state(&machine.folder().join("Logs").join("VBox.log"), TAIL).ok().flatten()
+}
+
+/// The newest file of a saved state that a machine's settings do not name, where the log of its last process says that it was saved. One whose
+/// state was discarded has no such file (measured).
+///
+/// Where a guest's process ends before VirtualBox's server has seen to its settings, the server knows that the state is saved and the settings never
+/// say so; when the server ends, the machine is off (measured, [`super::saving`]).
+pub fn unwritten_state(machine: &Machine) -> Option<PathBuf> {
+    let is_saved = machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Saved);
+    if !is_saved && !is_off(machine) {
+        return None;
+    }
+    logged_state(machine).filter(|state| *state == PowerState::Saved).and_then(|_| unnamed_state(machine))
+}
+
+fn is_off(machine: &Machine) -> bool {
+    machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Off)
+}
+
+fn unnamed_state(machine: &Machine) -> Option<PathBuf> {
+    let settings = fs::read_to_string(&machine.settings_file).ok()?;
+    let folder = machine.settings.snapshot_folder.as_deref().unwrap_or("Snapshots");
+    let entries = fs::read_dir(machine.folder().join(folder)).ok()?.flatten();
+    let unnamed = entries.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.ends_with(".sav") && !settings.contains(&*name)
+    });
+    let dated = unnamed.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+    dated.max().map(|(_, path)| path)
 }
 
 /// States of machines that `list runningvms` names.

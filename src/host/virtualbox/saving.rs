@@ -1,7 +1,5 @@
 //! Saving a running machine's state, so that it is not lost.
 
-use std::fs;
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +11,7 @@ use super::live;
 use super::registry::Reading;
 use super::runner::Deadline;
 use crate::host::{Done, ErrorClass, HostError, Inspect as _, Progress};
-use crate::inventory::{Access, Machine};
+use crate::inventory::Access;
 use crate::model::PowerState;
 use crate::model::state::StateClass;
 use crate::plan::Action;
@@ -129,23 +127,4 @@ impl VirtualBox {
             _ => Seen::None,
         })
     }
-}
-
-/// The newest file of a saved state in a machine's snapshot folder that its settings do not name, where they say that it is off and the log of
-/// its last process that it was saved. One whose state was discarded has no such file (measured).
-pub(super) fn lost_state(machine: &Machine) -> Option<PathBuf> {
-    let class = machine.state.as_ref().map(PowerState::class);
-    if class != Some(StateClass::Off) || live::logged_state(machine) != Some(PowerState::Saved) {
-        return None;
-    }
-    let settings = fs::read_to_string(&machine.settings_file).ok()?;
-    let folder = machine.settings.snapshot_folder.as_deref().unwrap_or("Snapshots");
-    let entries = fs::read_dir(machine.folder().join(folder)).ok()?.flatten();
-    let unnamed = entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.ends_with(".sav") && !settings.contains(&*name)
-    });
-    let dated = unnamed.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
-    dated.max().map(|(_, path)| path)
 }

@@ -9,13 +9,15 @@ pub use repair::repair;
 use serde::Serialize;
 
 use super::plan::read;
-use super::{Context, host, runs, self_check};
+use super::{Context, host, runs, self_check, shell};
 use crate::apply::Lock;
 use crate::config::HostChoice;
 use crate::failure::{Failure, Kind};
 use crate::host::checkup::{Installation, Sample};
+use crate::host::virtualbox::CommandLine;
 use crate::host::{HostError, Want};
 use crate::inventory::{Inventory, Machine, MarkState, Ownership, Status};
+use crate::model::state::StateClass;
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +122,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
             if answers && context.settings.host == HostChoice::Local {
                 reader(&mut report, context, request);
             }
-            lost_states(&mut report, context, &inventory);
+            unwritten_states(&mut report, context, &inventory);
             machines(&mut report, &inventory);
             media::check(&mut report, &inventory);
             stacks(&mut report, &inventory);
@@ -287,14 +289,33 @@ fn machines(report: &mut DoctorReport, inventory: &Inventory) {
 }
 
 /// Guests whose state VirtualBox saved and did not write down (measured).
-fn lost_states(report: &mut DoctorReport, context: &Context, inventory: &Inventory) {
+fn unwritten_states(report: &mut DoctorReport, context: &Context, inventory: &Inventory) {
     for machine in inventory.machines.values() {
-        let Some(file) = context.host.lost_state(machine) else { continue };
-        let (uuid, file) = (machine.uuid, file.display());
-        let text = format!("{} is off, and was saved: its settings do not name {file}", named(machine));
-        report.add("machines", Verdict::Warning, text).hint = Some(format!(
-            "as long as it has not run and its disks were not changed since, `VBoxManage adoptstate {uuid} {file}` gives the state back; otherwise delete the file"
-        ));
+        let Some(file) = context.host.unwritten_state(machine) else { continue };
+        let command = |verb: &str, word: &str| {
+            CommandLine::of([verb, &machine.uuid.to_string(), word]).to_script(shell())
+        };
+        let name = machine.name.as_deref().unwrap_or_default();
+        let write = command("modifyvm", &format!("--name={name}"));
+        let adopt = command("adoptstate", &file.to_string_lossy());
+        let file = file.display();
+        let is_known = machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Saved);
+        let (text, hint) = if is_known {
+            (
+                format!("{} is saved, and its settings do not name {file}", named(machine)),
+                format!(
+                    "the state is lost when VirtualBox's server ends: `{write}`, which changes nothing else, has it written down"
+                ),
+            )
+        } else {
+            (
+                format!("{} is off, and was saved: its settings do not name {file}", named(machine)),
+                format!(
+                    "as long as it has not run and its disks were not changed since, `{adopt}` gives the state back; otherwise delete the file"
+                ),
+            )
+        };
+        report.add("machines", Verdict::Warning, text).hint = Some(hint);
     }
 }
 

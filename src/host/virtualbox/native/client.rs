@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use super::protocol::{Answer, Ask, Greeting, Refusal, Reply, Request, Response, VERSION};
 use super::{FOLDER_VARIABLE, VERB};
+use crate::host::virtualbox::live::numbered;
 use crate::host::virtualbox::runner::{Patience, Runner, Servant};
+use crate::model::state::StateClass;
 
 /// How a helper is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,7 +239,7 @@ impl Native {
         outcomes
     }
 
-    /// States of the machines that live, in VirtualBox's numbers, from a helper that runs and has nothing else to do. One that is only
+    /// States of the machines that live or are saved, in VirtualBox's numbers, from a helper that runs and has nothing else to do. One that is only
     /// started for this (`starts`) is ended where none lives and no changes follow: VirtualBox's server stays as long as it has a client.
     /// `registry` is another word when other machines are registered.
     pub fn states(
@@ -255,7 +257,8 @@ impl Native {
         }
         lane.only_looks &= !self.expects_changes();
         let states = self.told(&mut lane, runner, Ask::States { registry })?;
-        if lane.only_looks && states.is_empty() {
+        let lives = |number: &u32| numbered(*number).is_some_and(|state| state.class() != StateClass::Saved);
+        if lane.only_looks && !states.values().any(lives) {
             lane.helper = None;
         }
         Some(states)

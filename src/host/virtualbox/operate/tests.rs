@@ -1,5 +1,6 @@
 //! Performing actions with a VBoxManage that behaves as badly as the real one can.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::host::virtualbox::live::{self, Alive};
 use crate::host::virtualbox::{Home, Patience, Runner, VirtualBox};
 use crate::host::{ErrorClass, HostError, Inspect, Operate};
 use crate::model::{Address, Bytes, FieldPath, PowerState};
@@ -258,22 +260,29 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_found() {
     };
     fs::create_dir(folder.join("Logs")).unwrap();
     log("Saved");
-    assert_eq!(fake.host.lost_state(&machine), None);
+    assert_eq!(fake.host.unwritten_state(&machine), None);
     fs::create_dir(folder.join("Snapshots")).unwrap();
     for file in ["x.sav", "disk.vdi"] {
         fs::write(folder.join("Snapshots").join(file), "").unwrap();
     }
-    assert_eq!(fake.host.lost_state(&machine), Some(folder.join("Snapshots/x.sav")));
+    assert_eq!(fake.host.unwritten_state(&machine), Some(folder.join("Snapshots/x.sav")));
+    // While the server runs, it may know that state: it is asked, or the helper has told.
+    let nobody = Alive::listed(BTreeSet::new());
+    let told = |number| Alive::told(&BTreeMap::from([(machine.uuid, number)]));
+    assert_eq!(live::state(&machine, &nobody), None);
+    assert_eq!(live::state(&machine, &told(2)), Some(PowerState::Saved));
+    assert_eq!(live::state(&machine, &told(1)), machine.state);
     // It ran since.
     log("PoweredOff");
-    assert_eq!(fake.host.lost_state(&machine), None);
+    assert_eq!(fake.host.unwritten_state(&machine), None);
+    assert_eq!(live::state(&machine, &nobody), machine.state);
     // A snapshot's.
     log("Saved");
     let file = folder.join("vm.vbox");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("<Hardware>", "<Snapshot stateFile='Snapshots/x.sav'/><Hardware>"))
         .unwrap();
-    assert_eq!(fake.host.lost_state(&machine), None);
+    assert_eq!(fake.host.unwritten_state(&machine), None);
 }
 
 #[test]
