@@ -244,7 +244,7 @@ fn run(
         write_register(host, &membership)?;
         walk::walk(plan, host, journal, cancel, sink, &mut bindings, outcome);
     }
-    let want = Want { states: true, ask_server: false };
+    let want = Want { states: true, ..Want::default() };
     let unreadable = ApplyError::host("cannot read the host after the run");
     let mut after = host.inventory(&want).map_err(&unreadable)?;
     if inventory.networks.host_only.is_some() {

@@ -6,7 +6,8 @@ use super::arguments::Recorded;
 use super::session::Session;
 use crate::config::Output;
 use crate::failure::{Exit, Failure, Kind};
-use crate::ops::{self, GetResponse};
+use crate::inventory::Problem;
+use crate::ops::{self, GetResponse, MachineRow};
 use crate::render::inventory::{
     write_disks, write_disks_json, write_machine, write_machine_json, write_machines, write_machines_json,
     write_networks, write_networks_json, write_problems,
@@ -36,34 +37,54 @@ pub struct Arguments {
 
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let context = session.context()?;
-    let response = ops::get(&context)?;
-    if matches!(session.settings.output, Output::SshConfig | Output::Ansible) {
-        return reach(session, arguments, &response);
-    }
-    match arguments.what.as_str() {
-        "machines" | "machine" | "vms" | "vm" => session.print(|out, view| {
-            if session.is_json() {
-                write_machines_json(out, &response)
-            } else {
-                write_machines(out, &response.machines, view)
+    let reaches = matches!(session.settings.output, Output::SshConfig | Output::Ansible);
+    let problems = match arguments.what.as_str() {
+        "disks" | "disk" | "networks" | "network" | "nets" | "net" if reaches => {
+            return Err(Failure::new(Kind::Usage, "only machines can be reached")
+                .hint("`vboxmcp get -o ssh-config` lists them"));
+        }
+        "machines" | "machine" | "vms" | "vm" => {
+            let response = ops::machines(&context)?;
+            if reaches {
+                return reach(session, &response, &response.machines);
             }
-        })?,
-        "disks" | "disk" => session.print(|out, view| {
-            if session.is_json() {
-                write_disks_json(out, &response)
-            } else {
-                write_disks(out, &response.disks, view)
-            }
-        })?,
-        "networks" | "network" | "nets" | "net" => session.print(|out, view| {
-            if session.is_json() {
-                write_networks_json(out, &response)
-            } else {
-                write_networks(out, &response.networks, view)
-            }
-        })?,
+            session.print(|out, view| {
+                if session.is_json() {
+                    write_machines_json(out, &response)
+                } else {
+                    write_machines(out, &response.machines, view)
+                }
+            })?;
+            kept(response)
+        }
+        "disks" | "disk" => {
+            let (disks, problems) = ops::disks(&context)?;
+            session.print(|out, view| {
+                if session.is_json() {
+                    write_disks_json(out, &disks, &problems)
+                } else {
+                    write_disks(out, &disks, view)
+                }
+            })?;
+            problems
+        }
+        "networks" | "network" | "nets" | "net" => {
+            let (networks, problems) = ops::networks(&context)?;
+            session.print(|out, view| {
+                if session.is_json() {
+                    write_networks_json(out, &networks, &problems)
+                } else {
+                    write_networks(out, &networks, view)
+                }
+            })?;
+            problems
+        }
         what => {
+            let response = ops::details(&context)?;
             let rows = response.meant(what)?;
+            if reaches {
+                return reach(session, &response, rows);
+            }
             session.print(|out, view| {
                 rows.iter().try_for_each(|row| {
                     if session.is_json() {
@@ -73,26 +94,29 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
                     }
                 })
             })?;
+            kept(response)
         }
-    }
+    };
     if !session.is_json() {
-        write_problems(&mut std::io::stderr().lock(), &response.inventory.problems, &session.err)?;
+        write_problems(&mut std::io::stderr().lock(), &problems, &session.err)?;
     }
-    // As in `plan`: the program ends.
-    std::mem::forget(response);
     Ok(Exit::Done)
 }
 
+/// What could not be read. The rest stays where it is, as in `plan`: the program ends.
+fn kept(mut response: GetResponse) -> Vec<Problem> {
+    let problems = std::mem::take(&mut response.inventory.problems);
+    std::mem::forget(response);
+    problems
+}
+
 /// How the guests are reached.
-fn reach(session: &Session, arguments: &Arguments, response: &GetResponse) -> Result<Exit, Failure> {
-    let guests = match arguments.what.as_str() {
-        "machines" | "machine" | "vms" | "vm" => ops::reach(response, &response.machines),
-        "disks" | "disk" | "networks" | "network" | "nets" | "net" => {
-            return Err(Failure::new(Kind::Usage, "only machines can be reached")
-                .hint("`vboxmcp get -o ssh-config` lists them"));
-        }
-        what => ops::reach(response, response.meant(what)?),
-    };
+fn reach<'a>(
+    session: &Session,
+    response: &GetResponse,
+    rows: impl IntoIterator<Item = &'a MachineRow>,
+) -> Result<Exit, Failure> {
+    let guests = ops::reach(response, rows);
     session.print(|out, _| match session.settings.output {
         Output::Ansible => write_ansible(out, &guests),
         _ => write_ssh_config(out, &guests),

@@ -34,6 +34,8 @@ pub struct Want {
     pub states: bool,
     /// Start a server where none runs and ask it, even where its absence proves that nothing runs.
     pub ask_server: bool,
+    /// Disks as they are registered, whose own files nobody opens: neither their sizes nor their health are known.
+    pub skip_disk_files: bool,
 }
 
 /// Reads a host. Never changes anything, and starts no server but to ask about a machine whose file it does not trust.

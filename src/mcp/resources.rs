@@ -72,7 +72,7 @@ pub fn read(call: &Call<'_>, address: &str) -> Result<ReadResourceResult, Failur
         (words.map_err(|error| Failure::new(Kind::Internal, error))?, "application/json")
     } else if let Some(name) = address.strip_prefix(MACHINE) {
         let context = call.desk.context(|_| {})?;
-        let response = ops::machines(&context)?;
+        let response = ops::details(&context)?;
         let detail = match response.meant(&decoded(name))?.as_slice() {
             [row] => response.detail(row),
             rows => {

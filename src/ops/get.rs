@@ -1,6 +1,6 @@
 //! `get`: what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -12,8 +12,10 @@ use super::networks::{self, NetworkRow};
 use super::plan::read;
 use crate::diff;
 use crate::failure::{Failure, Kind};
+use crate::host::Want;
 use crate::inventory::{
-    Access, AttachedMedium, Attachment, Inventory, Machine, MediumHealth, MediumKind, Ownership, Snapshot,
+    Access, AttachedMedium, Attachment, Inventory, Machine, MediumHealth, MediumKind, Ownership, Problem,
+    Snapshot,
 };
 use crate::model::Address;
 
@@ -22,11 +24,7 @@ use crate::model::Address;
 pub struct GetResponse {
     /// All machines, by name.
     pub machines: Vec<MachineRow>,
-    /// All registered disks, by path.
-    pub disks: Vec<DiskRow>,
-    /// All networks, by kind and name.
-    pub networks: Vec<NetworkRow>,
-    /// All of it.
+    /// What they were read from.
     pub inventory: Inventory,
 }
 
@@ -192,17 +190,14 @@ fn snapshot_rows(
     }
 }
 
-/// Lists what is there.
-pub fn get(context: &Context) -> Result<GetResponse, Failure> {
-    let mut inventory = read(context)?;
-    // Without VBoxManage there is a list all the same.
-    inventory.networks.host_only = context.host.host_only().ok();
-    Ok(listed(inventory))
+/// Lists machines. Of their disks is known what is registered, and nothing that stands in their files.
+pub fn machines(context: &Context) -> Result<GetResponse, Failure> {
+    let want = Want { states: true, skip_disk_files: true, ..Want::default() };
+    context.host.inventory(&want).map(listed).map_err(Failure::from)
 }
 
-/// The same for whoever wants to know of machines: VirtualBox is not asked for its host-only interfaces, which may take as long as
-/// all the rest.
-pub fn machines(context: &Context) -> Result<GetResponse, Failure> {
+/// The same with all that [`GetResponse::detail`] tells.
+pub fn details(context: &Context) -> Result<GetResponse, Failure> {
     read(context).map(listed)
 }
 
@@ -210,23 +205,31 @@ fn listed(inventory: Inventory) -> GetResponse {
     let mut machines: Vec<MachineRow> =
         inventory.machines.values().map(|machine| row(machine, &inventory)).collect();
     machines.sort_by(|a, b| (&a.name, a.uuid).cmp(&(&b.name, b.uuid)));
-    let mut disks: Vec<DiskRow> = inventory
-        .media
-        .values()
-        .filter(|medium| medium.kind == MediumKind::Disk)
+    GetResponse { machines, inventory }
+}
+
+/// Lists registered disks by path, and what could not be read.
+pub fn disks(context: &Context) -> Result<(Vec<DiskRow>, Vec<Problem>), Failure> {
+    let inventory = context.host.inventory(&Want::default()).map_err(Failure::from)?;
+    let mut users: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    for machine in inventory.machines.values() {
+        let images = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
+            AttachedMedium::Image(uuid) => Some(uuid),
+            AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+        });
+        for image in images.collect::<BTreeSet<_>>() {
+            let name = machine.name.clone().unwrap_or_else(|| machine.uuid.to_string());
+            users.entry(image).or_default().push(name);
+        }
+    }
+    let disks = inventory.media.values().filter(|medium| medium.kind == MediumKind::Disk);
+    let mut disks: Vec<DiskRow> = disks
         .map(|medium| DiskRow {
             uuid: medium.uuid,
             location: medium.location.display().to_string(),
             format: medium.format.clone(),
             size: medium.size.map(|size| size.0),
-            machines: inventory
-                .machines
-                .values()
-                .filter(|machine| {
-                    machine.attachments.iter().any(|a| a.medium == AttachedMedium::Image(medium.uuid))
-                })
-                .map(|machine| machine.name.clone().unwrap_or_else(|| machine.uuid.to_string()))
-                .collect(),
+            machines: users.remove(&medium.uuid).unwrap_or_default(),
             reason: match &medium.health {
                 MediumHealth::Inaccessible(reason) => Some(reason.clone()),
                 MediumHealth::Good | MediumHealth::Unknown => None,
@@ -234,8 +237,16 @@ fn listed(inventory: Inventory) -> GetResponse {
         })
         .collect();
     disks.sort_by(|a, b| a.location.cmp(&b.location));
-    let networks = networks::rows(&inventory);
-    GetResponse { machines, disks, networks, inventory }
+    Ok((disks, inventory.problems))
+}
+
+/// Lists networks by kind and name, and what could not be read. VirtualBox is asked for its host-only interfaces where there are any.
+pub fn networks(context: &Context) -> Result<(Vec<NetworkRow>, Vec<Problem>), Failure> {
+    let want = Want { skip_disk_files: true, ..Want::default() };
+    let mut inventory = context.host.inventory(&want).map_err(Failure::from)?;
+    // Without VBoxManage there is a list all the same.
+    inventory.networks.host_only = context.host.host_only().ok();
+    Ok((networks::rows(&inventory), inventory.problems))
 }
 
 fn row(machine: &Machine, inventory: &Inventory) -> MachineRow {

@@ -46,7 +46,10 @@ pub use drift::{DriftReport, drift};
 pub use explain::{Change, Class, Cost, ExplainRequest, Explained, Explanation, Word, explain, vocabulary};
 pub use export::{ExportRequest, Exported, export};
 pub use first::first;
-pub use get::{AttachmentRow, DiskRow, GetResponse, MachineDetail, MachineRow, SnapshotRow, get, machines};
+pub use get::{
+    AttachmentRow, DiskRow, GetResponse, MachineDetail, MachineRow, SnapshotRow, details, disks, machines,
+    networks,
+};
 pub use graph::{Edge, Graph, graph};
 pub use guest::{Awaited, Console, Waited, console, screenshot, wait};
 pub use host::{native_helper, open};

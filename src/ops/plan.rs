@@ -148,9 +148,7 @@ fn is_recorded(context: &Context) -> bool {
 
 /// Reads the host.
 pub fn read(context: &Context) -> Result<Inventory, Failure> {
-    let inventory =
-        context.host.inventory(&Want { states: true, ask_server: false }).map_err(Failure::from)?;
-    Ok(inventory)
+    context.host.inventory(&Want { states: true, ..Want::default() }).map_err(Failure::from)
 }
 
 /// Waits for declared machines that are on their way from one state to another.

@@ -228,20 +228,22 @@ enum Document<'a> {
 
 /// Writes machines for a program.
 pub fn write_machines_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
-    let GetResponse { machines, inventory, .. } = response;
+    let GetResponse { machines, inventory } = response;
     super::json::write_line(out, &Document::Machines { version: 1, machines, problems: &inventory.problems })
 }
 
 /// Writes disks for a program.
-pub fn write_disks_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
-    let GetResponse { disks, inventory, .. } = response;
-    super::json::write_line(out, &Document::Disks { version: 1, disks, problems: &inventory.problems })
+pub fn write_disks_json(out: &mut dyn Write, disks: &[DiskRow], problems: &[Problem]) -> io::Result<()> {
+    super::json::write_line(out, &Document::Disks { version: 1, disks, problems })
 }
 
 /// Writes networks for a program.
-pub fn write_networks_json(out: &mut dyn Write, response: &GetResponse) -> io::Result<()> {
-    let GetResponse { networks, inventory, .. } = response;
-    super::json::write_line(out, &Document::Networks { version: 1, networks, problems: &inventory.problems })
+pub fn write_networks_json(
+    out: &mut dyn Write,
+    networks: &[NetworkRow],
+    problems: &[Problem],
+) -> io::Result<()> {
+    super::json::write_line(out, &Document::Networks { version: 1, networks, problems })
 }
 
 /// Writes one machine in full for a program.

@@ -83,7 +83,7 @@ fn main() {
         ..Environment::default()
     };
     let host = || VirtualBox::new(Home::locate(&environment), Err(Vec::new()));
-    let want = Want { states: true, ask_server: false };
+    let want = Want { states: true, ..Want::default() };
     let inventory = host().inventory(&want).unwrap();
     assert_eq!(inventory.machines.len(), inventory.media.len());
     assert!(inventory.media.values().all(|medium| medium.size.is_some()));

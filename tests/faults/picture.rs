@@ -152,7 +152,7 @@ fn plain(path: &str, root: &Path) -> String {
 
 /// The inventory of a host.
 pub fn inventory(host: &SimHost) -> Inventory {
-    host.inventory(&Want { states: true, ask_server: false }).unwrap()
+    host.inventory(&Want { states: true, ..Want::default() }).unwrap()
 }
 
 /// Everything that is not ours, byte for byte: machines, the media that only they have, the registers of other stacks.

@@ -16,7 +16,7 @@ pub const TESTS: &[Test] = &[
     ("of_a_guest_that_runs", of_a_guest_that_runs),
 ];
 
-const STATES: Want = Want { states: true, ask_server: false };
+const STATES: Want = Want { states: true, ask_server: false, skip_disk_files: false };
 
 /// One way to have everything, and another one.
 fn one(home: &Home, folder: &str) -> Vec<Vec<String>> {

@@ -218,7 +218,7 @@ impl Player<'_> {
 
     fn inventory(&self, run: &Run) -> Value {
         let Ok(context) = self.context(run) else { return Value::Null };
-        let inventory = context.host.inventory(&Want { states: true, ask_server: false }).unwrap();
+        let inventory = context.host.inventory(&Want { states: true, ..Want::default() }).unwrap();
         normal::inventory(&inventory, &self.stage.root)
     }
 }

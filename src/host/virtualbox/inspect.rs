@@ -100,11 +100,11 @@ impl Inspect for VirtualBox {
     }
 
     fn reread(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
-        self.read(&Want { states, ask_server: false }, Scope::Machine(machine))
+        self.read(&Want { states, ..Want::default() }, Scope::Machine(machine))
     }
 
     fn look_at(&self, machine: Uuid, states: bool) -> Result<Inventory, HostError> {
-        self.read(&Want { states, ask_server: false }, Scope::Alone(machine))
+        self.read(&Want { states, ..Want::default() }, Scope::Alone(machine))
     }
 
     fn as_of(&self, machine: Uuid, snapshot: Uuid) -> Result<Option<Machine>, HostError> {
@@ -272,7 +272,7 @@ impl VirtualBox {
             inventory.problems.extend(global.register_problems());
         }
         let media = global.media.iter().chain(reading.rows.iter().filter_map(media_of).flatten());
-        let (media, copies) = self.with_headers(media);
+        let (media, copies) = self.with_headers(media, want);
         inventory.media = media;
         for medium in copies {
             let known = inventory.media.get(&medium.uuid);
@@ -349,11 +349,15 @@ impl VirtualBox {
     fn with_headers<'m>(
         &self,
         all: impl Iterator<Item = &'m Medium>,
+        want: &Want,
     ) -> (BTreeMap<Uuid, Medium>, Vec<&'m Medium>) {
         /// Files that are worth a thread: looking at one takes ten microseconds, starting a thread a tenth of a millisecond.
         const WORTH: usize = 32;
         let mut seen = HashSet::new();
         let (first, copies): (Vec<_>, Vec<_>) = all.partition(|medium| seen.insert(medium.uuid));
+        if want.skip_disk_files {
+            return (first.into_iter().map(|medium| (medium.uuid, medium.clone())).collect(), copies);
+        }
         let threads = if self.headers.is_empty() { threads::worth(first.len(), WORTH) } else { 1 };
         let read = threads::map(&first, threads, &|medium| self.with_header((*medium).clone()));
         (read.into_iter().map(|medium| (medium.uuid, medium)).collect(), copies)

@@ -86,7 +86,7 @@ impl Tool for Get {
 impl Run for Get {
     fn run(call: &Call<'_>, input: Input) -> Result<Answer<Found>, Failure> {
         let context = call.desk.context(|_| {})?;
-        let response = ops::machines(&context)?;
+        let response = ops::details(&context)?;
         let row = match response.meant(&input.machine)?.as_slice() {
             [row] => *row,
             rows => {

@@ -100,7 +100,7 @@ impl Side {
     }
 
     fn inventory(&self) -> Inventory {
-        self.host.inventory(&Want { states: true, ask_server: false }).expect("an inventory")
+        self.host.inventory(&Want { states: true, ..Want::default() }).expect("an inventory")
     }
 
     fn reread(&self, machine: Uuid) -> Inventory {

@@ -43,7 +43,7 @@ pub fn the_reader_agrees_with_virtualbox(lab: &Lab) {
     let commands: usize = recipes.iter().map(|recipe| recipe.commands.len()).sum();
     eprintln!("made with {commands} commands in {:?}", start.elapsed());
     let start = Instant::now();
-    let inventory = host.inventory(&Want { states: true, ask_server: false }).unwrap();
+    let inventory = host.inventory(&Want { states: true, ..Want::default() }).unwrap();
     eprintln!("read in {:?}", start.elapsed());
     let start = Instant::now();
     let printed = ask(&home, &recipes);
@@ -83,7 +83,7 @@ fn ask_instead_of_reading(home: &Home, host: &VirtualBox, before: &Inventory) ->
         }
     }
     host.prepare().unwrap();
-    let after = host.inventory(&Want { states: true, ask_server: false }).unwrap();
+    let after = host.inventory(&Want { states: true, ..Want::default() }).unwrap();
     let mut message = String::new();
     for machine in &changed {
         let told = &after.machines[&machine.uuid];

@@ -31,7 +31,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// The states that a machine may be in, and nothing else.
-const STATES: Want = Want { states: true, ask_server: false };
+const STATES: Want = Want { states: true, ask_server: false, skip_disk_files: false };
 
 /// The reader for a test's VirtualBox home.
 pub fn reader(lab: &Lab, home: &Home) -> VirtualBox {
@@ -205,6 +205,9 @@ fn rows_with_reasons(lab: &Lab) {
     };
     let inventory = reader.inventory(&STATES).unwrap();
     check(&inventory);
+    let short = reader.inventory(&Want { skip_disk_files: true, ..STATES }).unwrap();
+    let medium = short.medium_at(&home.scratch().join("diskless.vdi")).unwrap();
+    assert_eq!((&medium.health, medium.size), (&MediumHealth::Unknown, None));
     assert!(matches!(inventory.machines[&uuid("unlisted")].access, Access::Inaccessible { .. }));
     // Asking about the unknown version has started a server, which finds the same.
     assert!(home.has_server());
