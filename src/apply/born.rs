@@ -46,9 +46,7 @@ impl<'p> Group<'p> {
                 break;
             }
             if let Action::CreateDisk { address, .. } = &step.action {
-                // The same at a second attempt, which thereby knows what the first one left.
-                let uuid = Uuid::new_v5(&machine, address.to_string().as_bytes());
-                group.disks.insert(address.clone(), uuid);
+                group.disks.insert(address.clone(), Action::born_disk(machine, address));
             }
             group.steps.push(step);
             last = step.id;

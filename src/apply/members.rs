@@ -11,7 +11,7 @@ use crate::inventory::{
     AttachedMedium, Entry, Identity, Inventory, MarkState, Register, RegisterError, Shard, Status,
 };
 use crate::model::{Address, NetworkKind, NetworkSettings, Secret, Shared, StackName};
-use crate::plan::{Action, Insert, Member, Plan, Target, Verb};
+use crate::plan::{Action, Insert, Member, Plan, Step, Target, Verb};
 
 /// Before the first step: every address of the plan is a member, all last-applied values are as they were.
 pub fn before(
@@ -259,7 +259,15 @@ fn forget(
         })
     };
     for address in &plan.register.forget {
+        let clears = |machine: &Address| {
+            let of_it =
+                |step: &Step| step.address == *machine && matches!(step.action, Action::ClearBirth { .. });
+            unfinished(machine) && plan.steps.iter().any(of_it)
+        };
         let gone = match address {
+            // Its files are there, and nobody else knows which they are.
+            Address::Machine(_) if clears(address) => false,
+            Address::InlineDisk(name, _) if clears(&Address::Machine(name.clone())) => false,
             Address::Machine(_) => {
                 // A pending entry makes a machine ours even without a mark: what counts here is the machine and its mark.
                 let uuid = register.entries.get(address).map(|entry| &entry.identity);

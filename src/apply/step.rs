@@ -225,6 +225,7 @@ fn can_be_seen_done(action: &Action) -> bool {
             | Action::CloneDisk { .. }
             // Only the host sees what is in a file.
             | Action::RenewDisk { .. }
+            | Action::ClearBirth { .. }
             | Action::Unregister { .. }
             | Action::DeleteDisk { .. }
             // A guest that was reset runs as it did before.

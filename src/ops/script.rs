@@ -84,6 +84,13 @@ impl Writer<'_> {
         if let Action::SetAutoReset { machine: Target::Existing(machine), at, enabled } = &action {
             return self.lines.push(Line::Command(auto_reset(self.shell, *machine, at, *enabled)));
         }
+        if let Action::ClearBirth { machine, file, .. } = &action {
+            let file = file.display();
+            let remark = format!(
+                "Delete {file}, as long as it is the one of {machine}, and the disks beside it that no machine has."
+            );
+            self.lines.push(Line::Remark(remark));
+        }
         match command_lines(&action, &Spellings::default()) {
             Ok(commands) => {
                 let shell = self.shell;

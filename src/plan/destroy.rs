@@ -1,6 +1,6 @@
 //! `destroy`: what the manifests declare is deleted, or forgotten and kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -13,7 +13,8 @@ use super::remove::{
 use super::types::{Operation, Plan, Refusal, Verb};
 use super::whole::Removal;
 use super::{canonical, limits, network, order, own_disk};
-use crate::inventory::Inventory;
+use crate::diff::{birth_folder, settings_file};
+use crate::inventory::{Entry, Identity, Inventory, PathFact, Status};
 use crate::model::{Address, Desired, DesiredMachine, OnRemove, Policy};
 
 /// How `destroy` chooses.
@@ -30,7 +31,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     let mut register = RegisterPlan::default();
     let mut refusals = Vec::new();
     let mut notes = Vec::new();
-    let empty = std::collections::BTreeMap::new();
+    let empty = BTreeMap::new();
     let entries = inventory.registers.get(&desired.stack).map_or(&empty, |register| &register.entries);
     let mut machines: Vec<(&Address, &DesiredMachine)> = desired.machines.iter().collect();
     machines.sort_by_key(|(address, _)| std::cmp::Reverse(natural(address)));
@@ -45,6 +46,15 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
                 continue;
             }
             register.forget.extend(entry.map(|_| address.clone()));
+            if let Some(action) = left_of_birth(declared, address, entries, inventory) {
+                let text = "was never registered: what its birth, which was cut short, has left is deleted"
+                    .to_owned();
+                let mut draft =
+                    Draft::new(address.clone(), Target::Planned(address.clone()), policy.allow.clone());
+                draft.push(action, [], []);
+                objects.push(listed(address, None, text));
+                drafts.push(draft);
+            }
             // A machine whose deletion was cut short has left disks.
             let disks = entries.iter().filter(|(member, _)| {
                 matches!(member, Address::InlineDisk(name, _) if Some(name) == address.machine_name())
@@ -118,6 +128,30 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     plan.notes.extend(notes);
     limits::check(&mut plan, desired, inventory);
     canonical::seal(plan)
+}
+
+/// What is to be done with the files of a machine that was about to be born and never was.
+fn left_of_birth(
+    declared: &DesiredMachine,
+    address: &Address,
+    entries: &BTreeMap<Address, Entry>,
+    inventory: &Inventory,
+) -> Option<Action> {
+    let entry = entries.get(address).filter(|entry| entry.status == Status::Pending)?;
+    let Identity::Uuid(machine) = entry.identity else { return None };
+    let file = settings_file(declared, &birth_folder(declared, inventory));
+    if inventory.machines.contains_key(&machine)
+        || inventory.paths.get(&file) != Some(&PathFact::SettingsOf(machine))
+    {
+        return None;
+    }
+    let name = address.machine_name()?;
+    let pending = |entry: &Entry| entry.status == Status::Pending && !entry.protect;
+    let its = entries
+        .iter()
+        .filter(|(disk, entry)| matches!(disk, Address::InlineDisk(of, _) if of == name) && pending(entry));
+    let disks = its.map(|(disk, _)| Action::born_disk(machine, disk)).collect();
+    Some(Action::ClearBirth { machine, file, disks })
 }
 
 /// Disks of their own go when the machines that had them are gone.

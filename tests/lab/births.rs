@@ -29,6 +29,7 @@ pub const TESTS: &[Test] = &[
     ("an_empty_disk_is_as_createmedium_makes_it", an_empty_disk_is_as_createmedium_makes_it),
     ("one_call_makes_a_machine", one_call_makes_a_machine),
     ("a_birth_that_was_cut_short_is_finished", a_birth_that_was_cut_short_is_finished),
+    ("what_is_left_of_a_birth_is_destroyed", what_is_left_of_a_birth_is_destroyed),
     ("what_is_in_the_way_is_left_alone", what_is_in_the_way_is_left_alone),
     ("what_a_settings_file_cannot_hold_is_made_by_commands", what_a_settings_file_cannot_hold),
 ];
@@ -226,6 +227,32 @@ fn a_birth_that_was_cut_short_is_finished(lab: &Lab) {
             home.wait_no_server();
         }
     }
+}
+
+fn what_is_left_of_a_birth_is_destroyed(lab: &Lab) {
+    let home = lab.home();
+    let file = lab_of(&home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
+    let said =
+        with(&home, &recorder(&home, lab, "registervm"), &["apply", path(&file), "--yes", "--route", "born"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    let folder = home.machines().join("b");
+    assert!(folder.join("b.vbox").is_file() && folder.join("root.vdi").is_file());
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    fs::copy(folder.join("root.vdi"), folder.join("theirs.vdi")).unwrap();
+    home.vbox(&["internalcommands", "sethduuid", path(&folder.join("theirs.vdi"))]).ok();
+    home.wait_no_server();
+    let destroy = ["destroy", path(&file), "--all", "--allow", "destroy-data", "--confirm", "born", "--yes"];
+    let said = expect(home.vboxmcp(&destroy), 0).stdout;
+    assert!(said.contains("was never registered"), "{said}");
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&home.machines()), ["b"]);
+    assert_eq!(names(&folder), ["notes.txt", "theirs.vdi"]);
+    assert!(expect(home.vboxmcp(&destroy), 0).stdout.contains("Nothing to destroy"));
 }
 
 fn what_is_in_the_way_is_left_alone(lab: &Lab) {

@@ -541,3 +541,54 @@ fn any_order(plan: &mut Plan, dice: &mut Dice) {
         plan.steps.push(step);
     }
 }
+
+#[test]
+fn destroy_leaves_nothing_of_a_birth_that_was_cut_short() {
+    let bench = Bench::new();
+    let apply = Ask::Apply { prune: false };
+    let destroy = Ask::Destroy { all: true };
+    let text = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}, log: {size: 8MiB}}");
+    let things = |host: &_| {
+        let mut things = picture::of(host, bench.root());
+        things.retain(|key, _| key != "folder $ROOT/home");
+        things
+    };
+    let nothing = things(&Arc::new(bench.host()));
+    for births in [0, 2] {
+        let whole = Arc::new(bench.host().with_births(births));
+        bench.converge(&whole, &text, &apply, 1).unwrap();
+        // VirtualBox chooses the UUID of a disk that it makes: nobody knows one whose making was cut short from one of somebody else's.
+        let is_halfway = |fault: &Fault| matches!(fault, Fault::FailedHalfway | Fault::DiesHalfway);
+        let faults =
+            Fault::ALL.into_iter().filter(|fault| !fault.waits() && (births > 0 || !is_halfway(fault)));
+        for (fault, at) in faults.flat_map(|fault| (0..whole.asked()).map(move |at| (fault, at))) {
+            let host = Arc::new(bench.host().with_births(births).with_faults(FaultPlan::at(at, fault)));
+            let _ = bench.run(&host, &text, &apply, Press::Never, false);
+            let host = Arc::new(host.with_faults(FaultPlan::none()));
+            bench
+                .converge(&host, &text, &destroy, 2)
+                .unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
+            let damage = Damage::between(&nothing, &things(&host));
+            assert!(damage.is_none(), "births {births}: {fault:?} at {at}: {damage:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_birth_left_is_cleared_up_by_the_destroy_that_comes_through() {
+    let bench = Bench::new();
+    let text = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}}");
+    let half = Arc::new(bench.host().with_births(2).with_faults(FaultPlan::at(1, Fault::DiesHalfway)));
+    let _ = bench.run(&half, &text, &Ask::Apply { prune: false }, Press::Never, false);
+    let is_left = |host: &_| picture::of(host, bench.root()).keys().any(|key| key.contains("/machines/a"));
+    assert!(is_left(&Arc::new(half.with_faults(FaultPlan::none()))));
+    let destroy = Ask::Destroy { all: true };
+    for fault in Fault::ALL.into_iter().filter(|fault| !fault.waits()) {
+        let copy = half.copy().unwrap();
+        let first = Arc::new(copy.with_faults(FaultPlan::every(fault)));
+        let _ = bench.run(&first, &text, &destroy, Press::Never, false);
+        let host = Arc::new(first.with_faults(FaultPlan::none()));
+        bench.converge(&host, &text, &destroy, 2).unwrap();
+        assert!(!is_left(&host), "{fault:?}");
+    }
+}

@@ -91,6 +91,7 @@ pub fn values(action: &Action, now: &Inventory) -> BTreeMap<String, Value> {
         | Action::MoveDisk { .. }
         | Action::LocateDisk { .. }
         | Action::RenewDisk { .. }
+        | Action::ClearBirth { .. }
         | Action::GrowDisk { .. }
         | Action::DeleteDisk { .. }
         | Action::CloseDisk { .. } => BTreeMap::new(),

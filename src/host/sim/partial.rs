@@ -70,6 +70,7 @@ pub fn half(world: &mut World, action: &Action) {
         | Action::MoveDisk { .. }
         | Action::LocateDisk { .. }
         | Action::RenewDisk { .. }
+        | Action::ClearBirth { .. }
         | Action::Network { .. }
         | Action::TakeSnapshot { .. }
         | Action::RestoreSnapshot { .. }

@@ -1,5 +1,6 @@
 //! `unregistervm`, and the way back.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use uuid::Uuid;
@@ -90,6 +91,25 @@ impl World {
                 row.registries.retain(|registry| *registry != machine);
             }
         }
+    }
+
+    /// No command of `VBoxManage`'s: vboxmcp deletes what its own birth has left.
+    pub fn clear_birth(&mut self, machine: Uuid, file: &Path, disks: &BTreeSet<Uuid>) {
+        if self.machines.contains_key(&machine) {
+            return;
+        }
+        if matches!(self.tree.file(file), Some(Content::Settings(of)) if *of == machine) {
+            self.tree.remove(file);
+        }
+        let Some(folder) = file.parent() else { return };
+        for path in self.tree.below(folder).into_keys() {
+            let is_its =
+                matches!(self.tree.file(&path), Some(Content::Disk { uuid, .. }) if disks.contains(uuid));
+            if is_its && !self.media.values().any(|row| row.medium.location == path) {
+                self.tree.remove(&path);
+            }
+        }
+        self.tree.remove_empty_folder(folder);
     }
 
     /// `registervm`.

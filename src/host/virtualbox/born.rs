@@ -15,9 +15,9 @@ use super::command::CommandLine;
 use super::runner::Deadline;
 use super::settings::write::{self, write_machine};
 use super::settings::{MachineFile, read_machine};
-use super::{VirtualBox, headers, leftovers, vdi};
+use super::{VirtualBox, leftovers, vdi};
 use crate::host::sim::draft::{Draft, draft};
-use crate::host::{Birth, ErrorClass, HostError};
+use crate::host::{Birth, Done, ErrorClass, HostError, Inspect as _};
 use crate::inventory::{Inventory, Medium, MediumKind};
 use crate::model::Bytes;
 use crate::plan::Action;
@@ -81,6 +81,28 @@ impl VirtualBox {
             answer => Some(answer),
         });
         registered.collect()
+    }
+
+    /// Deletes what a birth that was cut short has left.
+    pub(super) fn clear_birth(
+        &self,
+        machine: Uuid,
+        file: &Path,
+        disks: &BTreeSet<Uuid>,
+    ) -> Result<Done, HostError> {
+        let known = self.reread(machine, false)?;
+        let (Some(folder), Some(name)) = (file.parent(), file.file_stem().and_then(|name| name.to_str()))
+        else {
+            return Ok(Done::default());
+        };
+        // Whoever has registered it since wants it.
+        if known.machines.contains_key(&machine) {
+            return Ok(Done::default());
+        }
+        let unwritable = |path: &Path, source| HostError::Write { path: path.to_owned(), source };
+        leftovers::of_born_disks(folder, disks, &known).map_err(|source| unwritable(folder, source))?;
+        leftovers::of_birth_of(folder, name, machine).map_err(|source| unwritable(file, source))?;
+        Ok(Done::default())
     }
 
     fn is_registered(&self, ready: &Ready<'_>) -> bool {
@@ -182,15 +204,8 @@ impl<'i> Scene<'i> {
     /// Removes what an earlier attempt at the same machine left: a settings file and disks with the UUIDs that they get again.
     fn clear(&self, birth: &Birth, folder: &Path, name: &str) -> Result<(), String> {
         leftovers::of_attempt(folder, name, birth.machine);
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let is_ours =
-                birth.disks.values().any(|disk| headers::holds(&path, "vdi", MediumKind::Disk, *disk));
-            if is_ours && self.known.medium_at(&path).is_none() {
-                fs::remove_file(&path).map_err(|error| error.to_string())?;
-            }
-        }
-        Ok(())
+        let disks = birth.disks.values().copied().collect();
+        leftovers::of_born_disks(folder, &disks, self.known).map_err(|error| error.to_string())
     }
 }
 

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use uuid::Uuid;
 
+use super::headers;
 use super::settings::settings_uuid;
 use crate::inventory::{AttachedMedium, Inventory, Machine, MediumKind, Snapshot};
 
@@ -18,11 +20,38 @@ pub fn of_birth(folder: &Path, name: &str) {
 
 /// The settings file of an earlier attempt at a machine that is not registered.
 pub fn of_attempt(folder: &Path, name: &str, machine: Uuid) {
+    let _ = settings_of(folder, name, machine);
+}
+
+/// The same, and the folder where nothing else is in it.
+///
+/// # Errors
+/// The file cannot be deleted.
+pub fn of_birth_of(folder: &Path, name: &str, machine: Uuid) -> io::Result<()> {
+    settings_of(folder, name, machine)?;
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
+fn settings_of(folder: &Path, name: &str, machine: Uuid) -> io::Result<()> {
     let file = folder.join(format!("{name}.vbox"));
     let text = fs::read_to_string(&file).unwrap_or_default();
-    if settings_uuid(&text) == Some(machine) {
-        let _ = fs::remove_file(file);
+    if settings_uuid(&text) == Some(machine) { fs::remove_file(file) } else { Ok(()) }
+}
+
+/// Disks that an earlier attempt at a machine has made in its folder, known by the UUIDs in them.
+///
+/// # Errors
+/// One of them cannot be deleted.
+pub fn of_born_disks(folder: &Path, disks: &BTreeSet<Uuid>, known: &Inventory) -> io::Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_ours = disks.iter().any(|disk| headers::holds(&path, "vdi", MediumKind::Disk, *disk));
+        if is_ours && known.medium_at(&path).is_none() {
+            fs::remove_file(&path)?;
+        }
     }
+    Ok(())
 }
 
 /// What is left of a machine that is no longer registered: its settings, its logs, the disks that were attached to it or to its snapshots.

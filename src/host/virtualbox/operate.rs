@@ -204,6 +204,7 @@ impl VirtualBox {
             Action::CreateMachine { uuid, .. } => self.create_machine(*uuid, action),
             Action::CreateDisk { .. } => self.create_disk(action, progress),
             Action::CloneDisk { .. } => self.clone_disk(action, progress),
+            Action::ClearBirth { machine, file, disks } => self.clear_birth(*machine, file, disks),
             Action::RenewDisk { file, from, to } => self.renew_disk(file, *from, *to, action, progress),
             Action::Network { change: NetworkChange::AddInterface { name } } => {
                 self.add_interface(name, action)

@@ -59,6 +59,7 @@ macro_rules! machine_and_medium {
             | Self::WriteRegister { .. }
             | Self::CreateDisk { machine: None, .. }
             | Self::RenewDisk { .. }
+            | Self::ClearBirth { .. }
             | Self::Network { .. } => (None, None),
         }
     };

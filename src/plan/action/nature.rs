@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use uuid::Uuid;
+
 use super::{Action, Insert, Target};
 use crate::inventory::DeviceKind;
 use crate::model::Address;
@@ -31,6 +33,7 @@ impl Action {
             | Self::SetAutoReset { .. }
             | Self::LocateDisk { .. }
             | Self::RenewDisk { .. }
+            | Self::ClearBirth { .. }
             | Self::DescribeSnapshot { .. }
             | Self::RestoreSnapshot { .. } => true,
             Self::CreateMachine { .. }
@@ -68,6 +71,11 @@ impl Action {
         let Self::CreateMachine { name, groups, folder, .. } = self else { return None };
         let group = groups.first().map_or("", |group| group.trim_start_matches('/'));
         Some(folder.join(group).join(name))
+    }
+
+    /// The UUID of a disk that a machine is born with. The same at a second attempt, which thereby knows what the first one left.
+    pub fn born_disk(machine: Uuid, disk: &Address) -> Uuid {
+        Uuid::new_v5(&machine, disk.to_string().as_bytes())
     }
 
     /// Whether it only says what a new machine is, so that the machine may be born with it: an action on the machine of the same birth, or on a
@@ -123,6 +131,7 @@ impl Action {
             Self::MoveDisk { .. } => "move disk",
             Self::LocateDisk { .. } => "locate disk",
             Self::RenewDisk { .. } => "renew UUID",
+            Self::ClearBirth { .. } => "clear up",
             Self::GrowDisk { .. } => "grow disk",
             Self::Attach { .. } => "attach",
             Self::Detach { .. } => "detach",

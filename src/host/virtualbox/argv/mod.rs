@@ -176,7 +176,7 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             one(command)
         }
         // The difference is VirtualBox's own: its UUID, and with it the line, is known when it is there.
-        Action::SetAutoReset { .. } => Ok(Vec::new()),
+        Action::SetAutoReset { .. } | Action::ClearBirth { .. } => Ok(Vec::new()),
         Action::Detach { machine, at } => {
             one(slot(of(machine, &["storageattach"])?, at).option("medium", "none"))
         }
