@@ -1,10 +1,13 @@
 //! Members of a replicated machine that fare alike, told once: a plan of a hundred machines is read in one screen.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use uuid::Uuid;
+
 use super::object::{Row, rows};
-use crate::model::{Address, MachineName};
-use crate::plan::ObjectPlan;
+use crate::model::{Address, Dangers, MachineName};
+use crate::plan::{ObjectPlan, Operation};
 use crate::render::View;
 use crate::render::text::printable;
 
@@ -21,17 +24,16 @@ pub struct Block<'a> {
     pub rows: Vec<Row>,
     /// Where the object is declared, where it is new.
     pub source: Option<String>,
-    /// The member's own name and what stands for it where one speaks for many.
-    name: Option<(String, String)>,
+    /// What is the first member's own, and what stands for it where one speaks for many.
+    own: Vec<(String, String)>,
 }
 
 impl Block<'_> {
     /// A sentence about the first member as one about all of them.
     pub fn sentence(&self, text: &str) -> String {
-        match &self.name {
-            Some((name, stands)) => printable(&text.replace(name.as_str(), stands)),
-            None => printable(text),
-        }
+        let all =
+            self.own.iter().fold(text.to_owned(), |text, (own, stands)| text.replace(own.as_str(), stands));
+        printable(&all)
     }
 }
 
@@ -49,11 +51,11 @@ pub fn blocks<'a>(objects: &'a [ObjectPlan], view: &View) -> Vec<Block<'a>> {
         .collect();
     members.sort_by_cached_key(|member| order(&member.object.address));
     let mut groups: Vec<Vec<Member<'a>>> = Vec::new();
+    let mut known: BTreeMap<Likeness, usize> = BTreeMap::new();
     for member in members {
-        match groups
-            .iter_mut()
-            .find(|group| !view.verbose && group.first().is_some_and(|first| alike(first, &member)))
-        {
+        let likeness = if view.verbose { None } else { Likeness::of(&member) };
+        let at = likeness.map_or(groups.len(), |likeness| *known.entry(likeness).or_insert(groups.len()));
+        match groups.get_mut(at) {
             Some(group) => group.push(member),
             None => groups.push(vec![member]),
         }
@@ -99,32 +101,46 @@ fn stem(address: &Address) -> Option<(String, u64)> {
     }
 }
 
-/// Whether two members differ in nothing but numbers and values.
-fn alike(a: &Member<'_>, b: &Member<'_>) -> bool {
-    let stems = match (&a.stem, &b.stem) {
-        (Some((a, _)), Some((b, _))) => a == b,
-        _ => false,
-    };
-    let shape = |rows: &[Row]| -> Vec<_> {
-        rows.iter().map(|row| (row.sign, row.path.clone(), row.remark.clone(), row.diff.clone())).collect()
-    };
-    stems
-        && a.object.operation == b.object.operation
-        && a.object.danger == b.object.danger
-        && shape(&a.rows) == shape(&b.rows)
-        && sentences(a.object) == sentences(b.object)
+/// What members that are told together have in common: they differ in nothing but numbers and values.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Likeness {
+    stem: String,
+    operation: Operation,
+    danger: Dangers,
+    /// Without values and places.
+    rows: Vec<Row>,
+    /// Effects and reasons without the member's own name and UUID.
+    sentences: Vec<String>,
 }
 
-/// Effects and reasons without the member's own name.
-fn sentences(object: &ObjectPlan) -> Vec<String> {
-    let name = object.address.machine_name().map_or_else(String::new, ToString::to_string);
-    let reasons =
-        object.blocked.iter().flat_map(|blocked| std::iter::once(&blocked.reason).chain(&blocked.hints));
-    object.effects.iter().chain(reasons).map(|text| without(text, &name)).collect()
+impl Likeness {
+    /// `None` for one that is no replica.
+    fn of(member: &Member<'_>) -> Option<Self> {
+        let (stem, _) = member.stem.as_ref()?;
+        let object = member.object;
+        let rows = member.rows.iter();
+        let rows = rows.map(|row| Row { before: None, after: None, source: None, ..row.clone() });
+        let reasons =
+            object.blocked.iter().flat_map(|blocked| std::iter::once(&blocked.reason).chain(&blocked.hints));
+        let name = object.address.machine_name().map(ToString::to_string).unwrap_or_default();
+        let id = object.uuid.map(braced).unwrap_or_default();
+        let without = |text: &String| {
+            let text = if id.is_empty() { text.clone() } else { text.replace(&id, "{#}") };
+            if name.is_empty() { text } else { text.replace(&name, "#") }
+        };
+        Some(Self {
+            stem: stem.clone(),
+            operation: object.operation,
+            danger: object.danger.clone(),
+            rows: rows.collect(),
+            sentences: object.effects.iter().chain(reasons).map(without).collect(),
+        })
+    }
 }
 
-fn without(text: &str, name: &str) -> String {
-    if name.is_empty() { text.to_owned() } else { text.replace(name, "#") }
+/// As sentences name the UUID of a machine.
+fn braced(uuid: Uuid) -> String {
+    format!("{{{uuid}}}")
 }
 
 fn merged<'a>(group: &[Member<'a>]) -> Option<Block<'a>> {
@@ -142,12 +158,14 @@ fn merged<'a>(group: &[Member<'a>]) -> Option<Block<'a>> {
         Row { before: part(|row| &row.before), after: part(|row| &row.after), ..row.clone() }
     });
     let is_new = first.object.fields.iter().all(|field| field.difference.live.is_none());
-    let machine = first.object.address.machine_name().map(ToString::to_string).filter(|_| group.len() > 1);
+    let is_one = group.len() == 1;
+    let machine = first.object.address.machine_name().map(ToString::to_string).map(|name| {
+        let stands = name.rsplit_once('-').map_or_else(|| name.clone(), |(stem, _)| format!("{stem}-*"));
+        (name, stands)
+    });
+    let id = first.object.uuid.map(|uuid| (braced(uuid), "{…}".to_owned()));
     Some(Block {
-        name: machine.map(|name| {
-            let stands = name.rsplit_once('-').map_or_else(|| name.clone(), |(stem, _)| format!("{stem}-*"));
-            (name, stands)
-        }),
+        own: id.into_iter().chain(machine).filter(|_| !is_one).collect(),
         first: first.object,
         title: title(group),
         rows: rows.collect(),

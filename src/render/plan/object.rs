@@ -42,7 +42,7 @@ impl Sign {
 }
 
 /// One field of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// What it is about.
     pub sign: Sign,

@@ -127,6 +127,32 @@ fn members_that_fare_alike_are_told_once() {
 }
 
 #[test]
+fn uuids_of_machines_that_fare_alike_are_left_out() {
+    let member = |index: u128| {
+        let uuid = uuid::Uuid::from_u128(index);
+        json!({"address": format!("vm/node-{index}"), "operation": "blocked", "uuid": uuid, "blocked": [
+            {"reason": format!("machine \"node-{index}\" {{{uuid}}} is vm/node-{index} of stack fleet"), "hints": []}
+        ]})
+    };
+    let blocked = |members: &[Value]| {
+        let text = shown(&plan(&json!(members), &json!({"steps": []})), false);
+        text.lines().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all: Vec<Value> = (1..=3).map(member).collect();
+    assert_eq!(
+        blocked(&all),
+        [
+            "! vm/node-1 … vm/node-3 (3 like this)",
+            "    blocked: machine \"node-*\" {…} is vm/node-* of stack fleet",
+        ]
+    );
+    assert_eq!(
+        blocked(&all[..1])[1],
+        "    blocked: machine \"node-1\" {00000000-0000-0000-0000-000000000001} is vm/node-1 of stack fleet"
+    );
+}
+
+#[test]
 fn what_is_blocked_says_how_to_lift_it() {
     let objects = json!([{"address": "vm/db", "operation": "blocked", "fields": [
         {"difference": {"path": "memory", "kind": "change", "declared": 4096, "live": 2048, "source": "lab.yaml:12"}, "blocked": true}
