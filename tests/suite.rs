@@ -3,13 +3,15 @@
 
 #[allow(dead_code, reason = "the tests on a real VirtualBox ask more of it")]
 mod agent;
+#[cfg(unix)]
+#[path = "suite/births.rs"]
+mod births;
 #[path = "suite/broken_vboxmanage.rs"]
 mod broken_vboxmanage;
 #[path = "suite/capability.rs"]
 mod capability;
 #[path = "suite/cli/mod.rs"]
 mod cli;
-#[cfg(unix)]
 #[path = "suite/elsewhere.rs"]
 mod elsewhere;
 #[allow(dead_code, reason = "the report on faults uses the rest")]

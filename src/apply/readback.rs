@@ -188,11 +188,11 @@ pub fn missing(action: &Action, made: Option<Uuid>, now: &Inventory) -> Option<S
                 (there.location != *location).then(|| format!("its file is {}", there.location.display()))
             })
         }
-        // A file that is not registered was looked at by the host.
         // The host has looked at the files.
         Action::ClearBirth { machine, .. } => {
             now.machines.contains_key(machine).then(|| "the machine is registered".to_owned())
         }
+        // A file that is not registered was looked at by the host.
         Action::RenewDisk { file, to, .. } => match now.media.get(to) {
             Some(Medium { location, health: MediumHealth::Inaccessible(reason), .. }) if location == file => {
                 Some(reason.clone())

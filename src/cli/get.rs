@@ -6,8 +6,7 @@ use super::arguments::Recorded;
 use super::session::Session;
 use crate::config::Output;
 use crate::failure::{Exit, Failure, Kind};
-use crate::inventory::Problem;
-use crate::ops::{self, GetResponse, MachineRow};
+use crate::ops::{self, GetResponse, MachineRow, Problem};
 use crate::render::inventory::{
     write_disks, write_disks_json, write_machine, write_machine_json, write_machines, write_machines_json,
     write_networks, write_networks_json, write_problems,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use uuid::Uuid;
+
 /// What an error says about the outcome (measured, `vbox-semantics` section 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -131,6 +133,22 @@ pub enum HostError {
         /// What it was to do.
         what: String,
     },
+    /// The server knows a state as saved, and will not write it down.
+    #[error(
+        "the state is saved, and VirtualBox does not write that into the machine's settings: it is lost when VirtualBox's server ends"
+    )]
+    StateUnwritten {
+        /// The machine.
+        machine: Uuid,
+        /// Its name.
+        name: String,
+    },
+    /// What is left of a birth is not: the machine has run since, or has snapshots.
+    #[error("{} is of a machine that has run or has snapshots: its files stay", file.display())]
+    HasLived {
+        /// Its settings file.
+        file: PathBuf,
+    },
     /// Somebody pressed Ctrl-C.
     #[error("cancelled")]
     Cancelled,
@@ -155,7 +173,9 @@ impl HostError {
             }
             Self::Refused { class, .. } => *class,
             Self::Read { .. } | Self::Write { .. } | Self::Malformed { .. } => ErrorClass::HostBroken,
-            Self::GuestStaysOn { .. } => ErrorClass::WrongState,
+            Self::GuestStaysOn { .. } | Self::HasLived { .. } | Self::StateUnwritten { .. } => {
+                ErrorClass::WrongState
+            }
             Self::Unsupported { .. } => ErrorClass::WrongInput,
         }
     }
@@ -174,6 +194,13 @@ impl HostError {
             Self::GuestStaysOn { .. } => Some(
                 "the guest ignores ACPI, or needs longer: raise stopTimeout, or permit power-cut".to_owned(),
             ),
+            Self::StateUnwritten { machine, name } => Some(format!(
+                "any change of its settings writes all of them: VBoxManage modifyvm {machine} --name={name:?}"
+            )),
+            Self::HasLived { file } => Some(format!(
+                "`VBoxManage registervm` of {} brings the machine back, and then `destroy` deletes it as any other; or delete its folder by hand",
+                file.display()
+            )),
             Self::NoHelper { .. } => Some("`--route auto` does without it".to_owned()),
             Self::Orphan { process, .. } => Some(format!("wait for it, or look at it: ps -f -p {process}")),
             Self::Timeout { .. } => {

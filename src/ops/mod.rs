@@ -36,6 +36,7 @@ mod watch;
 
 use std::sync::Arc;
 
+pub use crate::inventory::Problem;
 pub use adopt::{AdoptRequest, adopt};
 pub use apply::{Consent, apply, ended_as, has_pending_writes, settle};
 pub use command::{CommandRequest, command};

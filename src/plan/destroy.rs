@@ -1,6 +1,7 @@
 //! `destroy`: what the manifests declare is deleted, or forgotten and kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use uuid::Uuid;
 
@@ -13,9 +14,9 @@ use super::remove::{
 use super::types::{Operation, Plan, Refusal, Verb};
 use super::whole::Removal;
 use super::{canonical, limits, network, order, own_disk};
-use crate::diff::{birth_folder, settings_file};
+use crate::diff::{birth_folder, disk, settings_file};
 use crate::inventory::{Entry, Identity, Inventory, PathFact, Status};
-use crate::model::{Address, Desired, DesiredMachine, OnRemove, Policy};
+use crate::model::{Address, Desired, DesiredDisk, DesiredMachine, OnRemove, Policy};
 
 /// How `destroy` chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,11 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
             }
             register.forget.extend(entry.map(|_| address.clone()));
             if let Some(action) = left_of_birth(declared, address, entries, inventory) {
-                let text = "was never registered: what its birth, which was cut short, has left is deleted"
-                    .to_owned();
+                if entry.is_some_and(|entry| entry.protect) || declared.lifecycle.protect {
+                    refusals.push(protected(address));
+                }
+                let text =
+                    "is not registered: what its birth, which was cut short, has left is deleted".to_owned();
                 let mut draft =
                     Draft::new(address.clone(), Target::Planned(address.clone()), policy.allow.clone());
                 draft.push(action, [], []);
@@ -130,28 +134,37 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
     canonical::seal(plan)
 }
 
-/// What is to be done with the files of a machine that was about to be born and never was.
+/// What is to be done with the files of a machine that was about to be born and is not there.
 fn left_of_birth(
     declared: &DesiredMachine,
     address: &Address,
     entries: &BTreeMap<Address, Entry>,
     inventory: &Inventory,
 ) -> Option<Action> {
-    let entry = entries.get(address).filter(|entry| entry.status == Status::Pending)?;
+    let is_pending = |entry: &&Entry| entry.status == Status::Pending;
+    let entry = entries.get(address).filter(is_pending)?;
     let Identity::Uuid(machine) = entry.identity else { return None };
-    let file = settings_file(declared, &birth_folder(declared, inventory));
-    if inventory.machines.contains_key(&machine)
-        || inventory.paths.get(&file) != Some(&PathFact::SettingsOf(machine))
-    {
+    if inventory.machines.contains_key(&machine) {
         return None;
     }
     let name = address.machine_name()?;
-    let pending = |entry: &Entry| entry.status == Status::Pending && !entry.protect;
-    let its = entries
-        .iter()
-        .filter(|(disk, entry)| matches!(disk, Address::InlineDisk(of, _) if of == name) && pending(entry));
-    let disks = its.map(|(disk, _)| Action::born_disk(machine, disk)).collect();
-    Some(Action::ClearBirth { machine, file, disks })
+    let folder = birth_folder(declared, inventory);
+    let its = |key: &String, disk: &DesiredDisk| {
+        let address = Address::InlineDisk(name.clone(), key.clone());
+        entries.get(&address).filter(is_pending).filter(|entry| !entry.protect)?;
+        let (path, uuid) = (disk::file(key, disk, &folder)?, Action::born_disk(machine, &address));
+        (inventory.paths.get(&path) == Some(&PathFact::ImageOf(uuid))).then_some((path, uuid))
+    };
+    let disks: BTreeMap<PathBuf, Uuid> =
+        declared.disks.iter().flatten().filter_map(|(key, disk)| its(key, disk)).collect();
+    let file = settings_file(declared, &folder);
+    let is_left = match inventory.paths.get(&file) {
+        Some(PathFact::SettingsOf(of)) => *of == machine,
+        // It is written after the disks.
+        None | Some(PathFact::Missing) => !disks.is_empty(),
+        Some(_) => false,
+    };
+    is_left.then_some(Action::ClearBirth { machine, file, disks })
 }
 
 /// Disks of their own go when the machines that had them are gone.

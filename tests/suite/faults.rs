@@ -69,7 +69,8 @@ fn a_register_that_virtualbox_only_says_it_wrote_ends_the_run() {
     assert_eq!(at_steps, [0, whole.asked() - 1]);
 }
 
-fn machine(lifecycle: &str, spec: &str) -> String {
+/// A stack with one machine.
+pub fn machine(lifecycle: &str, spec: &str) -> String {
     format!(
         "apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: lab}}\n---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\n{lifecycle}spec: {{{spec}}}\n"
     )
@@ -152,67 +153,6 @@ fn a_rename_together_with_a_new_disk_is_registered_by_the_run_that_does_it() {
 }
 
 const DEATHS: [Fault; 3] = [Fault::DiesBefore, Fault::DiesHalfway, Fault::DiesAfterwards];
-
-#[test]
-fn a_birth_that_was_cut_short_anywhere_is_finished_under_a_new_name() {
-    let bench = Bench::new();
-    let empty = bench.host();
-    let ask = Ask::Apply { prune: false };
-    let spec = "disks: {root: {size: 8MiB}, log: {size: 8MiB, format: vmdk}}, nics: [], ioapic: true";
-    let one = machine("metadata: {name: b}\n", spec);
-    let two = machine("metadata: {name: e}\nlifecycle: {renamedFrom: b}\n", spec);
-    let fresh = Arc::new(empty.copy().unwrap());
-    bench.converge(&fresh, &machine("metadata: {name: e}\n", spec), &ask, 1).unwrap();
-    let should = picture::of(&fresh, bench.root());
-    let actions = fresh.asked();
-    for (at, fault) in
-        (0..actions).flat_map(|at| [Fault::DiesBefore, Fault::DiesAfterwards].map(|fault| (at, fault)))
-    {
-        let host = Arc::new(empty.copy().unwrap().with_faults(FaultPlan::at(at, fault)));
-        let _ = bench.run(&host, &one, &ask, Press::Never, false);
-        let host = Arc::new(host.with_faults(FaultPlan::none()));
-        assert_eq!(bench.converge(&host, &two, &ask, 1), Ok(1), "{fault:?} at {at}");
-        let damage = Damage::between(&should, &picture::of(&host, bench.root()));
-        assert!(damage.is_none(), "{fault:?} at {at}: {damage:#?}");
-    }
-}
-
-#[test]
-fn machines_that_are_born_whole_end_as_those_that_are_made_step_by_step_whatever_goes_wrong() {
-    let bench = Bench::new();
-    let ask = Ask::Apply { prune: false };
-    let documents = ["a", "b", "c"].map(|name| {
-        let spec = format!(
-            "memory: 64MiB, disks: {{root: {{size: 8MiB}}, log: {{size: 8MiB}}}}, nics: [{{nat: {{portForwards: {{ssh: \"{}:22\"}}}}}}], extraData: {{x/y: z}}",
-            2200 + usize::from(name.as_bytes()[0])
-        );
-        format!("---\napiVersion: vboxmcp/v1\nkind: VirtualMachine\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n")
-    });
-    let text =
-        format!("apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: lab}}\n{}", documents.concat());
-    let step_by_step = Arc::new(bench.host());
-    bench.converge(&step_by_step, &text, &ask, 1).unwrap();
-    // The first run makes this folder for its lock, and a later host of the same bench finds it there.
-    let things = |host: &_| {
-        let mut things = picture::of(host, bench.root());
-        things.retain(|key, _| key != "folder $ROOT/home");
-        things
-    };
-    let should = things(&step_by_step);
-    let whole = Arc::new(bench.host().with_births(2));
-    bench.converge(&whole, &text, &ask, 1).unwrap();
-    assert_eq!(things(&whole), should);
-    let actions = whole.asked();
-    assert!(actions < step_by_step.asked() / 3, "{actions}");
-    let faults = Fault::ALL.into_iter().filter(|fault| !fault.waits());
-    for (fault, at) in faults.flat_map(|fault| (0..actions).map(move |at| (fault, at))) {
-        let host = Arc::new(bench.host().with_births(2).with_faults(FaultPlan::at(at, fault)));
-        let _ = bench.run(&host, &text, &ask, Press::Never, false);
-        let host = Arc::new(host.with_faults(FaultPlan::none()));
-        bench.converge(&host, &text, &ask, 3).unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
-        assert_eq!(things(&host), should, "{fault:?} at {at}");
-    }
-}
 
 #[test]
 fn a_run_that_dies_at_any_action_is_finished_by_the_next_one() {
@@ -539,56 +479,5 @@ fn any_order(plan: &mut Plan, dice: &mut Dice) {
             step.needs.extend([id - 1]);
         }
         plan.steps.push(step);
-    }
-}
-
-#[test]
-fn destroy_leaves_nothing_of_a_birth_that_was_cut_short() {
-    let bench = Bench::new();
-    let apply = Ask::Apply { prune: false };
-    let destroy = Ask::Destroy { all: true };
-    let text = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}, log: {size: 8MiB}}");
-    let things = |host: &_| {
-        let mut things = picture::of(host, bench.root());
-        things.retain(|key, _| key != "folder $ROOT/home");
-        things
-    };
-    let nothing = things(&Arc::new(bench.host()));
-    for births in [0, 2] {
-        let whole = Arc::new(bench.host().with_births(births));
-        bench.converge(&whole, &text, &apply, 1).unwrap();
-        // VirtualBox chooses the UUID of a disk that it makes: nobody knows one whose making was cut short from one of somebody else's.
-        let is_halfway = |fault: &Fault| matches!(fault, Fault::FailedHalfway | Fault::DiesHalfway);
-        let faults =
-            Fault::ALL.into_iter().filter(|fault| !fault.waits() && (births > 0 || !is_halfway(fault)));
-        for (fault, at) in faults.flat_map(|fault| (0..whole.asked()).map(move |at| (fault, at))) {
-            let host = Arc::new(bench.host().with_births(births).with_faults(FaultPlan::at(at, fault)));
-            let _ = bench.run(&host, &text, &apply, Press::Never, false);
-            let host = Arc::new(host.with_faults(FaultPlan::none()));
-            bench
-                .converge(&host, &text, &destroy, 2)
-                .unwrap_or_else(|error| panic!("{fault:?} at {at}: {error}"));
-            let damage = Damage::between(&nothing, &things(&host));
-            assert!(damage.is_none(), "births {births}: {fault:?} at {at}: {damage:#?}");
-        }
-    }
-}
-
-#[test]
-fn what_a_birth_left_is_cleared_up_by_the_destroy_that_comes_through() {
-    let bench = Bench::new();
-    let text = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}}");
-    let half = Arc::new(bench.host().with_births(2).with_faults(FaultPlan::at(1, Fault::DiesHalfway)));
-    let _ = bench.run(&half, &text, &Ask::Apply { prune: false }, Press::Never, false);
-    let is_left = |host: &_| picture::of(host, bench.root()).keys().any(|key| key.contains("/machines/a"));
-    assert!(is_left(&Arc::new(half.with_faults(FaultPlan::none()))));
-    let destroy = Ask::Destroy { all: true };
-    for fault in Fault::ALL.into_iter().filter(|fault| !fault.waits()) {
-        let copy = half.copy().unwrap();
-        let first = Arc::new(copy.with_faults(FaultPlan::every(fault)));
-        let _ = bench.run(&first, &text, &destroy, Press::Never, false);
-        let host = Arc::new(first.with_faults(FaultPlan::none()));
-        bench.converge(&host, &text, &destroy, 2).unwrap();
-        assert!(!is_left(&host), "{fault:?}");
     }
 }

@@ -98,3 +98,41 @@ fn put<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, value: Option<V
         None => map.remove(&key),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_a_large_host_are_all_told() {
+        let (mut world, mut other) = (World::default(), World::default());
+        let mut dice = 1_u64;
+        let mut roll = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % sides
+        };
+        for round in 0..1_500 {
+            let before = world.clone();
+            for _ in 0..=roll(8) {
+                let (number, keep) = (roll(600), roll(3) > 0);
+                let key = format!("key {number}");
+                let path = PathBuf::from(format!("/vms/{}/{number}", number % 7));
+                put(&mut world.extra, key, keep.then(|| round.to_string()));
+                put(&mut world.tree.files, path.clone(), keep.then_some(Content::Other));
+                if keep {
+                    world.tree.folders.insert(path);
+                } else {
+                    world.tree.folders.remove(&path);
+                }
+            }
+            for change in world.changes_since(&before) {
+                let text = serde_json::to_string(&change).unwrap();
+                other.take_in(serde_json::from_str(&text).unwrap());
+            }
+            assert_eq!(other.extra.len(), world.extra.len(), "{round}");
+        }
+        assert!(world.extra.iter().eq(other.extra.iter()) && world.extra.len() > 200);
+        assert!(world.tree.files.iter().eq(other.tree.files.iter()));
+        assert!(world.tree.folders.iter().eq(other.tree.folders.iter()));
+    }
+}

@@ -500,7 +500,7 @@ impl World {
             }
             Action::MoveDisk { medium, location } => self.move_disk(bound(medium)?, location)?,
             Action::LocateDisk { medium, location } => self.locate_disk(bound(medium)?, location)?,
-            Action::ClearBirth { machine, file, disks } => self.clear_birth(*machine, file, disks),
+            Action::ClearBirth { machine, file, disks } => self.clear_birth(*machine, file, disks)?,
             Action::RenewDisk { file, from, to } => self.renew_disk(file, *from, *to)?,
             Action::GrowDisk { medium, size } => self.grow_disk(bound(medium)?, *size)?,
             Action::Attach { machine, at, kind, insert, options } => {

@@ -1,13 +1,14 @@
 //! `unregistervm`, and the way back.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use super::refusal::{self, No, no};
 use super::tree::Content;
-use super::world::{Parked, World};
+use super::world::{Parked, SimMedium, World};
+use crate::host::HostError;
 use crate::inventory::MediumKind;
 
 impl World {
@@ -94,22 +95,37 @@ impl World {
     }
 
     /// No command of `VBoxManage`'s: vboxmcp deletes what its own birth has left.
-    pub fn clear_birth(&mut self, machine: Uuid, file: &Path, disks: &BTreeSet<Uuid>) {
-        if self.machines.contains_key(&machine) {
-            return;
+    pub fn clear_birth(
+        &mut self,
+        machine: Uuid,
+        file: &Path,
+        disks: &BTreeMap<PathBuf, Uuid>,
+    ) -> Result<(), No> {
+        let Some(folder) = file.parent().filter(|_| !self.machines.contains_key(&machine)) else {
+            return Ok(());
+        };
+        let settings = self.tree.file(file);
+        let has_history = matches!(settings, Some(Content::Parked(parked)) if parked.has_history());
+        if has_history || ["Logs", "Snapshots"].iter().any(|name| self.tree.exists(&folder.join(name))) {
+            return Err(HostError::HasLived { file: file.to_owned() }.into());
         }
-        if matches!(self.tree.file(file), Some(Content::Settings(of)) if *of == machine) {
-            self.tree.remove(file);
-        }
-        let Some(folder) = file.parent() else { return };
-        for path in self.tree.below(folder).into_keys() {
-            let is_its =
-                matches!(self.tree.file(&path), Some(Content::Disk { uuid, .. }) if disks.contains(uuid));
-            if is_its && !self.media.values().any(|row| row.medium.location == path) {
-                self.tree.remove(&path);
+        let is_its = match settings {
+            Some(Content::Settings(of)) => *of == machine,
+            Some(Content::Parked(parked)) => parked.machine.uuid == machine,
+            _ => false,
+        };
+        for (path, disk) in disks {
+            let is_its = matches!(self.tree.file(path), Some(Content::Disk { uuid, .. }) if uuid == disk);
+            let is_known = |row: &SimMedium| row.medium.uuid == *disk || row.medium.location == *path;
+            if is_its && !self.media.values().any(|row| is_known(row)) {
+                self.tree.remove(path);
             }
         }
+        if is_its {
+            self.tree.remove(file);
+        }
         self.tree.remove_empty_folder(folder);
+        Ok(())
     }
 
     /// `registervm`.

@@ -59,7 +59,7 @@ impl Tree {
     pub fn remove_attempt(&mut self, machine: Uuid) {
         let is_its = |content: &Content| match content {
             Content::Settings(uuid) => *uuid == machine,
-            Content::Parked(parked) => parked.machine.uuid == machine,
+            Content::Parked(parked) => parked.machine.uuid == machine && !parked.has_history(),
             Content::Disk { .. } | Content::Other => false,
         };
         let its = self.files.iter().filter(|(_, content)| is_its(content));

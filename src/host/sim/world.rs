@@ -128,6 +128,13 @@ pub struct Parked {
     pub media: Vec<Shared<SimMedium>>,
 }
 
+impl Parked {
+    /// Whether its settings name a snapshot or a saved state.
+    pub fn has_history(&self) -> bool {
+        self.machine.snapshots.is_some() || self.machine.is_saved()
+    }
+}
+
 impl SimSnapshot {
     /// This one and all below.
     pub fn all(&self) -> Vec<&Self> {

@@ -17,7 +17,7 @@ use super::settings::write::{self, write_machine};
 use super::settings::{MachineFile, read_machine};
 use super::{VirtualBox, leftovers, vdi};
 use crate::host::sim::draft::{Draft, draft};
-use crate::host::{Birth, Done, ErrorClass, HostError, Inspect as _};
+use crate::host::{Birth, Done, ErrorClass, HostError, Inspect as _, Want};
 use crate::inventory::{Inventory, Medium, MediumKind};
 use crate::model::Bytes;
 use crate::plan::Action;
@@ -88,20 +88,24 @@ impl VirtualBox {
         &self,
         machine: Uuid,
         file: &Path,
-        disks: &BTreeSet<Uuid>,
+        disks: &BTreeMap<PathBuf, Uuid>,
     ) -> Result<Done, HostError> {
-        let known = self.reread(machine, false)?;
-        let (Some(folder), Some(name)) = (file.parent(), file.file_stem().and_then(|name| name.to_str()))
-        else {
-            return Ok(Done::default());
-        };
+        let known = self.inventory(&Want { skip_disk_files: true, ..Want::default() })?;
         // Whoever has registered it since wants it.
         if known.machines.contains_key(&machine) {
             return Ok(Done::default());
         }
-        let unwritable = |path: &Path, source| HostError::Write { path: path.to_owned(), source };
-        leftovers::of_born_disks(folder, disks, &known).map_err(|source| unwritable(folder, source))?;
-        leftovers::of_birth_of(folder, name, machine).map_err(|source| unwritable(file, source))?;
+        if leftovers::has_lived(file, disks) {
+            return Err(HostError::HasLived { file: file.to_owned() });
+        }
+        let unwritable = |path: &Path| {
+            let path = path.to_owned();
+            |source| HostError::Write { path, source }
+        };
+        for (path, disk) in disks {
+            leftovers::born_disk(path, *disk, &known).map_err(unwritable(path))?;
+        }
+        leftovers::of_birth_of(file, machine).map_err(unwritable(file))?;
         Ok(Done::default())
     }
 
@@ -204,8 +208,12 @@ impl<'i> Scene<'i> {
     /// Removes what an earlier attempt at the same machine left: a settings file and disks with the UUIDs that they get again.
     fn clear(&self, birth: &Birth, folder: &Path, name: &str) -> Result<(), String> {
         leftovers::of_attempt(folder, name, birth.machine);
-        let disks = birth.disks.values().copied().collect();
-        leftovers::of_born_disks(folder, &disks, self.known).map_err(|error| error.to_string())
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            for disk in birth.disks.values() {
+                leftovers::born_disk(&entry.path(), *disk, self.known).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
     }
 }
 

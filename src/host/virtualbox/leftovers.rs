@@ -1,15 +1,15 @@
-//! Files that VirtualBox's server leaves when it ends in the middle of making or deleting a machine. Nothing here fails: what
-//! cannot be removed stays, and is in nobody's way but its own.
+//! Files that VirtualBox's server leaves when it ends in the middle of making or deleting a machine, and vboxmcp when it does. Mostly nothing
+//! here fails: what cannot be removed stays, and is in nobody's way but its own. Nothing goes that a guest, or a snapshot, may be in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::headers;
 use super::settings::settings_uuid;
+use super::{headers, vdi};
 use crate::inventory::{AttachedMedium, Inventory, Machine, MediumKind, Snapshot};
 
 /// What `createvm` has written of a machine that was not registered. A folder with something else in it stays.
@@ -20,36 +20,54 @@ pub fn of_birth(folder: &Path, name: &str) {
 
 /// The settings file of an earlier attempt at a machine that is not registered.
 pub fn of_attempt(folder: &Path, name: &str, machine: Uuid) {
-    let _ = settings_of(folder, name, machine);
+    let _ = settings_of(&folder.join(format!("{name}.vbox")), machine);
 }
 
 /// The same, and the folder where nothing else is in it.
 ///
 /// # Errors
 /// The file cannot be deleted.
-pub fn of_birth_of(folder: &Path, name: &str, machine: Uuid) -> io::Result<()> {
-    settings_of(folder, name, machine)?;
-    let _ = fs::remove_dir(folder);
+pub fn of_birth_of(file: &Path, machine: Uuid) -> io::Result<()> {
+    settings_of(file, machine)?;
+    if let Some(folder) = file.parent() {
+        let _ = fs::remove_dir(folder);
+    }
     Ok(())
 }
 
-fn settings_of(folder: &Path, name: &str, machine: Uuid) -> io::Result<()> {
-    let file = folder.join(format!("{name}.vbox"));
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    if settings_uuid(&text) == Some(machine) { fs::remove_file(file) } else { Ok(()) }
+fn settings_of(file: &Path, machine: Uuid) -> io::Result<()> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    if settings_uuid(&text) == Some(machine) && !tells_of_life(&text) {
+        fs::remove_file(file)
+    } else {
+        Ok(())
+    }
 }
 
-/// Disks that an earlier attempt at a machine has made in its folder, known by the UUIDs in them.
+/// Whether a machine's settings name a snapshot or a saved state.
+fn tells_of_life(settings: &str) -> bool {
+    settings.contains("<Snapshot") || settings.contains("stateFile=")
+}
+
+/// Whether a machine has run since it was born, or has snapshots: a register that was not brought to its end does not know.
+pub fn has_lived(settings_file: &Path, disks: &BTreeMap<PathBuf, Uuid>) -> bool {
+    let folder = settings_file.parent().unwrap_or(settings_file);
+    let is_used = |(path, uuid): (&PathBuf, &Uuid)| {
+        headers::holds(path, "vdi", MediumKind::Disk, *uuid) && !vdi::is_unused(path).unwrap_or_default()
+    };
+    ["Logs", "Snapshots"].iter().any(|name| folder.join(name).symlink_metadata().is_ok())
+        || fs::read_to_string(settings_file).is_ok_and(|text| tells_of_life(&text))
+        || disks.iter().any(is_used)
+}
+
+/// A disk that an earlier attempt at a machine has made: the UUID is in it, nothing was ever written to it, and nobody has registered it.
 ///
 /// # Errors
-/// One of them cannot be deleted.
-pub fn of_born_disks(folder: &Path, disks: &BTreeSet<Uuid>, known: &Inventory) -> io::Result<()> {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let is_ours = disks.iter().any(|disk| headers::holds(&path, "vdi", MediumKind::Disk, *disk));
-        if is_ours && known.medium_at(&path).is_none() {
-            fs::remove_file(&path)?;
-        }
+/// It cannot be read, or not be deleted.
+pub fn born_disk(path: &Path, disk: Uuid, known: &Inventory) -> io::Result<()> {
+    let is_known = known.media.contains_key(&disk) || known.medium_at(path).is_some();
+    if !is_known && headers::holds(path, "vdi", MediumKind::Disk, disk) && vdi::is_unused(path)? {
+        fs::remove_file(path)?;
     }
     Ok(())
 }
@@ -96,8 +114,6 @@ pub fn abandoned(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::inventory::{Access, MarkState, Medium, MediumHealth, Registry};
     use crate::model::Shared;

@@ -175,17 +175,17 @@ fn is_off(machine: &Machine) -> bool {
     machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Off)
 }
 
-fn unnamed_state(machine: &Machine) -> Option<PathBuf> {
+/// The newest file of a saved state in a machine's snapshot folder, where its settings do not name it.
+pub fn unnamed_state(machine: &Machine) -> Option<PathBuf> {
     let settings = fs::read_to_string(&machine.settings_file).ok()?;
     let folder = machine.settings.snapshot_folder.as_deref().unwrap_or("Snapshots");
     let entries = fs::read_dir(machine.folder().join(folder)).ok()?.flatten();
-    let unnamed = entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.ends_with(".sav") && !settings.contains(&*name)
-    });
-    let dated = unnamed.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
-    dated.max().map(|(_, path)| path)
+    let states = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".sav"));
+    let dated = states.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+    // An older one was lost before.
+    let (_, newest) = dated.max()?;
+    let is_named = newest.file_name().is_some_and(|name| settings.contains(&*name.to_string_lossy()));
+    (!is_named).then_some(newest)
 }
 
 /// States of machines that `list runningvms` names.

@@ -61,7 +61,7 @@ impl VirtualBox {
         }
         match (outcome, self.is_written(machine)) {
             (Err(_), Ok(true)) => Ok(Done::default()),
-            (Ok(_), Err(error)) => Err(error),
+            (Ok(_), Err(error)) | (Err(_), Err(error @ HostError::StateUnwritten { .. })) => Err(error),
             (outcome, _) => outcome,
         }
     }
@@ -88,7 +88,19 @@ impl VirtualBox {
                 return Ok(true);
             }
         }
-        Ok(matches!(self.saved_state(machine)?, Seen::Written))
+        match self.saved_state(machine)? {
+            Seen::Written => Ok(true),
+            Seen::Unwritten(name) if self.leaves_state(machine)? => {
+                Err(HostError::StateUnwritten { machine, name })
+            }
+            Seen::Unwritten(_) | Seen::Told(_) | Seen::None => Ok(false),
+        }
+    }
+
+    /// Whether a state was saved that the settings do not name.
+    fn leaves_state(&self, machine: Uuid) -> Result<bool, HostError> {
+        let found = self.look_at(machine, false)?.machines.remove(&machine);
+        Ok(found.is_some_and(|machine| live::unnamed_state(&machine).is_some()))
     }
 
     /// What there is to see as soon as the state is written, or after this time.

@@ -25,6 +25,16 @@ impl Place for std::fs::File {
     }
 }
 
+/// Whether nothing was ever written to the disk in a VDI file: none of its blocks is allocated.
+pub fn is_unused(path: &std::path::Path) -> io::Result<bool> {
+    use std::io::{Read as _, Seek as _};
+    let mut file = std::fs::File::open(path)?;
+    file.seek(SeekFrom::Start(0x184))?;
+    let mut allocated = [0; 4];
+    file.read_exact(&mut allocated)?;
+    Ok(allocated == [0; 4])
+}
+
 /// Whether a disk of that capacity can be written here.
 pub fn holds(size: Bytes) -> bool {
     size.0 > 0 && size.0.is_multiple_of(512) && size.0.div_ceil(BLOCK) <= MOST_BLOCKS
@@ -82,6 +92,7 @@ mod tests {
             write(&mut file, disk, Uuid::nil(), Bytes(size)).unwrap();
             let header = headers::read(&path, "vdi", MediumKind::Disk, disk);
             assert_eq!(header.health, MediumHealth::Good);
+            assert!(is_unused(&path).unwrap());
             assert_eq!((header.size, header.variant.as_deref()), (Some(Bytes(size)), Some("dynamic")));
         }
         assert!(holds(Bytes(10 << 30)));

@@ -4,7 +4,7 @@ mod binding;
 mod nature;
 mod network;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -300,14 +300,15 @@ pub enum Action {
         /// What it is to hold.
         to: Uuid,
     },
-    /// Delete what a birth that was cut short has left of a machine that was never registered. Files with other UUIDs in them stay.
+    /// Delete what a birth that was cut short has left of a machine that is not registered: a settings file and disks that nothing was ever
+    /// written to. Files with other UUIDs in them stay.
     ClearBirth {
         /// The UUID that the machine was to have, which stands in its settings file.
         machine: Uuid,
         /// That file, absolute.
         file: PathBuf,
-        /// UUIDs of disks in the same folder.
-        disks: BTreeSet<Uuid>,
+        /// Its disks, by their files.
+        disks: BTreeMap<PathBuf, Uuid>,
     },
     /// Grow a disk.
     GrowDisk {

@@ -94,6 +94,7 @@ pub fn read_set(
             Verb::Destroy => {
                 reader.owned(address);
                 reader.entry(address);
+                reader.birth(address, declared);
             }
             Verb::Adopt => {
                 if let Some(object) = objects.iter().find(|object| object.address == *address) {
@@ -377,6 +378,27 @@ impl<'a> Reader<'a> {
                     self.add(read);
                 }
                 self.path(diff::snapshot::log_file(machine));
+            }
+        }
+    }
+
+    /// What a birth that was cut short may have left of a machine that is not there.
+    fn birth(&mut self, address: &Address, declared: &DesiredMachine) {
+        let register = self.inventory.registers.get(&self.desired.stack);
+        let (true, Some(name)) =
+            (register.is_some_and(|register| register.entries.contains_key(address)), address.machine_name())
+        else {
+            return;
+        };
+        if self.inventory.owned_machine(&self.desired.stack, address).is_some() {
+            return;
+        }
+        let folder = diff::birth_folder(declared, self.inventory);
+        self.path(diff::settings_file(declared, &folder));
+        for (key, disk) in declared.disks.iter().flatten() {
+            if let Some(file) = disk::file(key, disk, &folder) {
+                self.path(file);
+                self.entry(&Address::InlineDisk(name.clone(), key.clone()));
             }
         }
     }

@@ -175,7 +175,8 @@ pub fn command_lines(action: &Action, spellings: &Spellings) -> Result<Vec<Comma
             }
             one(command)
         }
-        // The difference is VirtualBox's own: its UUID, and with it the line, is known when it is there.
+        // The difference is VirtualBox's own: its UUID, and with it the line, is known when it is there. Of what a birth left VirtualBox
+        // knows nothing.
         Action::SetAutoReset { .. } | Action::ClearBirth { .. } => Ok(Vec::new()),
         Action::Detach { machine, at } => {
             one(slot(of(machine, &["storageattach"])?, at).option("medium", "none"))

@@ -248,6 +248,18 @@ VBoxManage: error: Details: code NS_ERROR_FAILURE (0x80004005), component Sessio
 }
 
 #[test]
+fn a_saved_state_that_cannot_be_written_down_is_no_success() {
+    let fake = Fake::new("exit 0");
+    let folder = fake.folder.path().join("vm/Snapshots");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("x.sav"), "").unwrap();
+    let error = fake.perform(&Action::SaveState { machine: vm() }).unwrap_err();
+    assert!(matches!(error, HostError::StateUnwritten { .. }), "{error:?}");
+    assert_eq!(error.class(), ErrorClass::WrongState);
+    assert!(error.hint().unwrap().ends_with("--name=\"vm\""), "{:?}", error.hint());
+}
+
+#[test]
 fn a_saved_state_that_the_settings_file_does_not_name_is_found() {
     let fake = Fake::new("exit 0");
     let folder = fake.folder.path().join("vm");
@@ -266,6 +278,15 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_found() {
         fs::write(folder.join("Snapshots").join(file), "").unwrap();
     }
     assert_eq!(fake.host.unwritten_state(&machine), Some(folder.join("Snapshots/x.sav")));
+    // One that was lost before is not meant where a newer one is named.
+    let file = folder.join("vm.vbox");
+    let text = fs::read_to_string(&file).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    fs::write(folder.join("Snapshots/y.sav"), "").unwrap();
+    fs::write(&file, text.replace("OSType", "stateFile=\"Snapshots/y.sav\" OSType")).unwrap();
+    assert_eq!(fake.host.unwritten_state(&machine), None);
+    fs::write(&file, text).unwrap();
+    fs::remove_file(folder.join("Snapshots/y.sav")).unwrap();
     // While the server runs, it may know that state: it is asked, or the helper has told.
     let nobody = Alive::listed(BTreeSet::new());
     let told = |number| Alive::told(&BTreeMap::from([(machine.uuid, number)]));

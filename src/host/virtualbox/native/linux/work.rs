@@ -179,7 +179,7 @@ impl<'l> Work<'l> {
         let numbers = self.virtual_box.numbers_of(&virtual_box::MACHINE_STATES, &known.machines)?;
         let mut reply = Reply::default();
         for ((machine, id), number) in known.machines.iter().zip(&mut known.ids).zip(numbers) {
-            // Most machines are off, and nobody asks for their ids.
+            // Most machines neither live nor are saved, and nobody asks for their ids.
             if numbered(number).is_none() {
                 continue;
             }
