@@ -30,6 +30,7 @@ pub const TESTS: &[Test] = &[
     ("one_call_makes_a_machine", one_call_makes_a_machine),
     ("a_birth_that_was_cut_short_is_finished", a_birth_that_was_cut_short_is_finished),
     ("what_is_left_of_a_birth_is_destroyed", what_is_left_of_a_birth_is_destroyed),
+    ("what_has_lived_since_its_birth_stays", what_has_lived_since_its_birth_stays),
     ("what_is_in_the_way_is_left_alone", what_is_in_the_way_is_left_alone),
     ("what_a_settings_file_cannot_hold_is_made_by_commands", what_a_settings_file_cannot_hold),
 ];
@@ -253,6 +254,32 @@ fn what_is_left_of_a_birth_is_destroyed(lab: &Lab) {
     assert_eq!(names(&home.machines()), ["b"]);
     assert_eq!(names(&folder), ["notes.txt", "theirs.vdi"]);
     assert!(expect(home.vboxmcp(&destroy), 0).stdout.contains("Nothing to destroy"));
+}
+
+fn what_has_lived_since_its_birth_stays(lab: &Lab) {
+    let home = lab.home();
+    let file = lab_of(&home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
+    let said =
+        with(&home, &recorder(&home, lab, "registervm"), &["apply", path(&file), "--yes", "--route", "born"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    let folder = home.machines().join("b");
+    home.wait_no_server();
+    home.vbox(&["registervm", path(&folder.join("b.vbox"))]).ok();
+    home.vbox(&["startvm", "b", "--type=headless"]).ok();
+    home.vbox(&["controlvm", "b", "poweroff"]).ok();
+    home.wait_no_server();
+    home.vbox(&["unregistervm", "b"]).ok();
+    let destroy = ["destroy", path(&file), "--all", "--allow", "destroy-data", "--confirm", "born", "--yes"];
+    for _ in 0..2 {
+        let said = home.vboxmcp(&destroy);
+        assert_ne!(said.code, Some(0), "{said:?}");
+        assert!(said.stdout.contains("its files stay") || said.stderr.contains("its files stay"), "{said:?}");
+        assert!(folder.join("b.vbox").is_file() && folder.join("root.vdi").is_file());
+    }
+    // As the error says.
+    home.vbox(&["registervm", path(&folder.join("b.vbox"))]).ok();
+    expect(home.vboxmcp(&destroy), 0);
+    assert!(!folder.exists());
 }
 
 fn what_is_in_the_way_is_left_alone(lab: &Lab) {
