@@ -308,8 +308,9 @@ pub(super) fn refused(error: &HostError) -> StepEnd {
         errors.push(source.to_string());
         cause = source.source();
     }
-    // A guest that does not listen is where it was: nobody moved it.
-    let moved = error.class() == ErrorClass::WrongState && !matches!(error, HostError::GuestStaysOn { .. });
+    // A guest that does not listen is where it was, and a state that is not written down is VirtualBox's doing: nobody moved it.
+    let moved = error.class() == ErrorClass::WrongState
+        && !matches!(error, HostError::GuestStaysOn { .. } | HostError::StateUnwritten { .. });
     let mut end = failed(errors, error.hint(), moved);
     end.unreachable = error.class() == ErrorClass::Unreachable;
     end.broken = error.class() == ErrorClass::HostBroken;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use network::{NetworkDifference, NetworkOwner, NetworkPresence, resolve};
 pub use own_disk::{DiskDifference, DiskOwner, DiskPresence};
-pub use presence::{Owner, Presence, birth_folder, is_pending, presence, settings_file};
+pub use presence::{Owner, Presence, birth_folder, is_pending, presence, settings_file, unborn};
 
 use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{
@@ -139,6 +139,10 @@ pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
         if live.is_none() {
             paths.insert(folder.clone());
             paths.insert(settings_file(machine, &folder));
+        }
+        if let Some(unborn) = unborn(address, machine, &desired.stack, inventory) {
+            paths.insert(unborn.file);
+            paths.extend(unborn.disks.into_values());
         }
         for (key, disk) in machine.disks.iter().flatten() {
             paths.extend(disk::file(key, disk, &folder));

@@ -1,11 +1,12 @@
 //! Whether a declared machine is there, and whose it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::inventory::{Inventory, Machine, MarkState, Ownership, PathFact, Status};
+use crate::inventory::{Entry, Identity, Inventory, Machine, MarkState, Ownership, PathFact, Status};
 use crate::model::{Address, Desired, DesiredMachine, PowerState, StackName};
 
 /// Who holds what a declaration wants.
@@ -116,6 +117,39 @@ pub fn is_pending(stack: &StackName, address: &Address, inventory: &Inventory) -
     entry.is_some_and(|entry| entry.status == Status::Pending)
 }
 
+/// Where a machine that was about to be born, and is not there, may have left files.
+pub struct Unborn {
+    /// The UUID that it was to have.
+    pub machine: Uuid,
+    /// Its settings file.
+    pub file: PathBuf,
+    /// The disks that were made for it, with their files.
+    pub disks: BTreeMap<Address, PathBuf>,
+}
+
+/// The files of a birth that the register does not know to be finished; `None` where the machine is registered.
+pub fn unborn(
+    address: &Address,
+    machine: &DesiredMachine,
+    stack: &StackName,
+    inventory: &Inventory,
+) -> Option<Unborn> {
+    let register = inventory.registers.get(stack)?;
+    let is_pending = |entry: &&Entry| entry.status == Status::Pending;
+    let Identity::Uuid(uuid) = register.entries.get(address).filter(is_pending)?.identity else {
+        return None;
+    };
+    if inventory.machines.contains_key(&uuid) {
+        return None;
+    }
+    let folder = birth_folder(machine, inventory);
+    let disks = register.disks_of(address.machine_name()?).filter_map(|(address, entry)| {
+        let Identity::Path(file) = &entry.identity else { return None };
+        (is_pending(&entry) && !entry.protect).then(|| (address.clone(), file.clone()))
+    });
+    Some(Unborn { machine: uuid, file: settings_file(machine, &folder), disks: disks.collect() })
+}
+
 fn former<'a>(
     machine: &DesiredMachine,
     desired: &Desired,
@@ -176,7 +210,7 @@ pub fn presence(
     }
     let pending =
         entry.filter(|entry| entry.status == Status::Pending).and_then(|entry| match entry.identity {
-            crate::inventory::Identity::Uuid(uuid) => Some(uuid),
+            Identity::Uuid(uuid) => Some(uuid),
             _ => None,
         });
     let folder = birth_folder(machine, inventory);

@@ -197,10 +197,13 @@ impl HostError {
             Self::StateUnwritten { machine, name } => Some(format!(
                 "any change of its settings writes all of them: VBoxManage modifyvm {machine} --name={name:?}"
             )),
-            Self::HasLived { file } => Some(format!(
-                "`VBoxManage registervm` of {} brings the machine back, and then `destroy` deletes it as any other; or delete its folder by hand",
+            Self::HasLived { file } if file.exists() => Some(format!(
+                "`VBoxManage registervm` of {} brings the machine back, and then it is there as any other; or move its folder away",
                 file.display()
             )),
+            Self::HasLived { .. } => {
+                Some("one of its disks holds something: attach it elsewhere, or move it away".to_owned())
+            }
             Self::NoHelper { .. } => Some("`--route auto` does without it".to_owned()),
             Self::Orphan { process, .. } => Some(format!("wait for it, or look at it: ps -f -p {process}")),
             Self::Timeout { .. } => {

@@ -84,10 +84,13 @@ impl Writer<'_> {
         if let Action::SetAutoReset { machine: Target::Existing(machine), at, enabled } = &action {
             return self.lines.push(Line::Command(auto_reset(self.shell, *machine, at, *enabled)));
         }
-        if let Action::ClearBirth { machine, file, .. } = &action {
+        if let Action::ClearBirth { machine, file, disks } = &action {
+            let disks =
+                disks.keys().map(|file| format!(", and {} where nothing was written to it", file.display()));
+            let disks: String = disks.collect();
             let file = file.display();
             let remark = format!(
-                "Delete {file}, as long as it is the one of {machine}, and the disks beside it that no machine has."
+                "Where the machine has not run (no Logs and no Snapshots beside it): delete {file}, as long as it is the one of {machine}{disks}."
             );
             self.lines.push(Line::Remark(remark));
         }

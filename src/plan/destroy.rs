@@ -14,9 +14,9 @@ use super::remove::{
 use super::types::{Operation, Plan, Refusal, Verb};
 use super::whole::Removal;
 use super::{canonical, limits, network, order, own_disk};
-use crate::diff::{birth_folder, disk, settings_file};
-use crate::inventory::{Entry, Identity, Inventory, PathFact, Status};
-use crate::model::{Address, Desired, DesiredDisk, DesiredMachine, OnRemove, Policy};
+use crate::diff;
+use crate::inventory::{Inventory, PathFact};
+use crate::model::{Address, Desired, DesiredMachine, OnRemove, Policy};
 
 /// How `destroy` chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
                 continue;
             }
             register.forget.extend(entry.map(|_| address.clone()));
-            if let Some(action) = left_of_birth(declared, address, entries, inventory) {
+            if let Some(action) = left_of_birth(declared, address, desired, inventory) {
                 if entry.is_some_and(|entry| entry.protect) || declared.lifecycle.protect {
                     refusals.push(protected(address));
                 }
@@ -138,33 +138,23 @@ pub fn destroy(desired: &Desired, inventory: &Inventory, policy: &Policy, option
 fn left_of_birth(
     declared: &DesiredMachine,
     address: &Address,
-    entries: &BTreeMap<Address, Entry>,
+    desired: &Desired,
     inventory: &Inventory,
 ) -> Option<Action> {
-    let is_pending = |entry: &&Entry| entry.status == Status::Pending;
-    let entry = entries.get(address).filter(is_pending)?;
-    let Identity::Uuid(machine) = entry.identity else { return None };
-    if inventory.machines.contains_key(&machine) {
-        return None;
-    }
-    let name = address.machine_name()?;
-    let folder = birth_folder(declared, inventory);
-    let its = |key: &String, disk: &DesiredDisk| {
-        let address = Address::InlineDisk(name.clone(), key.clone());
-        entries.get(&address).filter(is_pending).filter(|entry| !entry.protect)?;
-        let (path, uuid) = (disk::file(key, disk, &folder)?, Action::born_disk(machine, &address));
-        (inventory.paths.get(&path) == Some(&PathFact::ImageOf(uuid))).then_some((path, uuid))
+    let unborn = diff::unborn(address, declared, &desired.stack, inventory)?;
+    let machine = unborn.machine;
+    let its = |(disk, file): (Address, PathBuf)| {
+        let uuid = Action::born_disk(machine, &disk);
+        (inventory.paths.get(&file) == Some(&PathFact::ImageOf(uuid))).then_some((file, uuid))
     };
-    let disks: BTreeMap<PathBuf, Uuid> =
-        declared.disks.iter().flatten().filter_map(|(key, disk)| its(key, disk)).collect();
-    let file = settings_file(declared, &folder);
-    let is_left = match inventory.paths.get(&file) {
+    let disks: BTreeMap<PathBuf, Uuid> = unborn.disks.into_iter().filter_map(its).collect();
+    let is_left = match inventory.paths.get(&unborn.file) {
         Some(PathFact::SettingsOf(of)) => *of == machine,
         // It is written after the disks.
-        None | Some(PathFact::Missing) => !disks.is_empty(),
-        Some(_) => false,
+        Some(PathFact::Missing) => !disks.is_empty(),
+        _ => false,
     };
-    is_left.then_some(Action::ClearBirth { machine, file, disks })
+    is_left.then_some(Action::ClearBirth { machine, file: unborn.file, disks })
 }
 
 /// Disks of their own go when the machines that had them are gone.

@@ -138,6 +138,14 @@ fn a_machine_that_has_run_since_its_birth_was_cut_short_stays() {
             is_left,
             "{did}: {after:?}"
         );
+        // Neither does an apply make it anew over what is there.
+        if is_left {
+            let _ = bench.run(&host, &text, &Ask::Apply { prune: false }, Press::Never, false);
+            let now = picture::of(&host, bench.root());
+            let of_machine = |key: &&String| key.contains("/machines/a/");
+            assert!(now.keys().filter(of_machine).eq(before.keys().filter(of_machine)), "{did}: {now:?}");
+            assert!(picture::inventory(&host).machines.is_empty(), "{did}");
+        }
     }
 }
 
@@ -157,5 +165,21 @@ fn what_a_birth_left_is_cleared_up_by_the_destroy_that_comes_through() {
         let host = Arc::new(first.with_faults(FaultPlan::none()));
         bench.converge(&host, &text, &destroy, 2).unwrap();
         assert!(!is_left(&host), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_the_manifest_no_longer_names_is_cleared_up_with_the_birth() {
+    let bench = Bench::new();
+    let of = |disks: &str| machine("metadata: {name: a}\n", &format!("disks: {{{disks}}}"));
+    let both = of("root: {size: 8MiB}, log: {size: 8MiB}");
+    for later in [of("root: {size: 8MiB}"), of("root: {size: 8MiB, location: elsewhere.vdi}"), of("")] {
+        let half = Arc::new(bench.host().with_births(2).with_faults(FaultPlan::at(1, Fault::DiesHalfway)));
+        let _ = bench.run(&half, &both, &Ask::Apply { prune: false }, Press::Never, false);
+        let host = Arc::new(half.with_faults(FaultPlan::none()));
+        assert!(picture::of(&host, bench.root()).keys().any(|key| key.contains("/machines/a/log.vdi")));
+        bench.converge(&host, &later, &Ask::Destroy { all: true }, 2).unwrap();
+        let left = picture::of(&host, bench.root());
+        assert!(!left.keys().any(|key| key.contains("/machines/a")), "{later}: {left:?}");
     }
 }

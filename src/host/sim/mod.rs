@@ -433,7 +433,7 @@ impl World {
         match action {
             Action::CreateMachine { uuid, name, os_type, groups, folder } => {
                 if let Some(uuid) = uuid {
-                    self.forget_attempt(*uuid);
+                    self.forget_attempt(*uuid)?;
                 }
                 done.made = Some(self.create_machine(*uuid, name, os_type, groups, folder)?);
             }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::refusal::No;
 use super::world::World;
 use super::{bound, calls};
 use crate::host::Birth;
@@ -106,14 +107,19 @@ pub fn half_born(world: &mut World, birth: &Birth) {
 
 impl World {
     /// The settings file of an earlier attempt at a machine that is not registered goes.
-    pub fn forget_attempt(&mut self, machine: uuid::Uuid) {
-        if !self.machines.contains_key(&machine) {
-            self.tree.remove_attempt(machine);
+    pub fn forget_attempt(&mut self, machine: uuid::Uuid) -> Result<(), No> {
+        if self.machines.contains_key(&machine) {
+            return Ok(());
         }
+        if let Some(file) = self.tree.settings_of(machine) {
+            self.must_not_have_lived(machine, &file)?;
+            self.tree.remove(&file);
+        }
+        Ok(())
     }
 
     /// The machine is unregistered, and only the first of its disks are deleted: the others are in the global registry.
-    fn unregister_halfway(&mut self, uuid: uuid::Uuid) -> Result<(), super::refusal::No> {
+    fn unregister_halfway(&mut self, uuid: uuid::Uuid) -> Result<(), No> {
         let before = self.clone();
         self.unregister(uuid, true)?;
         let mut gone: Vec<uuid::Uuid> =

@@ -9,7 +9,7 @@ use super::refusal::{self, No, no};
 use super::tree::Content;
 use super::world::{Parked, SimMedium, World};
 use crate::host::HostError;
-use crate::inventory::MediumKind;
+use crate::inventory::{MediumKind, PathFact};
 
 impl World {
     /// `unregistervm`, with or without `--delete`.
@@ -104,16 +104,8 @@ impl World {
         let Some(folder) = file.parent().filter(|_| !self.machines.contains_key(&machine)) else {
             return Ok(());
         };
-        let settings = self.tree.file(file);
-        let has_history = matches!(settings, Some(Content::Parked(parked)) if parked.has_history());
-        if has_history || ["Logs", "Snapshots"].iter().any(|name| self.tree.exists(&folder.join(name))) {
-            return Err(HostError::HasLived { file: file.to_owned() }.into());
-        }
-        let is_its = match settings {
-            Some(Content::Settings(of)) => *of == machine,
-            Some(Content::Parked(parked)) => parked.machine.uuid == machine,
-            _ => false,
-        };
+        self.must_not_have_lived(machine, file)?;
+        let is_its = self.tree.fact(file) == PathFact::SettingsOf(machine);
         for (path, disk) in disks {
             let is_its = matches!(self.tree.file(path), Some(Content::Disk { uuid, .. }) if uuid == disk);
             let is_known = |row: &SimMedium| row.medium.uuid == *disk || row.medium.location == *path;
@@ -125,6 +117,20 @@ impl World {
             self.tree.remove(file);
         }
         self.tree.remove_empty_folder(folder);
+        Ok(())
+    }
+
+    /// Whether what is left of a machine is of one that has run or has snapshots.
+    pub fn must_not_have_lived(&self, machine: Uuid, file: &Path) -> Result<(), No> {
+        let (Some(folder), PathFact::SettingsOf(of)) = (file.parent(), self.tree.fact(file)) else {
+            return Ok(());
+        };
+        let has_history =
+            matches!(self.tree.file(file), Some(Content::Parked(parked)) if parked.has_history());
+        let is_there = |name: &&str| self.tree.exists(&folder.join(name));
+        if of == machine && (has_history || ["Logs", "Snapshots"].iter().any(is_there)) {
+            return Err(HostError::HasLived { file: file.to_owned() }.into());
+        }
         Ok(())
     }
 

@@ -55,20 +55,17 @@ impl Tree {
         self.files.get(path)
     }
 
-    /// Removes the settings file of a machine.
-    pub fn remove_attempt(&mut self, machine: Uuid) {
+    /// The settings file of a machine.
+    pub fn settings_of(&self, machine: Uuid) -> Option<PathBuf> {
         let is_its = |content: &Content| match content {
             Content::Settings(uuid) => *uuid == machine,
-            Content::Parked(parked) => parked.machine.uuid == machine && !parked.has_history(),
+            Content::Parked(parked) => parked.machine.uuid == machine,
             Content::Disk { .. } | Content::Other => false,
         };
-        let its = self.files.iter().filter(|(_, content)| is_its(content));
-        for file in its.map(|(file, _)| file.clone()).collect::<Vec<_>>() {
-            self.files.remove(&file);
-        }
+        self.files.iter().find(|(_, content)| is_its(content)).map(|(file, _)| file.clone())
     }
 
-    /// The same, to be changed.
+    /// What is in a simulated file, to be changed.
     pub fn file_mut(&mut self, path: &Path) -> Option<&mut Content> {
         self.files.get_mut(path)
     }

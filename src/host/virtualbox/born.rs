@@ -95,7 +95,7 @@ impl VirtualBox {
         if known.machines.contains_key(&machine) {
             return Ok(Done::default());
         }
-        if leftovers::has_lived(file, disks) {
+        if leftovers::has_lived(machine, file, disks) {
             return Err(HostError::HasLived { file: file.to_owned() });
         }
         let unwritable = |path: &Path| {
@@ -207,13 +207,18 @@ impl<'i> Scene<'i> {
 
     /// Removes what an earlier attempt at the same machine left: a settings file and disks with the UUIDs that they get again.
     fn clear(&self, birth: &Birth, folder: &Path, name: &str) -> Result<(), String> {
-        leftovers::of_attempt(folder, name, birth.machine);
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            for disk in birth.disks.values() {
-                leftovers::born_disk(&entry.path(), *disk, self.known).map_err(|error| error.to_string())?;
-            }
+        let file = folder.join(format!("{name}.vbox"));
+        let disks = leftovers::born_disks_in(folder, &birth.disks.values().copied().collect::<Vec<_>>());
+        if leftovers::has_lived(birth.machine, &file, &disks) {
+            return Err("what is left of it has lived".to_owned());
         }
-        Ok(())
+        for (path, disk) in &disks {
+            leftovers::born_disk(path, *disk, self.known).map_err(|error| error.to_string())?;
+        }
+        if disks.keys().any(|path| path.exists()) {
+            return Err("one of its disks is there".to_owned());
+        }
+        leftovers::of_birth_of(&file, birth.machine).map_err(|error| error.to_string())
     }
 }
 

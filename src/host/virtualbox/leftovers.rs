@@ -18,12 +18,7 @@ pub fn of_birth(folder: &Path, name: &str) {
     let _ = fs::remove_dir(folder);
 }
 
-/// The settings file of an earlier attempt at a machine that is not registered.
-pub fn of_attempt(folder: &Path, name: &str, machine: Uuid) {
-    let _ = settings_of(&folder.join(format!("{name}.vbox")), machine);
-}
-
-/// The same, and the folder where nothing else is in it.
+/// The settings file of an earlier attempt at a machine that is not registered, and its folder where nothing else is in it.
 ///
 /// # Errors
 /// The file cannot be deleted.
@@ -49,15 +44,27 @@ fn tells_of_life(settings: &str) -> bool {
     settings.contains("<Snapshot") || settings.contains("stateFile=")
 }
 
-/// Whether a machine has run since it was born, or has snapshots: a register that was not brought to its end does not know.
-pub fn has_lived(settings_file: &Path, disks: &BTreeMap<PathBuf, Uuid>) -> bool {
+/// Whether a machine has run since it was born, or has snapshots: a register that was not brought to its end does not know. Logs beside
+/// the settings file of another machine say nothing.
+pub fn has_lived(machine: Uuid, settings_file: &Path, disks: &BTreeMap<PathBuf, Uuid>) -> bool {
     let folder = settings_file.parent().unwrap_or(settings_file);
     let is_used = |(path, uuid): (&PathBuf, &Uuid)| {
         headers::holds(path, "vdi", MediumKind::Disk, *uuid) && !vdi::is_unused(path).unwrap_or_default()
     };
-    ["Logs", "Snapshots"].iter().any(|name| folder.join(name).symlink_metadata().is_ok())
-        || fs::read_to_string(settings_file).is_ok_and(|text| tells_of_life(&text))
+    let is_there = |name: &&str| folder.join(name).symlink_metadata().is_ok();
+    let settings = fs::read_to_string(settings_file).ok().filter(|text| settings_uuid(text) == Some(machine));
+    settings.is_some_and(|text| tells_of_life(&text) || ["Logs", "Snapshots"].iter().any(is_there))
         || disks.iter().any(is_used)
+}
+
+/// Files in a folder that hold one of these disks.
+pub fn born_disks_in(folder: &Path, disks: &[Uuid]) -> BTreeMap<PathBuf, Uuid> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let holding = files.filter_map(|file| {
+        let disk = disks.iter().find(|disk| headers::holds(&file, "vdi", MediumKind::Disk, **disk))?;
+        Some((file, *disk))
+    });
+    holding.collect()
 }
 
 /// A disk that an earlier attempt at a machine has made: the UUID is in it, nothing was ever written to it, and nobody has registered it.

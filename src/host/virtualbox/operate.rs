@@ -396,7 +396,11 @@ impl VirtualBox {
         let runner = self.runner()?;
         let was_there = own.symlink_metadata().is_ok();
         if let Some(uuid) = uuid.filter(|uuid| was_there && self.registered(*uuid).is_err()) {
-            leftovers::of_attempt(&own, name, uuid);
+            let file = own.join(format!("{name}.vbox"));
+            if leftovers::has_lived(uuid, &file, &BTreeMap::new()) {
+                return Err(HostError::HasLived { file });
+            }
+            leftovers::of_birth_of(&file, uuid).map_err(|source| HostError::Write { path: file, source })?;
         }
         let mut warnings = Vec::new();
         let mut made = uuid;

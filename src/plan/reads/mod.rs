@@ -384,21 +384,11 @@ impl<'a> Reader<'a> {
 
     /// What a birth that was cut short may have left of a machine that is not there.
     fn birth(&mut self, address: &Address, declared: &DesiredMachine) {
-        let register = self.inventory.registers.get(&self.desired.stack);
-        let (true, Some(name)) =
-            (register.is_some_and(|register| register.entries.contains_key(address)), address.machine_name())
-        else {
-            return;
-        };
-        if self.inventory.owned_machine(&self.desired.stack, address).is_some() {
-            return;
-        }
-        let folder = diff::birth_folder(declared, self.inventory);
-        self.path(diff::settings_file(declared, &folder));
-        for (key, disk) in declared.disks.iter().flatten() {
-            if let Some(file) = disk::file(key, disk, &folder) {
+        if let Some(unborn) = diff::unborn(address, declared, &self.desired.stack, self.inventory) {
+            self.path(unborn.file);
+            for (disk, file) in unborn.disks {
+                self.entry(&disk);
                 self.path(file);
-                self.entry(&Address::InlineDisk(name.clone(), key.clone()));
             }
         }
     }
