@@ -3,7 +3,6 @@
 
 #[allow(dead_code, reason = "the tests on a real VirtualBox ask more of it")]
 mod agent;
-#[cfg(unix)]
 #[path = "suite/births.rs"]
 mod births;
 #[path = "suite/broken_vboxmanage.rs"]
@@ -12,6 +11,7 @@ mod broken_vboxmanage;
 mod capability;
 #[path = "suite/cli/mod.rs"]
 mod cli;
+#[cfg(unix)]
 #[path = "suite/elsewhere.rs"]
 mod elsewhere;
 #[allow(dead_code, reason = "the report on faults uses the rest")]

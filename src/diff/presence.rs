@@ -117,6 +117,14 @@ pub fn is_pending(stack: &StackName, address: &Address, inventory: &Inventory) -
     entry.is_some_and(|entry| entry.status == Status::Pending)
 }
 
+/// The UUID that a machine was to have whose birth has not been confirmed.
+fn pending(entry: &Entry) -> Option<Uuid> {
+    match entry.identity {
+        Identity::Uuid(uuid) if entry.status == Status::Pending => Some(uuid),
+        _ => None,
+    }
+}
+
 /// Where a machine that was about to be born, and is not there, may have left files.
 pub struct Unborn {
     /// The UUID that it was to have.
@@ -135,17 +143,14 @@ pub fn unborn(
     inventory: &Inventory,
 ) -> Option<Unborn> {
     let register = inventory.registers.get(stack)?;
-    let is_pending = |entry: &&Entry| entry.status == Status::Pending;
-    let Identity::Uuid(uuid) = register.entries.get(address).filter(is_pending)?.identity else {
-        return None;
-    };
+    let uuid = pending(register.entries.get(address)?)?;
     if inventory.machines.contains_key(&uuid) {
         return None;
     }
     let folder = birth_folder(machine, inventory);
     let disks = register.disks_of(address.machine_name()?).filter_map(|(address, entry)| {
         let Identity::Path(file) = &entry.identity else { return None };
-        (is_pending(&entry) && !entry.protect).then(|| (address.clone(), file.clone()))
+        (entry.status == Status::Pending && !entry.protect).then(|| (address.clone(), file.clone()))
     });
     Some(Unborn { machine: uuid, file: settings_file(machine, &folder), disks: disks.collect() })
 }
@@ -208,11 +213,7 @@ pub fn presence(
             return Presence::Conflict { uuid: None, owner: Owner::Several(uuids) };
         }
     }
-    let pending =
-        entry.filter(|entry| entry.status == Status::Pending).and_then(|entry| match entry.identity {
-            Identity::Uuid(uuid) => Some(uuid),
-            _ => None,
-        });
+    let pending = entry.and_then(pending);
     let folder = birth_folder(machine, inventory);
     let file = settings_file(machine, &folder);
     match inventory.paths.get(&file) {

@@ -148,6 +148,8 @@ pub enum HostError {
     HasLived {
         /// Its settings file.
         file: PathBuf,
+        /// Whether that is there: otherwise it is one of the disks that has lived.
+        is_there: bool,
     },
     /// Somebody pressed Ctrl-C.
     #[error("cancelled")]
@@ -197,7 +199,7 @@ impl HostError {
             Self::StateUnwritten { machine, name } => Some(format!(
                 "any change of its settings writes all of them: VBoxManage modifyvm {machine} --name={name:?}"
             )),
-            Self::HasLived { file } if file.exists() => Some(format!(
+            Self::HasLived { file, is_there: true } => Some(format!(
                 "`VBoxManage registervm` of {} brings the machine back, and then it is there as any other; or move its folder away",
                 file.display()
             )),

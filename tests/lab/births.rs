@@ -230,12 +230,18 @@ fn a_birth_that_was_cut_short_is_finished(lab: &Lab) {
     }
 }
 
+/// The manifest of two machines whose files are written, and whose run was killed when it registered the first.
+fn half_born(home: &Home, lab: &Lab) -> PathBuf {
+    let file = lab_of(home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
+    let killer = recorder(home, lab, "registervm");
+    let said = with(home, &killer, &["apply", path(&file), "--yes", "--route", "born"]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    file
+}
+
 fn what_is_left_of_a_birth_is_destroyed(lab: &Lab) {
     let home = lab.home();
-    let file = lab_of(&home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
-    let said =
-        with(&home, &recorder(&home, lab, "registervm"), &["apply", path(&file), "--yes", "--route", "born"]);
-    assert_ne!(said.code, Some(0), "{said:?}");
+    let file = half_born(&home, lab);
     let folder = home.machines().join("b");
     assert!(folder.join("b.vbox").is_file() && folder.join("root.vdi").is_file());
     fs::write(folder.join("notes.txt"), "mine").unwrap();
@@ -258,10 +264,7 @@ fn what_is_left_of_a_birth_is_destroyed(lab: &Lab) {
 
 fn what_has_lived_since_its_birth_stays(lab: &Lab) {
     let home = lab.home();
-    let file = lab_of(&home, &["a", "b"], "memory: 64MiB, disks: {root: {size: 64MiB}}");
-    let said =
-        with(&home, &recorder(&home, lab, "registervm"), &["apply", path(&file), "--yes", "--route", "born"]);
-    assert_ne!(said.code, Some(0), "{said:?}");
+    let file = half_born(&home, lab);
     let folder = home.machines().join("b");
     home.wait_no_server();
     home.vbox(&["registervm", path(&folder.join("b.vbox"))]).ok();

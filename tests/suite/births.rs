@@ -6,7 +6,7 @@ use vboxmcp::host::sim::{ByHand, Fault, FaultPlan};
 
 use crate::faults::bench::{Ask, Bench, Press};
 use crate::faults::picture::{self, Damage};
-use crate::faults_suite::machine;
+use crate::faults_suite::{machine, things};
 
 #[test]
 fn a_birth_that_was_cut_short_anywhere_is_finished_under_a_new_name() {
@@ -47,12 +47,7 @@ fn machines_that_are_born_whole_end_as_those_that_are_made_step_by_step_whatever
         format!("apiVersion: vboxmcp/v1\nkind: Stack\nmetadata: {{name: lab}}\n{}", documents.concat());
     let step_by_step = Arc::new(bench.host());
     bench.converge(&step_by_step, &text, &ask, 1).unwrap();
-    // The first run makes this folder for its lock, and a later host of the same bench finds it there.
-    let things = |host: &_| {
-        let mut things = picture::of(host, bench.root());
-        things.retain(|key, _| key != "folder $ROOT/home");
-        things
-    };
+    let things = |host: &_| things(host, &bench);
     let should = things(&step_by_step);
     let whole = Arc::new(bench.host().with_births(2));
     bench.converge(&whole, &text, &ask, 1).unwrap();
@@ -75,11 +70,7 @@ fn destroy_leaves_nothing_of_a_birth_that_was_cut_short() {
     let apply = Ask::Apply { prune: false };
     let destroy = Ask::Destroy { all: true };
     let text = machine("metadata: {name: a}\n", "disks: {root: {size: 8MiB}, log: {size: 8MiB}}");
-    let things = |host: &_| {
-        let mut things = picture::of(host, bench.root());
-        things.retain(|key, _| key != "folder $ROOT/home");
-        things
-    };
+    let things = |host: &_| things(host, &bench);
     let nothing = things(&Arc::new(bench.host()));
     for births in [0, 2] {
         let whole = Arc::new(bench.host().with_births(births));

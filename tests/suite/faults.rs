@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
-use vboxmcp::host::sim::{ByHand, Fault, FaultPlan};
+use vboxmcp::host::sim::{ByHand, Fault, FaultPlan, SimHost};
 use vboxmcp::inventory::Identity;
 use vboxmcp::model::{Location, PowerState};
 use vboxmcp::plan::{Plan, StepId};
@@ -69,6 +69,13 @@ fn a_register_that_virtualbox_only_says_it_wrote_ends_the_run() {
     assert_eq!(at_steps, [0, whole.asked() - 1]);
 }
 
+/// What is there, but for the folder that the first run makes for its lock: a later host of the same bench finds it there.
+pub fn things(host: &SimHost, bench: &Bench) -> picture::Picture {
+    let mut things = picture::of(host, bench.root());
+    things.retain(|key, _| key != "folder $ROOT/home");
+    things
+}
+
 /// A stack with one machine.
 pub fn machine(lifecycle: &str, spec: &str) -> String {
     format!(
@@ -113,12 +120,7 @@ fn a_snapshot_is_taken_once_whatever_goes_wrong_on_the_way() {
     );
     let whole = Arc::new(bench.host());
     bench.converge(&whole, &text, &ask, 1).unwrap();
-    // The first run makes this folder for its lock, and a later host of the same bench finds it there.
-    let things = |host: &_| {
-        let mut things = picture::of(host, bench.root());
-        things.retain(|key, _| key != "folder $ROOT/home");
-        things
-    };
+    let things = |host: &_| things(host, &bench);
     let expected = things(&whole);
     let snapshots = |host: &_| {
         let machine = picture::inventory(host).machines.into_values().next().unwrap();
@@ -423,7 +425,7 @@ spec: {disks: {root: {size: 8MiB}}, guestProperties: {/x/one: \"1\"}, state: pau
 const PRUNE: Ask = Ask::Apply { prune: true };
 
 /// A host on which `BEFORE` was applied, and what is there when `AFTER` was applied to it without faults.
-fn before_and_after(bench: &Bench) -> (Arc<vboxmcp::host::sim::SimHost>, picture::Picture) {
+fn before_and_after(bench: &Bench) -> (Arc<SimHost>, picture::Picture) {
     let host = Arc::new(bench.host());
     bench.converge(&host, BEFORE, &PRUNE, 1).unwrap();
     let should = Arc::new(host.copy().unwrap());

@@ -129,7 +129,7 @@ impl World {
             matches!(self.tree.file(file), Some(Content::Parked(parked)) if parked.has_history());
         let is_there = |name: &&str| self.tree.exists(&folder.join(name));
         if of == machine && (has_history || ["Logs", "Snapshots"].iter().any(is_there)) {
-            return Err(HostError::HasLived { file: file.to_owned() }.into());
+            return Err(HostError::HasLived { file: file.to_owned(), is_there: true }.into());
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl VirtualBox {
             return Ok(Done::default());
         }
         if leftovers::has_lived(machine, file, disks) {
-            return Err(HostError::HasLived { file: file.to_owned() });
+            return Err(HostError::HasLived { file: file.to_owned(), is_there: file.exists() });
         }
         let unwritable = |path: &Path| {
             let path = path.to_owned();

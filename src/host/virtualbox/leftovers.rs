@@ -23,20 +23,14 @@ pub fn of_birth(folder: &Path, name: &str) {
 /// # Errors
 /// The file cannot be deleted.
 pub fn of_birth_of(file: &Path, machine: Uuid) -> io::Result<()> {
-    settings_of(file, machine)?;
+    let text = fs::read_to_string(file).unwrap_or_default();
+    if settings_uuid(&text) == Some(machine) && !tells_of_life(&text) {
+        fs::remove_file(file)?;
+    }
     if let Some(folder) = file.parent() {
         let _ = fs::remove_dir(folder);
     }
     Ok(())
-}
-
-fn settings_of(file: &Path, machine: Uuid) -> io::Result<()> {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    if settings_uuid(&text) == Some(machine) && !tells_of_life(&text) {
-        fs::remove_file(file)
-    } else {
-        Ok(())
-    }
 }
 
 /// Whether a machine's settings name a snapshot or a saved state.

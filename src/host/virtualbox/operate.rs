@@ -398,7 +398,7 @@ impl VirtualBox {
         if let Some(uuid) = uuid.filter(|uuid| was_there && self.registered(*uuid).is_err()) {
             let file = own.join(format!("{name}.vbox"));
             if leftovers::has_lived(uuid, &file, &BTreeMap::new()) {
-                return Err(HostError::HasLived { file });
+                return Err(HostError::HasLived { file, is_there: true });
             }
             leftovers::of_birth_of(&file, uuid).map_err(|source| HostError::Write { path: file, source })?;
         }
