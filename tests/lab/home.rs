@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -215,7 +214,7 @@ impl<'lab> Home<'lab> {
 
     /// Whether VirtualBox's server answers.
     pub fn has_server(&self) -> bool {
-        UnixStream::connect(socket_folder(&self.socket).join("ipcd")).is_ok()
+        self.host().home().has_server() == Some(true)
     }
 
     /// Waits until VirtualBox's server is gone: 5 s after its last client, 20 s where vboxmcp started it.
@@ -280,13 +279,26 @@ pub fn is_set(variable: &str) -> bool {
 
 /// Removes what killed test programs left behind.
 pub fn sweep() {
+    remove_of(|owner| !Path::new("/proc").join(owner).exists());
+}
+
+/// Removes what tests of this program that were given up still have. No test may run any more.
+pub fn end_given_up() {
+    let this = std::process::id().to_string();
+    remove_of(|owner| owner == this);
+}
+
+fn remove_of(is_meant: impl Fn(&str) -> bool) {
+    if is_set("VBOXMCP_TEST_KEEP") {
+        return;
+    }
     for folder in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let folder = folder.path();
         if !folder_name(&folder).starts_with(PREFIX) {
             continue;
         }
         let Ok(owner) = fs::read_to_string(folder.join(OWNER)) else { continue };
-        if !Path::new("/proc").join(owner.trim()).exists() && !is_set("VBOXMCP_TEST_KEEP") {
+        if is_meant(owner.trim()) {
             end_all(&folder_name(&folder));
             fs::remove_dir_all(&folder).ok();
         }

@@ -58,8 +58,12 @@ mod smoke;
 mod transcripts;
 mod walk;
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use vboxmcp::model::Route;
@@ -71,6 +75,9 @@ type Test = (&'static str, fn(&Lab));
 
 /// What a test does.
 type Body = Box<dyn Fn(&Lab) + Send + Sync>;
+
+/// When a test is given up: many times what the slowest takes, so that one that hangs fails by its name, and the others are heard.
+const LONGEST: Duration = Duration::from_mins(20);
 
 /// All tests: the group's name stands before the test's.
 const TESTS: &[(&str, &[Test])] = &[
@@ -103,7 +110,7 @@ const TESTS: &[(&str, &[Test])] = &[
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // A test waits for VirtualBox most of the time; more than four at once make its stalls frequent.
-    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
+    let threads = thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
     arguments.test_threads.get_or_insert(threads);
 
     let tests = TESTS.iter().flat_map(|(group, tests)| {
@@ -126,17 +133,34 @@ fn main() -> ExitCode {
     let lab = Arc::new(lab);
     let trial = |(name, run): (String, Body)| {
         let lab = Arc::clone(&lab);
+        let thread = name.clone();
         let body = move || match &*lab {
-            Ok(lab) => {
-                run(lab);
-                Ok(())
-            }
+            Ok(_) => to_its_end(thread, Arc::clone(&lab), run),
             Err(why) => Err(Failed::from(why.to_string())),
         };
         let ignored = ignored || name.starts_with("python_sdk::") && python_sdk::cannot_be();
         Trial::test(name, body).with_ignored_flag(ignored)
     };
-    libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, tests.into_iter().map(trial).collect());
+    home::end_given_up();
+    conclusion.exit_code()
+}
+
+/// Runs a test, in a thread of its own that is left behind if it does not end.
+fn to_its_end(name: String, lab: Arc<Result<Lab, lab::Missing>>, run: Body) -> Result<(), Failed> {
+    let (ended, end) = channel::<()>();
+    let test = thread::Builder::new().name(name).spawn(move || {
+        let _ended = ended;
+        run(lab.as_ref().as_ref().expect("it is there: the caller has looked"));
+    })?;
+    // Many kills take as long as they take (`kills.sh`).
+    let longest = if home::is_set("VBOXMCP_KILLS") { Duration::MAX } else { LONGEST };
+    match end.recv_timeout(longest) {
+        Err(RecvTimeoutError::Timeout) => {
+            Err(Failed::from(format!("it did not end within {LONGEST:?}, and is left behind")))
+        }
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => test.join().map_err(|panic| resume_unwind(panic)),
+    }
 }
 
 /// Whether this run's filters leave a test in. A run without any test needs no VirtualBox.

@@ -90,7 +90,7 @@ impl Scene {
             repeatable: milliseconds(&[400, 800, 20_000]),
             ..Patience::default()
         };
-        let home = Home { folder: root.join("home"), owner_home: root.to_owned(), socket: None };
+        let home = Home { folder: root.join("home"), owner_home: root.to_owned(), ipc: None };
         let host = VirtualBox::new(home, Ok(Runner::new(program, Vec::new()).with_patience(patience)));
         let variables = [("HOME".into(), root.into()), ("XDG_STATE_HOME".into(), root.join("state").into())];
         let environment =

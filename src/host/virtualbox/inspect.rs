@@ -226,7 +226,7 @@ impl VirtualBox {
         let only = about.machine();
         let mut round = 1;
         let (reading, server, lives) = loop {
-            let server = self.probe.ask(home.socket.as_deref());
+            let server = home.has_server();
             // VirtualBox answers in tens of milliseconds, in which the files are read. A machine that ends meanwhile says so in its log,
             // which is read last.
             let (reading, lives) = thread::scope(|scope| {

@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -17,46 +15,6 @@ use crate::host::HostError;
 use crate::inventory::Machine;
 use crate::model::PowerState;
 use crate::model::state::StateClass;
-
-/// The question whether VirtualBox's server runs.
-///
-/// Connecting to its socket answers it, but thousands of connections in a second break the server (measured: it ran out of
-/// file descriptors and hung). That it runs is therefore believed for a moment; that it does not is never remembered.
-#[derive(Debug, Default)]
-pub struct Probe(Mutex<Option<Instant>>);
-
-impl Probe {
-    const BELIEVED: Duration = Duration::from_millis(200);
-
-    /// Whether the server runs; `None` where the socket does not tell.
-    pub fn ask(&self, socket: Option<&Path>) -> Option<bool> {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_some_and(|seen| seen.elapsed() < Self::BELIEVED) {
-            return Some(true);
-        }
-        let answer = server_runs(socket);
-        *seen = (answer == Some(true)).then(Instant::now);
-        answer
-    }
-}
-
-/// Whether the server runs right now.
-#[cfg(unix)]
-pub fn server_runs(socket: Option<&Path>) -> Option<bool> {
-    match std::os::unix::net::UnixStream::connect(socket?) {
-        Ok(_) => Some(true),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Some(false),
-            _ => None,
-        },
-    }
-}
-
-/// Whether the server runs: there is no socket to ask.
-#[cfg(not(unix))]
-pub fn server_runs(_: Option<&Path>) -> Option<bool> {
-    None
-}
 
 /// Machines that `list runningvms` names: they run or are paused.
 pub fn running(runner: &Runner) -> Result<BTreeSet<Uuid>, HostError> {

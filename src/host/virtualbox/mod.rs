@@ -55,7 +55,6 @@ pub struct VirtualBox {
     runner: Result<Runner, Vec<String>>,
     cache: registry::Cache,
     headers: headers::Cache,
-    probe: live::Probe,
     alive: Together<Alive>,
     spellings: OnceLock<Spellings>,
     /// The server that was started here: it would be a zombie when it has ended, and its lock keeps a second start away.
@@ -80,7 +79,6 @@ impl VirtualBox {
             runner,
             cache: registry::Cache::default(),
             headers: headers::Cache::default(),
-            probe: live::Probe::default(),
             alive: Together::default(),
             spellings: OnceLock::new(),
             server: Mutex::default(),

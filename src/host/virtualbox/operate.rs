@@ -320,15 +320,15 @@ impl VirtualBox {
     fn ensure_server(&self) -> Result<(), HostError> {
         let runner = self.runner()?;
         let mut started = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(socket) = self.home().socket.as_deref() else { return Ok(()) };
+        let Some(ipc) = self.home().ipc.as_deref() else { return Ok(()) };
         let Some(program) = locate::server(runner.program()) else { return Ok(()) };
-        if live::server_runs(Some(socket)) != Some(false) {
+        if self.home().has_server() != Some(false) {
             return Ok(());
         }
         registry::mend(self.home())?;
         // The socket is there before the server's name is, and a client between the two starts a server of its own, which
         // wins. The file is written when all is there (measured); it goes with the server.
-        let ready = socket.with_file_name(format!("vboxmcp-{}.pid", std::process::id()));
+        let ready = ipc.join(format!("vboxmcp-{}.pid", std::process::id()));
         // There is none but that of a server that was killed.
         let _ = std::fs::remove_file(&ready);
         let mut arguments = SERVER_ARGUMENTS.map(OsString::from).to_vec();

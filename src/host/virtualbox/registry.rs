@@ -247,8 +247,7 @@ mod tests {
     #[test]
     fn a_registry_that_a_killed_server_left_beside_its_place_is_put_back() {
         let folder = tempfile::tempdir().unwrap();
-        let home =
-            Home { folder: folder.path().to_owned(), owner_home: folder.path().to_owned(), socket: None };
+        let home = Home { folder: folder.path().to_owned(), owner_home: folder.path().to_owned(), ipc: None };
         fs::write(folder.path().join("VirtualBox.xml-prev"), REGISTRY).unwrap();
         // Cut short before the first move, this is no registry.
         fs::write(folder.path().join("VirtualBox.xml-tmp"), &REGISTRY[..90]).unwrap();
@@ -266,8 +265,7 @@ mod tests {
     #[test]
     fn many_machines_are_read_in_the_order_of_the_registry() {
         let folder = tempfile::tempdir().unwrap();
-        let home =
-            Home { folder: folder.path().to_owned(), owner_home: folder.path().to_owned(), socket: None };
+        let home = Home { folder: folder.path().to_owned(), owner_home: folder.path().to_owned(), ipc: None };
         let entry = |number| {
             let uuid = Uuid::from_u128(number * 7 % 101);
             fs::write(folder.path().join(format!("{number}.vbox")), format!("file {number}")).unwrap();

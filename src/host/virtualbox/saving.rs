@@ -123,7 +123,7 @@ impl VirtualBox {
             state.as_ref().is_some_and(|state| state.class() == StateClass::Saved)
         };
         if let Ok(file) = row.file.as_ref() {
-            let may_be_asked = || self.probe.ask(self.home().socket.as_deref()) != Some(false);
+            let may_be_asked = || self.home().has_server() != Some(false);
             return Ok(match &file.machine.name {
                 _ if is_saved(&file.machine.state) => Seen::Written,
                 Some(name) if may_be_asked() => Seen::Unwritten(name.clone()),

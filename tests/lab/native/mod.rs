@@ -72,7 +72,7 @@ impl Side {
         let place = VirtualBoxHome {
             folder: home.virtualbox(),
             owner_home: home.root().to_owned(),
-            socket: home.host().home().socket.clone(),
+            ipc: home.host().home().ipc.clone(),
         };
         let host = VirtualBox::new(place, Ok(runner)).with_helper(launch(lab)).by_route(route);
         host.prepare().expect("VirtualBox answers");

@@ -27,6 +27,7 @@ pub const TESTS: &[Test] = &[
     ("media_tell_their_size", media_tell_their_size),
     ("secure_boot_is_read", secure_boot_is_read),
     ("saves_are_never_seen_half_done", saves_are_never_seen_half_done),
+    ("a_server_that_starts_is_not_disturbed", a_server_that_starts_is_not_disturbed),
     ("the_reader_agrees_with_virtualbox", differential::the_reader_agrees_with_virtualbox),
 ];
 
@@ -313,17 +314,16 @@ fn saves_are_never_seen_half_done(lab: &Lab) {
     let home = lab.home();
     let uuids = create(&home, &["a", "b"]);
     let reader = reader(lab, &home);
-    let done = std::sync::atomic::AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let changes = scope.spawn(|| {
             for round in 0..30 {
                 let memory = format!("--memory={}", 16 + round);
                 home.vbox(&["modifyvm", &uuids[round % 2].to_string(), &memory]).ok();
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         let mut slowest = Duration::ZERO;
-        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        // Not a flag that the thread sets at its end: it has another end when it panics.
+        while !changes.is_finished() {
             let start = Instant::now();
             let inventory = reader.inventory(&Want::default()).unwrap();
             slowest = slowest.max(start.elapsed());
@@ -332,4 +332,25 @@ fn saves_are_never_seen_half_done(lab: &Lab) {
         }
         eprintln!("slowest reading: {slowest:?}");
     });
+}
+
+/// A server whose socket somebody connects to before it does itself hangs for good, and the command that started it with it.
+fn a_server_that_starts_is_not_disturbed(lab: &Lab) {
+    let home = lab.home();
+    create(&home, &["a"]);
+    let reader = reader(lab, &home);
+    for _ in 0..5 {
+        if let Some(server) = home.server_pid() {
+            crate::home::kill(server);
+        }
+        crate::home::eventually("the server is gone", 10, || !home.has_server());
+        let mut looks = 0;
+        thread::scope(|scope| {
+            let start = scope.spawn(|| home.vbox(&["list", "vms"]).ok());
+            while !start.is_finished() {
+                looks += u32::from(reader.inventory(&Want::default()).is_ok());
+            }
+        });
+        assert!(looks > 5, "{looks}");
+    }
 }

@@ -42,7 +42,7 @@ impl Fake {
         );
         fs::create_dir(folder.path().join("vm")).unwrap();
         fs::write(folder.path().join("vm/vm.vbox"), machine).unwrap();
-        let home = Home { folder: folder.path().into(), owner_home: folder.path().into(), socket: None };
+        let home = Home { folder: folder.path().into(), owner_home: folder.path().into(), ipc: None };
         let milliseconds = Duration::from_millis;
         let runner = Runner::new(program, Vec::new()).with_patience(Patience {
             read: vec![milliseconds(10_000)],

@@ -262,7 +262,7 @@ fn host(folder: &TempDir, script: &str, route: Route) -> VirtualBox {
     );
     std::fs::create_dir(folder.path().join("vm")).unwrap();
     std::fs::write(folder.path().join("vm/vm.vbox"), machine).unwrap();
-    let home = Home { folder: folder.path().into(), owner_home: folder.path().into(), socket: None };
+    let home = Home { folder: folder.path().into(), owner_home: folder.path().into(), ipc: None };
     let runner = Runner::new(program, Vec::new()).with_patience(patience());
     VirtualBox::new(home, Ok(runner)).with_helper(launch(folder, script)).by_route(route)
 }
