@@ -63,7 +63,7 @@ pub fn print(session: &Session, plan: &Plan) -> Result<(), Failure> {
     session.print(|out, view| match session.settings.output {
         Output::Json => write_plan_json(out, plan),
         Output::Markdown => write_plan_markdown(out, plan),
-        Output::Commands => write_commands(out, plan, &ops::script(plan, ops::shell())),
+        Output::Commands => write_commands(out, plan, &ops::script(plan, ops::Shell::HERE)),
         _ => {
             write_plan(out, plan, view)?;
             write_refusals(out, plan, view)

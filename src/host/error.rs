@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use uuid::Uuid;
-
 /// What an error says about the outcome (measured, `vbox-semantics` section 10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -138,10 +136,8 @@ pub enum HostError {
         "the state is saved, and VirtualBox does not write that into the machine's settings: it is lost when VirtualBox's server ends"
     )]
     StateUnwritten {
-        /// The machine.
-        machine: Uuid,
-        /// Its name.
-        name: String,
+        /// The command that makes VirtualBox write all of the settings, for a shell.
+        command: String,
     },
     /// What is left of a birth is not: the machine has run since, or has snapshots.
     #[error("{} is of a machine that has run or has snapshots: its files stay", file.display())]
@@ -196,9 +192,9 @@ impl HostError {
             Self::GuestStaysOn { .. } => Some(
                 "the guest ignores ACPI, or needs longer: raise stopTimeout, or permit power-cut".to_owned(),
             ),
-            Self::StateUnwritten { machine, name } => Some(format!(
-                "any change of its settings writes all of them: VBoxManage modifyvm {machine} --name={name:?}"
-            )),
+            Self::StateUnwritten { command } => {
+                Some(format!("any change of its settings writes all of them, as this one that changes nothing: {command}"))
+            }
             Self::HasLived { file, is_there: true } => Some(format!(
                 "`VBoxManage registervm` of {} brings the machine back, and then it is there as any other; or move its folder away",
                 file.display()

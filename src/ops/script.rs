@@ -24,11 +24,6 @@ pub enum Line {
     Command(String),
 }
 
-/// The shell of the platform that this program runs on.
-pub fn shell() -> Shell {
-    if cfg!(windows) { Shell::PowerShell } else { Shell::Posix }
-}
-
 /// The commands of a plan's steps, one after another.
 pub fn script(plan: &Plan, shell: Shell) -> Vec<Line> {
     let mut writer =

@@ -20,6 +20,11 @@ pub enum Shell {
     PowerShell,
 }
 
+impl Shell {
+    /// The shell of the platform that this program runs on.
+    pub const HERE: Shell = if cfg!(windows) { Shell::PowerShell } else { Shell::Posix };
+}
+
 /// The arguments of one call of VBoxManage. Displayed as a shell would want them, secrets left out and long ones cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandLine(Vec<Argument>, Option<Secret>);

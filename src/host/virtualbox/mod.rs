@@ -35,6 +35,7 @@ pub use argv::{Spellings, command_lines};
 pub use command::{CommandLine, Shell};
 pub use home::{Environment, Home};
 pub use runner::{Deadline, Output, Patience, Runner};
+pub use saving::rewriting;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

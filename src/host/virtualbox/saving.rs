@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::VirtualBox;
-use super::command::CommandLine;
+use super::command::{CommandLine, Shell};
 use super::live;
 use super::registry::Reading;
 use super::runner::Deadline;
@@ -35,6 +35,11 @@ enum Seen {
     Told(String),
     /// Nobody can tell any more: the machine is gone or cannot be read, or the server has ended.
     None,
+}
+
+/// The command that changes nothing of a machine but has VirtualBox write its settings.
+pub fn rewriting(machine: Uuid, name: &str) -> CommandLine {
+    CommandLine::of(["modifyvm", &machine.to_string()]).option("name", name)
 }
 
 impl VirtualBox {
@@ -81,9 +86,8 @@ impl VirtualBox {
                 Seen::Told(name) => (name, true),
                 Seen::Unwritten(name) => (name, false),
             };
-            let same = CommandLine::of(["modifyvm", &machine.to_string()]).option("name", name);
             // It is refused while VirtualBox has not let go of the machine yet. What is to be seen decides.
-            let written = self.runner()?.run(&same, Deadline::Repeatable);
+            let written = self.runner()?.run(&rewriting(machine, &name), Deadline::Repeatable);
             if is_told && written.is_ok() {
                 return Ok(true);
             }
@@ -91,7 +95,8 @@ impl VirtualBox {
         match self.saved_state(machine)? {
             Seen::Written => Ok(true),
             Seen::Unwritten(name) if self.leaves_state(machine)? => {
-                Err(HostError::StateUnwritten { machine, name })
+                let command = rewriting(machine, &name).to_script(Shell::HERE);
+                Err(HostError::StateUnwritten { command })
             }
             Seen::Unwritten(_) | Seen::Told(_) | Seen::None => Ok(false),
         }

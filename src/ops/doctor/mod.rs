@@ -9,12 +9,12 @@ pub use repair::repair;
 use serde::Serialize;
 
 use super::plan::read;
-use super::{Context, host, runs, self_check, shell};
+use super::{Context, host, runs, self_check};
 use crate::apply::Lock;
 use crate::config::HostChoice;
 use crate::failure::{Failure, Kind};
 use crate::host::checkup::{Installation, Sample};
-use crate::host::virtualbox::CommandLine;
+use crate::host::virtualbox::{CommandLine, Shell, rewriting};
 use crate::host::{HostError, Want};
 use crate::inventory::{Inventory, Machine, MarkState, Ownership, Status};
 use crate::model::state::StateClass;
@@ -292,12 +292,10 @@ fn machines(report: &mut DoctorReport, inventory: &Inventory) {
 fn unwritten_states(report: &mut DoctorReport, context: &Context, inventory: &Inventory) {
     for machine in inventory.machines.values() {
         let Some(file) = context.host.unwritten_state(machine) else { continue };
-        let command = |verb: &str, word: &str| {
-            CommandLine::of([verb, &machine.uuid.to_string(), word]).to_script(shell())
-        };
-        let name = machine.name.as_deref().unwrap_or_default();
-        let write = command("modifyvm", &format!("--name={name}"));
-        let adopt = command("adoptstate", &file.to_string_lossy());
+        let write =
+            rewriting(machine.uuid, machine.name.as_deref().unwrap_or_default()).to_script(Shell::HERE);
+        let adopt = CommandLine::of(["adoptstate", &machine.uuid.to_string(), &file.to_string_lossy()]);
+        let adopt = adopt.to_script(Shell::HERE);
         let file = file.display();
         let is_known = machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Saved);
         let (text, hint) = if is_known {

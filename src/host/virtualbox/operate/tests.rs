@@ -256,7 +256,11 @@ fn a_saved_state_that_cannot_be_written_down_is_no_success() {
     let error = fake.perform(&Action::SaveState { machine: vm() }).unwrap_err();
     assert!(matches!(error, HostError::StateUnwritten { .. }), "{error:?}");
     assert_eq!(error.class(), ErrorClass::WrongState);
-    assert!(error.hint().unwrap().ends_with("--name=\"vm\""), "{:?}", error.hint());
+    assert!(
+        error.hint().unwrap().ends_with(&format!("VBoxManage modifyvm {VM} --name=vm")),
+        "{:?}",
+        error.hint()
+    );
 }
 
 #[test]
