@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Test;
 use crate::agent::{Agent, Era};
-use crate::home::{Home, Output, path};
+use crate::home::{Home, Output, eventually, path, signal};
 use crate::lab::Lab;
 
 pub const TESTS: &[Test] = &[
@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("a_saved_state_that_is_lost_is_found", a_saved_state_that_is_lost_is_found),
     ("a_saved_state_that_only_the_server_knows_is_seen", a_saved_state_that_only_the_server_knows_is_seen),
+    ("a_server_that_does_not_answer_is_named", a_server_that_does_not_answer_is_named),
     ("a_copied_disk_gets_another_uuid", a_copied_disk_gets_another_uuid),
     ("two_disks_of_one_path_are_put_right_by_hand", two_disks_of_one_path_are_put_right_by_hand),
 ];
@@ -100,6 +101,33 @@ fn a_saved_state_that_only_the_server_knows_is_seen(lab: &Lab) {
     home.vbox(&words).ok();
     assert_eq!(std::fs::read_to_string(&settings).unwrap().matches("stateFile=").count(), 1);
     assert_eq!(rows(&doctor(&home, &[]), "machines").len(), 1);
+}
+
+/// With what ends when it is ended.
+fn a_server_that_does_not_answer_is_named(lab: &Lab) {
+    let home = lab.home();
+    for name in ["on", "off"] {
+        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
+        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
+    }
+    home.vbox(&["startvm", "on", "--type=headless"]).ok();
+    let server = home.server_pid().expect("a server");
+    let hint = || {
+        signal(server, "STOP");
+        let said = doctor(&home, &["--route", "vboxmanage"]);
+        signal(server, "CONT");
+        assert_eq!(rows(&said, "server")[0].0, "bad", "{said:?}");
+        let document: Value = serde_json::from_str(said.stdout.lines().last().unwrap()).unwrap();
+        let checks = document["report"]["checks"].as_array().unwrap();
+        checks.iter().find(|row| row["what"] == "server").unwrap()["hint"].as_str().unwrap().to_owned()
+    };
+    let with_guest = hint();
+    assert!(with_guest.contains(&format!("`kill {server}`")), "{with_guest}");
+    assert!(with_guest.contains("\"on\"") && !with_guest.contains("\"off\""), "{with_guest}");
+    home.vbox(&["controlvm", "on", "poweroff"]).ok();
+    eventually("its process is gone", 30, || home.state("on") == "poweroff");
+    let without = hint();
+    assert!(without.contains("no machine runs"), "{without}");
 }
 
 fn the_reader_is_compared_with_virtualbox(lab: &Lab) {

@@ -394,6 +394,13 @@ fn folder_name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Sends a signal, by its name, to a process that is there.
+pub fn signal(id: u32, name: &str) {
+    // There is no safe function for it in the standard library; the shell has it built in.
+    let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &id.to_string()]).status();
+    assert!(sent.expect("a shell").success(), "{name} {id}");
+}
+
 /// Ends a process the hard way.
 pub fn kill(id: u32) {
     // There is no safe function for it in the standard library; the shell has it built in.

@@ -59,22 +59,46 @@ impl Home {
     /// to its socket would tell it, too, and harm (measured): a server that starts meanwhile hangs for good, 13 times of 15, and of a server
     /// that runs, one connection in thousands hangs or stalls whoever connects beside it.
     pub fn has_server(&self) -> Option<bool> {
-        is_locked(&self.ipc.as_deref()?.join("lock"))
+        self.server().map(|lock| lock != Lock::Free)
+    }
+
+    /// The process of VirtualBox's server, where one runs and is seen from here.
+    pub fn server_process(&self) -> Option<u32> {
+        match self.server()? {
+            Lock::Held(process) => process,
+            Lock::Free => None,
+        }
+    }
+
+    fn server(&self) -> Option<Lock> {
+        lock_of(&self.ipc.as_deref()?.join("lock"))
     }
 }
 
-/// Whether a process, other than this one, has locked a file against others; a file that is not there is not locked.
+/// Whether a file is locked against others by a process other than this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lock {
+    /// By this process; `None` where it is in another namespace.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such locks"))]
+    Held(Option<u32>),
+    /// It is not, or it is not there.
+    Free,
+}
+
 #[cfg(unix)]
-fn is_locked(file: &Path) -> Option<bool> {
+fn lock_of(file: &Path) -> Option<Lock> {
     use rustix::process::{FlockType, fcntl_getlk};
     match std::fs::File::open(file) {
-        Ok(file) => fcntl_getlk(file, &FlockType::ReadLock.into()).ok().map(|lock| lock.is_some()),
-        Err(error) => (error.kind() == std::io::ErrorKind::NotFound).then_some(false),
+        Ok(file) => Some(match fcntl_getlk(file, &FlockType::ReadLock.into()).ok()? {
+            Some(lock) => Lock::Held(lock.pid.map(|process| process.as_raw_nonzero().get().unsigned_abs())),
+            None => Lock::Free,
+        }),
+        Err(error) => (error.kind() == std::io::ErrorKind::NotFound).then_some(Lock::Free),
     }
 }
 
 #[cfg(not(unix))]
-fn is_locked(_: &Path) -> Option<bool> {
+fn lock_of(_: &Path) -> Option<Lock> {
     None
 }
 

@@ -138,6 +138,14 @@ impl Inspect for VirtualBox {
         Ok(std::iter::once(self.home().folder.clone()).chain(all).collect())
     }
 
+    fn server_process(&self) -> Option<u32> {
+        self.home().server_process()
+    }
+
+    fn is_logged_alive(&self, machine: &Machine) -> bool {
+        live::is_logged_alive(machine)
+    }
+
     fn unwritten_state(&self, machine: &Machine) -> Option<PathBuf> {
         live::unwritten_state(machine)
     }

@@ -116,6 +116,11 @@ pub fn logged_state(machine: &Machine) -> Option<PowerState> {
     last_state(&machine.folder().join("Logs").join("VBox.log"), TAIL).ok().flatten()
 }
 
+/// Whether the last process of a machine has not said in its log that it ended.
+pub fn is_logged_alive(machine: &Machine) -> bool {
+    logged_state(machine).is_some_and(|state| is_alive(&state))
+}
+
 /// The newest file of a saved state that a machine's settings do not name, where the log of its last process says that it was saved. One whose
 /// state was discarded has no such file (measured).
 ///

@@ -90,6 +90,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
     };
     report.add("configuration", Verdict::Good, configuration);
     program(&mut report, context);
+    let mut stuck = None;
     let answers = match context.host.prepare() {
         // That the helper is missed, the row of the route says.
         Ok(()) | Err(HostError::NoHelper { .. }) => {
@@ -99,6 +100,7 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
         // Without a program the row above says it.
         Err(HostError::NoVBoxManage { .. }) => false,
         Err(error) => {
+            stuck = matches!(error, HostError::Timeout { .. }).then_some(report.checks.len());
             report.failure("server", &error.into());
             false
         }
@@ -112,6 +114,9 @@ pub fn doctor(context: &Context, request: DoctorRequest) -> DoctorReport {
             Ok(found) => installation(&mut report, &found, inventory.as_ref().ok()),
             Err(error) => report.failure("installation", &error.into()),
         }
+    }
+    if let Some(row) = stuck {
+        report.checks[row].hint = Some(stuck_server(context, inventory.as_ref().ok()));
     }
     match inventory {
         Ok(inventory) => {
@@ -286,6 +291,26 @@ fn machines(report: &mut DoctorReport, inventory: &Inventory) {
         };
     }
     report.add("machines", Verdict::Good, format!("{} registered", machines.count()));
+}
+
+/// What helps where VirtualBox's server does not answer. Machines that run lose their server with it, and end (`vbox-semantics`).
+fn stuck_server(context: &Context, inventory: Option<&Inventory>) -> String {
+    let server = match context.host.server_process() {
+        Some(process) => format!("`kill {process}` ends VirtualBox's server"),
+        None => "the server is the process VBoxSVC: ending it helps".to_owned(),
+    };
+    let alive = inventory.iter().flat_map(|inventory| inventory.machines.values());
+    let alive: Vec<String> =
+        alive.filter(|machine| context.host.is_logged_alive(machine)).map(named).collect();
+    let machines = if alive.is_empty() {
+        "no machine runs, by their logs".to_owned()
+    } else {
+        format!(
+            "it takes along what runs, by their logs {}: shut that down from within first",
+            alive.join(", ")
+        )
+    };
+    format!("{server}, and the next command starts another; {machines}")
 }
 
 /// Guests whose state VirtualBox saved and did not write down (measured).

@@ -3,7 +3,6 @@
 //! "In the middle" is made by stopping VirtualBox's server: the helper waits for an answer then, and what it has asked for is done when the
 //! server goes on, helper or not.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,8 @@ use vboxmcp::host::{ErrorClass, Operate as _};
 use vboxmcp::model::{PowerState, Route};
 
 use super::{Side, born, both, data, files, set, settings, staying, unregister};
-use crate::home::{Home, eventually, is_running, kill, path};
+use crate::home::{Home, eventually, is_running, kill, path, signal};
 use crate::lab::Lab;
-
-fn signal(id: u32, name: &str) {
-    // There is no safe function for it in the standard library; the shell has it built in.
-    let sent = Command::new("sh").args(["-c", "kill -\"$1\" \"$2\"", "sh", name, &id.to_string()]).status();
-    assert!(sent.expect("a shell").success(), "{name} {id}");
-}
 
 /// Does something while the server stands still and the helper is killed; then the server goes on.
 fn killed_in_the_middle<T>(home: &Home, side: &Side, work: impl FnOnce() -> T) -> T {
