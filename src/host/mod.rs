@@ -103,18 +103,18 @@ pub trait Inspect: Send + Sync {
     /// The last bytes of a file of the host, `most` of them, and how many come before.
     fn file_end(&self, file: &Path, most: usize) -> Result<(Vec<u8>, u64), HostError>;
 
-    /// The process of VirtualBox's server, where one runs and this host tells.
+    /// The process of VirtualBox's server, where one runs and it can be told which one it is.
     fn server_process(&self) -> Option<u32> {
         None
     }
 
-    /// Whether a machine lives as far as its log tells: its process may have been killed since. Costs one file read.
-    fn is_logged_alive(&self, _machine: &Machine) -> bool {
+    /// Whether a machine may live, for who cannot ask VirtualBox: its log does not say that its last process ended. Costs one file read.
+    fn may_live(&self, _machine: &Machine) -> bool {
         false
     }
 
     /// The file of a state in which a machine was saved last and that its settings do not name, so that it is lost when VirtualBox's server ends, or
-    /// was: then the machine is off. `None` where there is none.
+    /// was: then the machine is off. `None` where there is none. The machine's own state may be unknown.
     fn unwritten_state(&self, _machine: &Machine) -> Option<PathBuf> {
         None
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Test;
 use crate::agent::{Agent, Era};
-use crate::home::{Home, Output, eventually, path, signal};
+use crate::home::{Home, Output, eventually, kill, path, signal};
 use crate::lab::Lab;
 
 pub const TESTS: &[Test] = &[
@@ -127,7 +127,11 @@ fn a_server_that_does_not_answer_is_named(lab: &Lab) {
     home.vbox(&["controlvm", "on", "poweroff"]).ok();
     eventually("its process is gone", 30, || home.state("on") == "poweroff");
     let without = hint();
-    assert!(without.contains("no machine runs"), "{without}");
+    assert!(without.contains("no guest runs"), "{without}");
+    assert!(without.contains(&format!("`kill -KILL {server}`")), "{without}");
+    signal(server, "STOP");
+    kill(server);
+    home.vbox(&["list", "runningvms"]).ok();
 }
 
 fn the_reader_is_compared_with_virtualbox(lab: &Lab) {

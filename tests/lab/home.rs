@@ -212,9 +212,9 @@ impl<'lab> Home<'lab> {
         self.info(machine, "VMState").expect("a machine has a state")
     }
 
-    /// Whether VirtualBox's server answers.
+    /// Whether VirtualBox's server runs.
     pub fn has_server(&self) -> bool {
-        self.host().home().has_server() == Some(true)
+        self.host().home().has_server().expect("its lock can be asked for")
     }
 
     /// Waits until VirtualBox's server is gone: 5 s after its last client, 20 s where vboxmcp started it.
@@ -279,19 +279,18 @@ pub fn is_set(variable: &str) -> bool {
 
 /// Removes what killed test programs left behind.
 pub fn sweep() {
-    remove_of(|owner| !Path::new("/proc").join(owner).exists());
+    if !is_set("VBOXMCP_TEST_KEEP") {
+        remove_of(|owner| !Path::new("/proc").join(owner).exists());
+    }
 }
 
-/// Removes what tests of this program that were given up still have. No test may run any more.
+/// Ends and removes what tests of this program that were given up still have. What one of them starts even now is left to the next run's [`sweep`].
 pub fn end_given_up() {
     let this = std::process::id().to_string();
     remove_of(|owner| owner == this);
 }
 
 fn remove_of(is_meant: impl Fn(&str) -> bool) {
-    if is_set("VBOXMCP_TEST_KEEP") {
-        return;
-    }
     for folder in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let folder = folder.path();
         if !folder_name(&folder).starts_with(PREFIX) {
@@ -300,7 +299,9 @@ fn remove_of(is_meant: impl Fn(&str) -> bool) {
         let Ok(owner) = fs::read_to_string(folder.join(OWNER)) else { continue };
         if is_meant(owner.trim()) {
             end_all(&folder_name(&folder));
-            fs::remove_dir_all(&folder).ok();
+            if !is_set("VBOXMCP_TEST_KEEP") {
+                fs::remove_dir_all(&folder).ok();
+            }
         }
     }
 }

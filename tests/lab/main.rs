@@ -153,8 +153,9 @@ fn to_its_end(name: String, lab: Arc<Result<Lab, lab::Missing>>, run: Body) -> R
         let _ended = ended;
         run(lab.as_ref().as_ref().expect("it is there: the caller has looked"));
     })?;
-    // Many kills take as long as they take (`kills.sh`).
-    let longest = if home::is_set("VBOXMCP_KILLS") { Duration::MAX } else { LONGEST };
+    // Many kills (`kills.sh`) or machines take as long as they take.
+    let is_longer = home::is_set("VBOXMCP_KILLS") || home::is_set("VBOXMCP_MACHINES");
+    let longest = if is_longer { Duration::MAX } else { LONGEST };
     match end.recv_timeout(longest) {
         Err(RecvTimeoutError::Timeout) => {
             Err(Failed::from(format!("it did not end within {LONGEST:?}, and is left behind")))

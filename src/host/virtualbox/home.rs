@@ -55,19 +55,19 @@ impl Home {
 
     /// Whether VirtualBox's server of this home runs, or is on its way up or down; `None` where only VirtualBox could tell.
     ///
-    /// The server holds a lock on a file for as long as it lives (measured with 7.2, and the same in the sources of all others). To connect
-    /// to its socket would tell it, too, and harm (measured): a server that starts meanwhile hangs for good, 13 times of 15, and of a server
-    /// that runs, one connection in thousands hangs or stalls whoever connects beside it.
+    /// The lock on a file is held from before there is the socket until the last client has gone (measured with 7.2, where the server holds it
+    /// itself; before, a process of its own does, which outlives the server by minutes). To connect to the socket would tell it, too, and harm
+    /// (measured): a server that starts meanwhile hangs for good, 13 times of 15, and of a server that runs, one connection in thousands hangs
+    /// or stalls whoever connects beside it.
     pub fn has_server(&self) -> Option<bool> {
         self.server().map(|lock| lock != Lock::Free)
     }
 
-    /// The process of VirtualBox's server, where one runs and is seen from here.
+    /// The process of VirtualBox's server, where one runs and is known by its name.
     pub fn server_process(&self) -> Option<u32> {
-        match self.server()? {
-            Lock::Held(process) => process,
-            Lock::Free => None,
-        }
+        let Lock::Held(process) = self.server()? else { return None };
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", process?)).ok()?;
+        process.filter(|_| name.trim_end() == "VBoxSVC")
     }
 
     fn server(&self) -> Option<Lock> {
@@ -78,7 +78,7 @@ impl Home {
 /// Whether a file is locked against others by a process other than this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lock {
-    /// By this process; `None` where it is in another namespace.
+    /// By this process; `None` where it is not one of those that are seen from here.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such locks"))]
     Held(Option<u32>),
     /// It is not, or it is not there.
@@ -87,10 +87,18 @@ enum Lock {
 
 #[cfg(unix)]
 fn lock_of(file: &Path) -> Option<Lock> {
-    use rustix::process::{FlockType, fcntl_getlk};
-    match std::fs::File::open(file) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::fs::OFlags;
+    use rustix::process::{FlockType, Pid, fcntl_getlk};
+
+    // Anybody may have put something there that opening waits for.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(file) {
         Ok(file) => Some(match fcntl_getlk(file, &FlockType::ReadLock.into()).ok()? {
-            Some(lock) => Lock::Held(lock.pid.map(|process| process.as_raw_nonzero().get().unsigned_abs())),
+            Some(lock) => {
+                Lock::Held(u32::try_from(Pid::as_raw(lock.pid)).ok().filter(|process| *process > 0))
+            }
             None => Lock::Free,
         }),
         Err(error) => (error.kind() == std::io::ErrorKind::NotFound).then_some(Lock::Free),
@@ -180,7 +188,7 @@ mod unix {
     }
 
     /// The account of a user id. Accounts that are not in `/etc/passwd` (of a directory service) are not found; then the
-    /// variables decide, and the server's socket is unknown.
+    /// variables decide, and the folder of the server's socket is unknown.
     pub fn account(uid: u32) -> Option<Account> {
         let passwd = std::fs::read("/etc/passwd").ok()?;
         find(&String::from_utf8_lossy(&passwd), uid)

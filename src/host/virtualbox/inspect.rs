@@ -142,8 +142,8 @@ impl Inspect for VirtualBox {
         self.home().server_process()
     }
 
-    fn is_logged_alive(&self, machine: &Machine) -> bool {
-        live::is_logged_alive(machine)
+    fn may_live(&self, machine: &Machine) -> bool {
+        live::may_live(machine)
     }
 
     fn unwritten_state(&self, machine: &Machine) -> Option<PathBuf> {

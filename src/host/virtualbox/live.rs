@@ -89,12 +89,17 @@ fn parse_list(text: &str) -> Result<BTreeSet<Uuid>, String> {
     if rest.trim().is_empty() { Ok(machines) } else { Err(rest.chars().take(80).collect()) }
 }
 
+/// A log that ends with a change of state is one of a machine that has ended; others are searched for longer.
+const TAIL: u64 = 64 << 10;
+const WHOLE: u64 = 64 << 20;
+
+fn log_of(machine: &Machine) -> PathBuf {
+    machine.folder().join("Logs").join("VBox.log")
+}
+
 /// The state of a machine while a server runs; `None` where only VirtualBox can tell.
 pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
-    /// A log that ends with a change of state is one of a machine that has ended; others are searched for longer.
-    const TAIL: u64 = 64 << 10;
-    const WHOLE: u64 = 64 << 20;
-    let log = || machine.folder().join("Logs").join("VBox.log");
+    let log = || log_of(machine);
     match alive.states.get(&machine.uuid) {
         Some(Some(state)) => return Some(state.clone()),
         Some(None) => return last_state(&log(), WHOLE).ok().flatten().filter(is_listed),
@@ -112,13 +117,15 @@ pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
 
 /// The last state in a machine's log; `None` where there is none near its end.
 pub fn logged_state(machine: &Machine) -> Option<PowerState> {
-    const TAIL: u64 = 64 << 10;
-    last_state(&machine.folder().join("Logs").join("VBox.log"), TAIL).ok().flatten()
+    last_state(&log_of(machine), TAIL).ok().flatten()
 }
 
-/// Whether the last process of a machine has not said in its log that it ended.
-pub fn is_logged_alive(machine: &Machine) -> bool {
-    logged_state(machine).is_some_and(|state| is_alive(&state))
+/// Whether a machine has a log, and the last process of the machine has not said there that it ended: it runs, or was killed.
+pub fn may_live(machine: &Machine) -> bool {
+    match last_state(&log_of(machine), WHOLE) {
+        Ok(state) => state.is_none_or(|state| is_alive(&state)),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// The newest file of a saved state that a machine's settings do not name, where the log of its last process says that it was saved. One whose
@@ -127,8 +134,8 @@ pub fn is_logged_alive(machine: &Machine) -> bool {
 /// Where a guest's process ends before VirtualBox's server has seen to its settings, the server knows that the state is saved and the settings never
 /// say so; when the server ends, the machine is off (measured, [`super::saving`]).
 pub fn unwritten_state(machine: &Machine) -> Option<PathBuf> {
-    let is_saved = machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Saved);
-    if !is_saved && !is_off(machine) {
+    let is_possible = |state: &PowerState| matches!(state.class(), StateClass::Saved | StateClass::Off);
+    if !machine.state.as_ref().is_none_or(is_possible) {
         return None;
     }
     logged_state(machine).filter(|state| *state == PowerState::Saved).and_then(|_| unnamed_state(machine))

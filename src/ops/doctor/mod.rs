@@ -17,6 +17,7 @@ use crate::host::checkup::{Installation, Sample};
 use crate::host::virtualbox::{CommandLine, Shell, rewriting};
 use crate::host::{HostError, Want};
 use crate::inventory::{Inventory, Machine, MarkState, Ownership, Status};
+use crate::model::PowerState;
 use crate::model::state::StateClass;
 
 /// How closely to look.
@@ -293,22 +294,29 @@ fn machines(report: &mut DoctorReport, inventory: &Inventory) {
     report.add("machines", Verdict::Good, format!("{} registered", machines.count()));
 }
 
-/// What helps where VirtualBox's server does not answer. Machines that run lose their server with it, and end (`vbox-semantics`).
+/// What helps where VirtualBox's server does not answer. Guests that run end within some ten seconds after it (measured).
 fn stuck_server(context: &Context, inventory: Option<&Inventory>) -> String {
     let server = match context.host.server_process() {
-        Some(process) => format!("`kill {process}` ends VirtualBox's server"),
-        None => "the server is the process VBoxSVC: ending it helps".to_owned(),
+        Some(process) => format!(
+            "`kill {process}` ends VirtualBox's server, and `kill -KILL {process}` where it is still there after half a minute"
+        ),
+        None => "VirtualBox's server is a process VBoxSVC, where there is one: ending it may help".to_owned(),
     };
-    let alive = inventory.iter().flat_map(|inventory| inventory.machines.values());
-    let alive: Vec<String> =
-        alive.filter(|machine| context.host.is_logged_alive(machine)).map(named).collect();
-    let machines = if alive.is_empty() {
-        "no machine runs, by their logs".to_owned()
-    } else {
-        format!(
-            "it takes along what runs, by their logs {}: shut that down from within first",
-            alive.join(", ")
-        )
+    let machines = match inventory {
+        None => "which guests run, and would end with it, is not known".to_owned(),
+        Some(inventory) => {
+            let all = inventory.machines.values();
+            let alive: Vec<String> =
+                all.filter(|machine| context.host.may_live(machine)).map(named).collect();
+            if alive.is_empty() {
+                "no guest runs, by the logs of the machines".to_owned()
+            } else {
+                let alive = alive.join(", ");
+                format!(
+                    "guests end with it, by the logs of the machines {alive}: shut them down from within first"
+                )
+            }
+        }
     };
     format!("{server}, and the next command starts another; {machines}")
 }
@@ -322,8 +330,8 @@ fn unwritten_states(report: &mut DoctorReport, context: &Context, inventory: &In
         let adopt = CommandLine::of(["adoptstate", &machine.uuid.to_string(), &file.to_string_lossy()]);
         let adopt = adopt.to_script(Shell::HERE);
         let file = file.display();
-        let is_known = machine.state.as_ref().is_some_and(|state| state.class() == StateClass::Saved);
-        let (text, hint) = if is_known {
+        let class = machine.state.as_ref().map(PowerState::class);
+        let (text, hint) = if class == Some(StateClass::Saved) {
             (
                 format!("{} is saved, and its settings do not name {file}", named(machine)),
                 format!(
@@ -331,8 +339,10 @@ fn unwritten_states(report: &mut DoctorReport, context: &Context, inventory: &In
                 ),
             )
         } else {
+            // Where the server does not answer, it may still know the state.
+            let now = if class.is_some() { "is off, and was saved" } else { "was saved last" };
             (
-                format!("{} is off, and was saved: its settings do not name {file}", named(machine)),
+                format!("{} {now}: its settings do not name {file}", named(machine)),
                 format!(
                     "as long as it has not run and its disks were not changed since, `{adopt}` gives the state back; otherwise delete the file"
                 ),

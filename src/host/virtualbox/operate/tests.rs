@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::host::virtualbox::live::{self, Alive};
 use crate::host::virtualbox::{Home, Patience, Runner, VirtualBox};
 use crate::host::{ErrorClass, HostError, Inspect, Operate};
+use crate::inventory::Machine;
 use crate::model::{Address, Bytes, FieldPath, PowerState};
 use crate::plan::{Action, Assignment, Target};
 
@@ -282,6 +283,8 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_found() {
         fs::write(folder.join("Snapshots").join(file), "").unwrap();
     }
     assert_eq!(fake.host.unwritten_state(&machine), Some(folder.join("Snapshots/x.sav")));
+    let unknown = Machine { state: None, ..machine.clone() };
+    assert_eq!(fake.host.unwritten_state(&unknown), Some(folder.join("Snapshots/x.sav")));
     // One that was lost before is not meant where a newer one is named.
     let file = folder.join("vm.vbox");
     let text = fs::read_to_string(&file).unwrap();
@@ -308,6 +311,27 @@ fn a_saved_state_that_the_settings_file_does_not_name_is_found() {
     fs::write(&file, text.replace("<Hardware>", "<Snapshot stateFile='Snapshots/x.sav'/><Hardware>"))
         .unwrap();
     assert_eq!(fake.host.unwritten_state(&machine), None);
+}
+
+#[test]
+fn a_guest_may_live_unless_its_log_says_that_it_ended() {
+    let fake = Fake::new("exit 0");
+    let machine = fake.host.look_at(VM.parse().unwrap(), false).unwrap().machines.pop_first().unwrap().1;
+    let logs = fake.folder.path().join("vm/Logs");
+    assert!(!fake.host.may_live(&machine));
+    fs::create_dir(&logs).unwrap();
+    let state = |state: &str| format!("00:00:01.000000 Console: Machine state changed to '{state}'\n");
+    let chatter = "00:00:02.000000 VMMDev: Guest Log: 0123456789abcde\n".repeat(4000);
+    for (log, expected) in [
+        ("00:00:00.000000 VirtualBox VM 7.2\n".to_owned(), true),
+        (state("Running"), true),
+        (state("Running") + &chatter, true),
+        (state("Running") + &chatter + &state("PoweredOff"), false),
+        (state("Saved"), false),
+    ] {
+        fs::write(logs.join("VBox.log"), &log).unwrap();
+        assert_eq!(fake.host.may_live(&machine), expected, "{}", log.lines().next().unwrap());
+    }
 }
 
 #[test]
