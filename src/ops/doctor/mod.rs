@@ -296,29 +296,28 @@ fn machines(report: &mut DoctorReport, inventory: &Inventory) {
 
 /// What helps where VirtualBox's server does not answer. Guests that run end within some ten seconds after it (measured).
 fn stuck_server(context: &Context, inventory: Option<&Inventory>) -> String {
-    let server = match context.host.server_process() {
-        Some(process) => format!(
-            "`kill {process}` ends VirtualBox's server, and `kill -KILL {process}` where it is still there after half a minute"
-        ),
-        None => "VirtualBox's server is a process VBoxSVC, where there is one: ending it may help".to_owned(),
-    };
-    let machines = match inventory {
-        None => "which guests run, and would end with it, is not known".to_owned(),
+    let guests = match inventory {
+        None => "guests that run end with VirtualBox's server, and which do is not known".to_owned(),
         Some(inventory) => {
             let all = inventory.machines.values();
             let alive: Vec<String> =
                 all.filter(|machine| context.host.may_live(machine)).map(named).collect();
-            if alive.is_empty() {
-                "no guest runs, by the logs of the machines".to_owned()
-            } else {
-                let alive = alive.join(", ");
-                format!(
-                    "guests end with it, by the logs of the machines {alive}: shut them down from within first"
-                )
+            match alive.as_slice() {
+                [] => "no guest runs, by the logs of the machines".to_owned(),
+                alive => format!(
+                    "by their logs these run, and end with VirtualBox's server: {}; shut them down from within first",
+                    alive.join(", ")
+                ),
             }
         }
     };
-    format!("{server}, and the next command starts another; {machines}")
+    let server = match context.host.server_process() {
+        Some(process) => format!(
+            "`kill {process}` ends the server, `kill -KILL {process}` one that is still there after half a minute"
+        ),
+        None => "the server is a process VBoxSVC, where there is one: ending it may help".to_owned(),
+    };
+    format!("{guests}. Then {server}; the next command starts another")
 }
 
 /// Guests whose state VirtualBox saved and did not write down (measured).
