@@ -13,7 +13,9 @@ use crate::diff::{
     DiskOwner, DiskPresence, Finding, NetworkOwner, NetworkPresence, disk, machine as shape,
     network as network_shape, own_disk,
 };
-use crate::inventory::{AttachedMedium, Identity, Inventory, Machine, Mark, MarkState, Ownership, Status};
+use crate::inventory::{
+    AttachedMedium, Entry, Identity, Inventory, Machine, Mark, MarkState, Ownership, Status,
+};
 use crate::model::{
     Address, Dangers, Desired, DesiredMachine, DesiredNetwork, DiskDocument, DiskSource, Policy,
 };
@@ -226,9 +228,10 @@ fn candidate<'a>(
     if let Some(ours) = inventory.owned_machine(&desired.stack, address) {
         let entry =
             inventory.registers.get(&desired.stack).and_then(|register| register.entries.get(address));
-        // An adoption that was cut short is done again, also one that has left nothing but the mark.
+        // An adoption that was cut short is done again, also one that has left nothing but the mark: the register may have an entry from
+        // before the mark was removed.
         let is_whole = matches!(ours.mark, MarkState::Valid(_))
-            && entry.is_some_and(|entry| entry.status == Status::Confirmed);
+            && entry.is_some_and(|entry| entry.status == Status::Confirmed && is_kept_so(entry, machine));
         return Ok((!is_whole && ours.access.is_readable()).then_some(ours));
     }
     let mut named: Vec<&Machine> = inventory.machines_named(machine.name.as_str()).collect();
@@ -256,6 +259,14 @@ fn candidate<'a>(
     }
 }
 
+/// Whether the register has what an adoption says of a machine beside its identity.
+fn is_kept_so(entry: &Entry, machine: &DesiredMachine) -> bool {
+    let lifecycle = &machine.lifecycle;
+    entry.protect == lifecycle.protect
+        && entry.on_remove == lifecycle.on_remove
+        && entry.labels == machine.labels
+}
+
 fn members(
     register: &mut RegisterPlan,
     draft: &mut Draft,
@@ -279,7 +290,20 @@ fn members(
     let declared = shape::declared(machine, Some(&live.folder()));
     let there = shape::live(live, address, &desired.stack, Some(machine), inventory);
     let own = member(Identity::Uuid(live.uuid), only_declared(&declared, &there));
-    register.members.insert(address.clone(), Member { labels: machine.labels.clone(), ..own });
+    // What is ours already keeps what nobody declares.
+    let entries = inventory.registers.get(&desired.stack).map(|register| &register.entries);
+    let former = |address: &Address, uuid: Uuid| {
+        entries?.get(address).filter(|entry| entry.identity == Identity::Uuid(uuid))
+    };
+    let birth = |former: Option<&Entry>| former.map_or(serde_json::Value::Null, |entry| entry.birth.clone());
+    let entry = former(address, live.uuid);
+    let own = Member {
+        labels: machine.labels.clone(),
+        owes: entry.and_then(|entry| entry.owes.clone()),
+        birth: birth(entry),
+        ..own
+    };
+    register.members.insert(address.clone(), own);
     let Some(name) = address.machine_name() else { return };
     let disks = disk::keyed(live, address, inventory.registers.get(&desired.stack), Some(machine), inventory);
     for (key, attachment) in disks {
@@ -297,8 +321,8 @@ fn members(
             DiskSource::Inline { image, .. } => image.as_ref(),
             DiskSource::Reference { .. } => None,
         });
-        let birth = image.map_or(serde_json::Value::Null, birth_of);
         let address = Address::InlineDisk(name.clone(), key);
+        let birth = image.map_or_else(|| birth(former(&address, base.uuid)), birth_of);
         let disk = Member { birth, ..member(Identity::Uuid(base.uuid), serde_json::Value::Null) };
         register.members.insert(address, disk);
     }
