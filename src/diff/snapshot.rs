@@ -66,14 +66,9 @@ pub fn outlives_restore(path: &FieldPath) -> bool {
     path.keys().first().is_some_and(|head| of_the_machine.contains(&head.as_str()))
 }
 
-/// The file that VirtualBox begins when a machine starts for the first time.
-pub fn log_file(machine: &Machine) -> PathBuf {
-    machine.folder().join("Logs").join("VBox.log")
-}
-
 /// Whether the machine ever ran.
 pub fn was_started(machine: &Machine, inventory: &Inventory) -> bool {
-    inventory.paths.get(&log_file(machine)).is_some_and(|fact| *fact != PathFact::Missing)
+    inventory.paths.get(&machine.log_file()).is_some_and(|fact| *fact != PathFact::Missing)
 }
 
 /// The logs of the machines that lack a declared snapshot.
@@ -83,7 +78,7 @@ pub(super) fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
         for address in &snapshot.machines {
             let Some(declared) = desired.machines.get(address) else { continue };
             let live = super::presence::live_machine(address, declared, desired, inventory);
-            paths.extend(live.filter(|live| named(live, &snapshot.name).is_none()).map(log_file));
+            paths.extend(live.filter(|live| named(live, &snapshot.name).is_none()).map(Machine::log_file));
         }
     }
     paths

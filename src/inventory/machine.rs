@@ -89,6 +89,11 @@ impl Machine {
         self.settings_file.parent().map(PathBuf::from).unwrap_or_default()
     }
 
+    /// The log of its last process: a file that VirtualBox begins when the machine starts for the first time.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder().join("Logs").join("VBox.log")
+    }
+
     /// Why a field is unknown; `None` where it is known.
     pub fn why_unknown(&self, path: &FieldPath) -> Option<&str> {
         let covers = |prefix: &FieldPath| {

@@ -11,7 +11,7 @@ use vboxmcp::model::{FieldPath, Location};
 use vboxmcp::plan::{Action, Assignment, Target};
 
 use crate::guest::Guest;
-use crate::home::{Home, Output, path};
+use crate::home::{Home, Output, eventually, kill, path};
 
 /// Does something to a real VirtualBox.
 pub fn do_by_hand(home: &Home, hand: &ByHand) {
@@ -108,9 +108,8 @@ pub fn do_by_hand(home: &Home, hand: &ByHand) {
         ByHand::PowerOff(machine) => ok(&["controlvm", machine, "poweroff"]),
         ByHand::Kill(machine) => {
             let uuid = home.info(machine, "UUID").unwrap();
-            let pid = home.vm_pid(&uuid).expect("it runs").to_string();
-            std::process::Command::new("sh").args(["-c", "kill -KILL \"$1\"", "sh", &pid]).status().unwrap();
-            crate::home::eventually("it is aborted", 10, || home.state(&uuid) == "aborted");
+            kill(home.vm_pid(&uuid).expect("it runs"));
+            eventually("it is aborted", 10, || home.state(&uuid) == "aborted");
         }
         ByHand::Unregister { machine, delete: true } => ok(&["unregistervm", machine, "--delete"]),
         ByHand::Unregister { machine, delete: false } => ok(&["unregistervm", machine]),

@@ -34,12 +34,19 @@ fn doctor(home: &Home, more: &[&str]) -> Output {
     home.vboxmcp(&[&["doctor", "-o", "json"], more].concat())
 }
 
+/// Makes machines that start without a disk.
+fn create(home: &Home, names: &[&str]) {
+    for name in names {
+        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
+        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
+    }
+}
+
 /// As VirtualBox leaves it where a guest's process ends too soon.
 fn a_saved_state_that_is_lost_is_found(lab: &Lab) {
     let home = lab.home();
+    create(&home, &["lost", "discarded"]);
     for name in ["lost", "discarded"] {
-        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
-        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
         home.vbox(&["startvm", name, "--type=headless"]).ok();
         home.save_state(name);
     }
@@ -66,10 +73,7 @@ fn a_saved_state_that_is_lost_is_found(lab: &Lab) {
 /// The same while the server still knows it: nobody takes the machine for one that is off.
 fn a_saved_state_that_only_the_server_knows_is_seen(lab: &Lab) {
     let home = lab.home();
-    for name in ["saved", "off"] {
-        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
-        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
-    }
+    create(&home, &["saved", "off"]);
     home.vbox(&["startvm", "saved", "--type=headless"]).ok();
     home.save_state("saved");
     let settings = home.settings("saved");
@@ -106,10 +110,7 @@ fn a_saved_state_that_only_the_server_knows_is_seen(lab: &Lab) {
 /// With what ends when it is ended.
 fn a_server_that_does_not_answer_is_named(lab: &Lab) {
     let home = lab.home();
-    for name in ["on", "off"] {
-        home.vbox(&["createvm", "--name", name, "--ostype=Other", "--register"]).ok();
-        home.vbox(&["modifyvm", name, "--memory=32"]).ok();
-    }
+    create(&home, &["on", "off"]);
     home.vbox(&["startvm", "on", "--type=headless"]).ok();
     let server = home.server_pid().expect("a server");
     let hint = || {

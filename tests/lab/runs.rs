@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Child;
 
 use serde_json::Value;
 
 use crate::Test;
-use crate::home::{Home, Output, eventually, kill, path};
+use crate::home::{Home, Output, eventually, kill, path, signal};
 use crate::lab::Lab;
 
 pub const TESTS: &[Test] = &[
@@ -82,11 +82,7 @@ fn ctrl_c_says_how_to_go_on(lab: &Lab) {
     let going = runs(&home);
     assert_eq!(going[0]["state"], "running", "{going:?}");
     expect(home.vboxmcp(&["runs", "resume", "latest"]), 9);
-    // There is no safe function for it in the standard library; the shell has it built in.
-    Command::new("sh")
-        .args(["-c", "kill -INT \"$1\"", "sh", &child.id().to_string()])
-        .status()
-        .expect("kill");
+    signal(child.id(), "INT");
     let status = child.wait().expect("vboxmcp ends");
     let said = fs::read_to_string(said).expect("the file");
     assert_eq!(status.code(), Some(7), "{said}");

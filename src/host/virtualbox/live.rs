@@ -93,20 +93,15 @@ fn parse_list(text: &str) -> Result<BTreeSet<Uuid>, String> {
 const TAIL: u64 = 64 << 10;
 const WHOLE: u64 = 64 << 20;
 
-fn log_of(machine: &Machine) -> PathBuf {
-    machine.folder().join("Logs").join("VBox.log")
-}
-
 /// The state of a machine while a server runs; `None` where only VirtualBox can tell.
 pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
-    let log = || log_of(machine);
     match alive.states.get(&machine.uuid) {
         Some(Some(state)) => return Some(state.clone()),
-        Some(None) => return last_state(&log(), WHOLE).ok().flatten().filter(is_listed),
+        Some(None) => return last_state(&machine.log_file(), WHOLE).ok().flatten().filter(is_listed),
         None if alive.is_complete => return machine.state.clone(),
         None => {}
     }
-    match last_state(&log(), TAIL) {
+    match last_state(&machine.log_file(), TAIL) {
         // On its way up or down, or "guru meditation": alive, but not in the list. Or killed just then.
         Ok(Some(state)) if is_alive(&state) && !is_listed(&state) => None,
         // The server may know a saved state that it did not write down.
@@ -117,12 +112,12 @@ pub fn state(machine: &Machine, alive: &Alive) -> Option<PowerState> {
 
 /// The last state in a machine's log; `None` where there is none near its end.
 pub fn logged_state(machine: &Machine) -> Option<PowerState> {
-    last_state(&log_of(machine), TAIL).ok().flatten()
+    last_state(&machine.log_file(), TAIL).ok().flatten()
 }
 
 /// Whether a machine has a log, and the last process of the machine has not said there that it ended: it runs, or was killed.
 pub fn may_live(machine: &Machine) -> bool {
-    match last_state(&log_of(machine), WHOLE) {
+    match last_state(&machine.log_file(), WHOLE) {
         Ok(state) => state.is_none_or(|state| is_alive(&state)),
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }

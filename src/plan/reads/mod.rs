@@ -377,7 +377,7 @@ impl<'a> Reader<'a> {
                 for read in of_state(&desired.stack, address, machine, inventory) {
                     self.add(read);
                 }
-                self.path(diff::snapshot::log_file(machine));
+                self.path(machine.log_file());
             }
         }
     }
