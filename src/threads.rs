@@ -1,7 +1,8 @@
 //! Work on many things by several threads.
 
-use std::sync::OnceLock;
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 /// How many processors this program may use; one where nobody knows. Linux reads three files for it, so that it is asked once.
 pub fn processors() -> usize {
@@ -17,35 +18,323 @@ pub fn worth(items: usize, each: usize) -> usize {
     }
 }
 
+/// Starts a thread that mostly waits for something, and asks for it at once.
+pub fn ask<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    of: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    placement::spawn(scope, of)
+}
+
+/// Starts a thread that does one thing beside this one.
+pub fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    of: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let turn = BESIDE.begin();
+    placement::spawn(scope, move || {
+        let _turn = turn;
+        of()
+    })
+}
+
 /// What is made of each item, in their order, by up to so many threads; the one that asks is one of them.
+///
+/// Each takes the next few that nobody has taken. The others begin when a processor is free for them: two threads on one processor take
+/// turns of milliseconds, and all would wait for what one of them has in hand.
 pub fn map<'a, T: Sync, R: Send>(
     items: &'a [T],
     threads: usize,
     of: &(impl Fn(&'a T) -> R + Sync),
 ) -> Vec<R> {
-    let all = |part: &'a [T]| part.iter().map(of).collect::<Vec<R>>();
-    let mut parts = items.chunks(items.len().div_ceil(threads.max(1)).max(1));
-    let first = parts.next().unwrap_or_default();
-    thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || all(part))).collect();
-        let mut made = all(first);
+    if threads <= 1 || items.len() <= 1 {
+        return items.iter().map(of).collect();
+    }
+    let share = (items.len() / threads / SHARES).max(1);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut made = Vec::new();
+        loop {
+            let first = next.fetch_add(share, Ordering::Relaxed).min(items.len());
+            let end = items.len().min(first + share);
+            if first == end {
+                return made;
+            }
+            made.push((first, items[first..end].iter().map(of).collect::<Vec<R>>()));
+        }
+    };
+    let is_done = || next.load(Ordering::Relaxed) >= items.len();
+    let mut made = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|_| placement::spawn(scope, || BESIDE.wait(is_done).map(|_turn| work()).unwrap_or_default()))
+            .collect();
+        // Who waits for a processor must not do so for ever, also where one of the items panics here.
+        let nothing_left = NothingLeft { next: &next, items: items.len() };
+        let mut made = work();
+        drop(nothing_left);
         for other in others {
             made.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         made
-    })
+    });
+    made.sort_unstable_by_key(|(first, _)| *first);
+    made.into_iter().flat_map(|(_, part)| part).collect()
+}
+
+/// Into how many parts what a thread would have to do is divided: they need not take equally long.
+const SHARES: usize = 16;
+
+/// Says at its end that nothing is left to take.
+struct NothingLeft<'n> {
+    next: &'n AtomicUsize,
+    items: usize,
+}
+
+impl Drop for NothingLeft<'_> {
+    fn drop(&mut self) {
+        self.next.fetch_max(self.items, Ordering::Relaxed);
+        BESIDE.tell();
+    }
+}
+
+/// The threads of this module that work now.
+static BESIDE: Turns = Turns { working: Mutex::new(0), changed: Condvar::new() };
+
+struct Turns {
+    working: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Turns {
+    fn working(&self) -> MutexGuard<'_, usize> {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> Turn<'_> {
+        *self.working() += 1;
+        Turn(self)
+    }
+
+    /// Waits until a processor is free beside the one of the thread that asked for help; not longer than there is something to do.
+    fn wait(&self, is_done: impl Fn() -> bool) -> Option<Turn<'_>> {
+        let mut working = self.working();
+        while !is_done() {
+            if *working + 1 < processors() {
+                *working += 1;
+                return Some(Turn(self));
+            }
+            working = self.changed.wait(working).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
+    }
+
+    /// Has those that wait look whether there still is something to do.
+    fn tell(&self) {
+        // Between their look and their sleep they hold the lock.
+        drop(self.working());
+        self.changed.notify_all();
+    }
+}
+
+/// One that works; until it is dropped.
+struct Turn<'t>(&'t Turns);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.working() -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+/// On which processor a new thread begins.
+#[cfg(target_os = "linux")]
+mod placement {
+    use std::thread::{self, Scope, ScopedJoinHandle};
+
+    use nix::sched::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+    use nix::unistd::Pid;
+
+    use super::room;
+
+    /// Starts a thread that begins at once, and not on the processor of this one.
+    ///
+    /// In a virtual machine Linux puts every other new thread there, where it begins when this one has nothing to do, or at the next tick
+    /// of its clock, 1 to 4 ms later (measured, 6.18 under KVM): work that takes less is done by one processor then.
+    pub fn spawn<'scope, T: Send + 'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        of: impl FnOnce() -> T + Send + 'scope,
+    ) -> ScopedJoinHandle<'scope, T> {
+        room::prepare();
+        let here = sched_getcpu();
+        let thread = scope.spawn(move || {
+            if let Ok(processor) = here
+                && sched_getcpu() == here
+            {
+                leave(processor);
+            }
+            room::take();
+            of()
+        });
+        // Where it is here, this is its moment to leave.
+        thread::yield_now();
+        thread
+    }
+
+    /// Goes to another processor, if there is one that this program may use. It may come back.
+    fn leave(processor: usize) {
+        let this = Pid::from_raw(0);
+        let Ok(all) = sched_getaffinity(this) else { return };
+        let mut others = all;
+        // Where there is no other one, the system says so, and it stays.
+        if others.unset(processor).is_ok() && sched_setaffinity(this, &others).is_ok() {
+            let _ = sched_setaffinity(this, &all);
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use nix::sched::CpuSet;
+
+        use super::*;
+
+        #[test]
+        fn a_thread_leaves_and_may_still_go_everywhere() {
+            let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let several = (0..CpuSet::count()).filter(|one| all.is_set(*one).unwrap()).count() > 1;
+            let has_left = |_: &i32| {
+                let here = sched_getcpu().unwrap();
+                leave(here);
+                sched_getcpu().unwrap() != here
+            };
+            // It may have been sent back meanwhile, but not each time.
+            let times =
+                thread::scope(|scope| scope.spawn(|| (0..50).filter(has_left).count()).join().unwrap());
+            assert_eq!(times > 0, several);
+            let after = thread::scope(|scope| {
+                spawn(scope, || sched_getaffinity(Pid::from_raw(0)).unwrap()).join().unwrap()
+            });
+            assert_eq!(after, all);
+        }
+    }
+}
+
+/// Memory for a new thread.
+///
+/// glibc lets a thread's memory grow by a page or two, and whoever touches memory for the first time meanwhile waits for that (measured,
+/// 2.36: 440 times in a plan of 100 machines, which took an eighth longer). What is taken and given back in one piece stays with the
+/// thread, and until it is used it is only a number to the system. Another allocator does it in vain.
+#[cfg(target_os = "linux")]
+mod room {
+    use std::hint::black_box;
+    use std::sync::Once;
+
+    /// Bytes for one thread.
+    const ROOM: usize = 1 << 20;
+
+    /// To be called before the first [`take`]: a piece of more than 128 KiB goes back to the system, until one of its size was given back.
+    pub fn prepare() {
+        static PREPARED: Once = Once::new();
+        PREPARED.call_once(|| take_and_give_back(2 * ROOM));
+    }
+
+    /// Has this thread have room.
+    pub fn take() {
+        take_and_give_back(ROOM);
+    }
+
+    fn take_and_give_back(bytes: usize) {
+        drop(black_box(Vec::<u8>::with_capacity(bytes)));
+    }
+
+    #[cfg(test)]
+    #[cfg(target_env = "gnu")]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn what_a_thread_gets_lies_where_there_is_room() {
+            prepare();
+            let got = || {
+                take();
+                // Of a size that nobody has given back here.
+                vec![1_u8; 54_321]
+            };
+            let got = std::thread::scope(|scope| scope.spawn(got).join().unwrap());
+            let place = got.as_ptr().addr();
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let number = |text| usize::from_str_radix(text, 16).unwrap();
+            let around = maps
+                .lines()
+                .filter_map(|line| line.split_whitespace().next()?.split_once('-'))
+                .map(|(start, end)| number(start)..number(end))
+                .find(|piece| piece.contains(&place))
+                .unwrap();
+            assert!(around.len() >= ROOM, "{around:x?} around {place:x}");
+        }
+    }
+}
+
+/// On which processor a new thread begins: the system knows.
+#[cfg(not(target_os = "linux"))]
+mod placement {
+    use std::thread::{Scope, ScopedJoinHandle};
+
+    /// Starts a thread.
+    pub fn spawn<'scope, T: Send + 'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        of: impl FnOnce() -> T + Send + 'scope,
+    ) -> ScopedJoinHandle<'scope, T> {
+        scope.spawn(of)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::map;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Barrier;
+
+    use super::*;
 
     #[test]
     fn everything_is_made_once_and_in_order() {
-        for (items, threads) in [(0, 4), (1, 4), (3, 0), (7, 2), (8, 4), (9, 4), (5, 100)] {
+        for (items, threads) in [(0, 4), (1, 4), (3, 0), (7, 2), (8, 4), (9, 4), (5, 100), (1000, 3)] {
             let items: Vec<usize> = (0..items).collect();
             let doubled: Vec<usize> = items.iter().map(|item| 2 * item).collect();
             assert_eq!(map(&items, threads, &|item| 2 * item), doubled);
+        }
+    }
+
+    /// Also where no processor is free for anybody else.
+    #[test]
+    fn the_one_that_asks_never_waits_for_a_processor() {
+        let items: Vec<usize> = (0..100).collect();
+        let together = Barrier::new(8);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                start(scope, || {
+                    together.wait();
+                    assert_eq!(map(&items, 8, &|item| item + 1), (1..=100).collect::<Vec<_>>());
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_is_passed_on_and_keeps_nobody_waiting() {
+        let items: Vec<usize> = (0..100).collect();
+        let none_is_free: Vec<Turn<'_>> = (0..processors()).map(|_| BESIDE.begin()).collect();
+        for bad in [0, 50, 99] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                map(&items, 4, &|item| assert_ne!(*item, bad));
+            }));
+            assert!(result.is_err());
+        }
+        drop(none_is_free);
+        for bad in [0, 50, 99] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                map(&items, 4, &|item| assert_ne!(*item, bad));
+            }));
+            assert!(result.is_err());
         }
     }
 }

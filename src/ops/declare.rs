@@ -12,6 +12,7 @@ use crate::inventory::Inventory;
 use crate::manifest::diagnostic::Diagnostics;
 use crate::manifest::{self, LoadRequest, LowerContext, VariableValue};
 use crate::model::{Desired, Selection};
+use crate::threads;
 
 /// Which manifests are meant.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +116,7 @@ impl Manifests {
             return Ok((inventory, declared));
         };
         let (inventory, declared) = thread::scope(|scope| {
-            let declared = scope.spawn(|| self.declare_at(context, home, None));
+            let declared = threads::start(scope, || self.declare_at(context, home, None));
             let inventory = read();
             (inventory, declared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });

@@ -238,7 +238,7 @@ impl VirtualBox {
             // VirtualBox answers in tens of milliseconds, in which the files are read. A machine that ends meanwhile says so in its log,
             // which is read last.
             let (reading, lives) = thread::scope(|scope| {
-                let lives = Self::asks(want, server).then(|| scope.spawn(|| self.alive(only)));
+                let lives = Self::asks(want, server).then(|| threads::ask(scope, || self.alive(only)));
                 let registers = (!about.is_alone()).then_some(scope);
                 let reading = Reading::beside(registers, home, &self.cache, |machine| about.reads(machine));
                 let lives = match lives.map(thread::ScopedJoinHandle::join) {

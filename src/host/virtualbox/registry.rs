@@ -70,7 +70,7 @@ impl Reading {
         let (stamp, global) = read_registry(home, cache)?;
         if let Some(scope) = registers.filter(|_| global.unread_registers() >= WORTH) {
             let global = Arc::clone(&global);
-            scope.spawn(move || {
+            threads::start(scope, move || {
                 global.registers();
             });
         }
