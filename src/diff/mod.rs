@@ -132,28 +132,31 @@ pub struct ChangeSet {
 
 /// Paths whose facts `diff` needs, given what is registered: the files that new machines and disks would take.
 pub fn probes(desired: &Desired, inventory: &Inventory) -> Vec<PathBuf> {
-    let mut paths = BTreeSet::new();
+    // Paths are dear to compare, and these come nearly in order.
+    let mut paths = Vec::new();
     for (address, machine) in &desired.machines {
         let live = presence::live_machine(address, machine, desired, inventory);
         let folder = live.map_or_else(|| birth_folder(machine, inventory), Machine::folder);
         if live.is_none() {
-            paths.insert(folder.clone());
-            paths.insert(settings_file(machine, &folder));
+            paths.push(folder.clone());
+            paths.push(settings_file(machine, &folder));
         }
         if let Some(unborn) = unborn(address, machine, &desired.stack, inventory) {
-            paths.insert(unborn.file);
+            paths.push(unborn.file);
             paths.extend(unborn.disks.into_values());
         }
         for (key, disk) in machine.disks.iter().flatten() {
             paths.extend(disk::file(key, disk, &folder));
             if let DiskSource::Inline { image: Some(image), .. } = &disk.disk {
-                paths.insert(image.file.clone());
+                paths.push(image.file.clone());
             }
         }
     }
     paths.extend(snapshot::probes(desired, inventory));
     paths.extend(desired.disks.values().map(|disk| own_disk::file(disk, &desired.stack, inventory)));
-    paths.into_iter().collect()
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// How many machines are worth a thread that compares them.

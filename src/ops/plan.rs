@@ -116,9 +116,11 @@ pub(super) fn lying_at(
         |path: &&PathBuf| inventory.medium_at(path).is_some_and(|medium| medium.health == MediumHealth::Good);
     let (known, unknown): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_known);
     let unknown: Vec<PathBuf> = unknown.into_iter().cloned().collect();
-    let mut facts = context.host.probe(&unknown);
-    facts.extend(known.into_iter().map(|path| (path.clone(), PathFact::File)));
-    name_images(context, inventory, &mut facts);
+    let mut facts: BTreeMap<PathBuf, PathFact> =
+        known.into_iter().map(|path| (path.clone(), PathFact::File)).collect();
+    let mut found = context.host.probe(&unknown);
+    name_images(context, inventory, &mut found);
+    facts.append(&mut found);
     facts
 }
 

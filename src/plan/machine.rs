@@ -1,5 +1,6 @@
 //! From the differences of all machines to a plan: what is done while the guest runs, what needs it off, what stays undone.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -21,7 +22,9 @@ use crate::diff::{
 use crate::inventory::{Inventory, Machine, Mark, MarkState, Register};
 use crate::model::capability::{self, Edit};
 use crate::model::state::StateClass;
-use crate::model::{Address, Dangers, Desired, DesiredMachine, DesiredState, FieldPath, Policy};
+use crate::model::{
+    Address, Dangers, Desired, DesiredDisk, DesiredMachine, DesiredState, DiskSource, FieldPath, Policy,
+};
 
 /// One declared machine with all that its plan depends on.
 pub struct Scene<'a> {
@@ -326,7 +329,7 @@ impl Scene<'_> {
         let mut off: Vec<&FieldDifference> = Vec::new();
         let owed = self.owed(class);
         let mut state_differs = owed.is_some();
-        let storage = Storage::of(self);
+        let storage = LazyCell::new(|| Storage::of(self));
         for field in &self.difference.fields {
             if field.path == state_path() {
                 state_differs = true;
@@ -451,6 +454,15 @@ impl Scene<'_> {
         true
     }
 
+    /// Whether nothing is to be changed in its settings: nothing differs, and it has no disk that may have to become another one's, too.
+    /// Most machines of most plans are so, and need not be thought about.
+    fn is_as_declared(&self) -> bool {
+        let shares = |disk: &DesiredDisk| matches!(disk.disk, DiskSource::Reference { .. });
+        self.live().is_some()
+            && self.difference.fields.is_empty()
+            && !self.machine.disks.iter().flat_map(BTreeMap::values).any(|disk| shares(disk))
+    }
+
     fn before(&self) -> Before<'_> {
         let live = self.live();
         let of_live = live.and_then(|live| live.settings.os_type.as_deref());
@@ -508,6 +520,9 @@ impl Scene<'_> {
 
     /// What is done while the machine is off, in the order that VirtualBox needs.
     fn offline(&self, draft: &mut Draft, ports: &mut Ports, fields: &[&FieldDifference]) {
+        if self.is_as_declared() {
+            return;
+        }
         let machine = draft.target.clone();
         let mut storage = Storage::of(self);
         storage.recreate(draft, fields);

@@ -82,18 +82,15 @@ impl<'s> Document<'s> {
                     document.add(&start, open.last().map(|(index, _)| *index))?;
                 }
                 Event::End(_) => document.close(open.pop()),
-                Event::Text(text) => {
-                    if let Some((_, content)) = open.last_mut() {
-                        // Nearly always it only stands between two elements.
-                        if text.contains('\r') {
-                            add(content, text.xml10_content());
-                        } else {
-                            add(content, text.into_inner());
-                        }
-                    } else if !text.trim().is_empty() && text.trim() != "\u{feff}" {
-                        return Err("text stands outside the root element".to_owned());
-                    }
-                }
+                Event::Text(text) => match open.last_mut() {
+                    // Between elements white space is only the writer's indentation: that is nearly all there is.
+                    Some((index, content))
+                        if document.is_around(*index) && is_space(content) && is_space(&text) => {}
+                    Some((_, content)) if text.contains('\r') => add(content, text.xml10_content()),
+                    Some((_, content)) => add(content, text.into_inner()),
+                    None if text.trim().is_empty() || text.trim() == "\u{feff}" => {}
+                    None => return Err("text stands outside the root element".to_owned()),
+                },
                 Event::CData(data) => {
                     if let Some((_, content)) = open.last_mut() {
                         add(content, data.xml10_content());
@@ -220,11 +217,15 @@ impl<'s> Document<'s> {
         Ok(index)
     }
 
+    /// Whether other elements stand in this one, which is the last one that is open.
+    fn is_around(&self, open: u32) -> bool {
+        self.nodes.len() > open as usize + 1
+    }
+
     fn close(&mut self, open: Option<(u32, Cow<'_, str>)>) {
         let Some((index, content)) = open else { return };
         let end = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        // Between elements white space is only the writer's indentation.
-        let is_layout = end > index + 1 && content.trim().is_empty();
+        let is_layout = self.is_around(index) && is_space(&content);
         let text = if is_layout || content.is_empty() { Ok(Span::default()) } else { self.keep(&content) };
         if let Some(node) = self.nodes.get_mut(index as usize) {
             node.text = text.unwrap_or_default();
@@ -235,6 +236,11 @@ impl<'s> Document<'s> {
 
 fn position(at: usize) -> Result<u32, String> {
     u32::try_from(at).map_err(|_| "the file is too large".to_owned())
+}
+
+/// Whether it is what XML calls white space.
+fn is_space(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
 }
 
 /// Puts two pieces of an element's text together. Nearly always there is only one, and it stands in the file as it is.
@@ -458,6 +464,11 @@ mod tests {
         let root = document.root();
         assert_eq!(root.get("v"), Some("x\n\"\u{fc}"));
         assert_eq!(root.text(), " 1\n<\u{fc}& ");
+        let document = Document::parse("<a>\n <b/>\n <c> </c>\n</a>").unwrap();
+        assert_eq!(document.root().text(), "");
+        assert_eq!(document.root().child("c").unwrap().text(), " ");
+        let document = Document::parse("<a> <b/> x <b/> y</a>").unwrap();
+        assert_eq!(document.root().text(), "  x  y");
     }
 
     #[test]
