@@ -23,6 +23,7 @@ mod get;
 mod graph;
 mod init;
 mod inventory;
+mod line;
 mod mcp;
 mod native_helper;
 mod plan;
@@ -40,8 +41,8 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::Environment;
 use crate::failure::{Exit, Failure, Kind};
@@ -58,7 +59,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(words: &[OsString]) -> Exit {
-    let arguments = match Arguments::try_parse_from(words) {
+    let arguments = match line::parse(words) {
         Ok(arguments) => arguments,
         Err(error) => return usage(error, words),
     };
