@@ -300,9 +300,9 @@ impl VirtualBox {
             if let Some(distrust) = self.distrust(row) {
                 let (machine, media) = self.ask(&row.entry, &distrust, server);
                 inventory.machines.insert(machine.uuid, machine);
-                for medium in media {
-                    inventory.media.entry(medium.uuid).or_insert_with(|| self.with_header(medium));
-                }
+                let is_new = |medium: &&Medium| !inventory.media.contains_key(&medium.uuid);
+                let (new, _) = self.with_headers(media.iter().filter(is_new), want);
+                inventory.media.extend(new);
             }
         }
         let all_registries_are_known = reading.rows.iter().all(|row| row.file.is_ok());
@@ -359,28 +359,23 @@ impl VirtualBox {
         all: impl Iterator<Item = &'m Medium>,
         want: &Want,
     ) -> (BTreeMap<Uuid, Medium>, Vec<&'m Medium>) {
-        /// Files that are worth a thread: looking at one takes ten microseconds, starting a thread a tenth of a millisecond.
-        const WORTH: usize = 32;
         let mut seen = HashSet::new();
         let (first, copies): (Vec<_>, Vec<_>) = all.partition(|medium| seen.insert(medium.uuid));
         if want.skip_disk_files {
             return (first.into_iter().map(|medium| (medium.uuid, medium.clone())).collect(), copies);
         }
-        let threads = if self.headers.is_empty() { threads::worth(first.len(), WORTH) } else { 1 };
-        let read = threads::map(&first, threads, &|medium| self.with_header((*medium).clone()));
-        (read.into_iter().map(|medium| (medium.uuid, medium)).collect(), copies)
-    }
-
-    fn with_header(&self, mut medium: Medium) -> Medium {
-        if medium.format == "iscsi" {
-            return medium;
-        }
-        let header = self.headers.read(&medium.location, &medium.format, medium.kind, medium.uuid);
-        medium.size = header.size;
-        medium.variant = header.variant;
-        medium.parent = medium.parent.or(header.parent);
-        medium.health = header.health;
-        medium
+        let (targets, files): (Vec<&Medium>, Vec<&Medium>) =
+            first.into_iter().partition(|medium| medium.format == "iscsi");
+        let headers = self.headers.read(&files);
+        let with_headers = files.into_iter().zip(headers).map(|(medium, header)| Medium {
+            size: header.size,
+            variant: header.variant,
+            parent: medium.parent.or(header.parent),
+            health: header.health,
+            ..medium.clone()
+        });
+        let all = targets.into_iter().cloned().chain(with_headers);
+        (all.map(|medium| (medium.uuid, medium)).collect(), copies)
     }
 
     /// Why a machine's file is not the answer.
