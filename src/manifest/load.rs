@@ -13,11 +13,14 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::node::{self, MAX_BYTES, Node, Value};
 use super::source::{SourceId, Sources, Span};
 use super::suggest::nearest;
+use crate::threads;
 
 /// The version of the language that is read.
 pub const API_VERSION: &str = "vboxmcp/v1";
 /// The path that means standard input, and its name in messages.
 pub const STDIN: &str = "-";
+/// How many bytes of YAML are worth a thread: about half a millisecond.
+const WORTH_A_THREAD: usize = 16 * 1024;
 
 /// What to load.
 #[derive(Debug, Clone, Default)]
@@ -56,11 +59,12 @@ pub struct Loaded {
 
 /// Reads all documents under the paths of a request. Never stops at a mistake.
 pub fn load(request: &LoadRequest) -> Loaded {
-    let mut reader = Reader { request, loaded: Loaded::default(), seen: BTreeSet::new() };
+    let mut reader =
+        Reader { request, sources: Sources::default(), found: Vec::new(), seen: BTreeSet::new() };
     for path in &request.paths {
         reader.path(path);
     }
-    let mut loaded = reader.loaded;
+    let mut loaded = read(reader.sources, reader.found);
     loaded.paths = request.paths.iter().map(|path| absolute(&request.cwd, path)).collect();
     loaded.paths.sort();
     loaded.paths.dedup();
@@ -77,13 +81,61 @@ pub fn load(request: &LoadRequest) -> Loaded {
     loaded
 }
 
+/// Reads texts that stand together, each by itself: what one file with all of them would say, but for mistakes in YAML that reach over the
+/// end of a text. Relative paths start from `base`.
+pub fn load_texts(texts: &[&str], base: &Path) -> Loaded {
+    let mut sources = Sources::default();
+    let mut found = Vec::new();
+    for text in texts {
+        let source = sources.add(STDIN, *text, Some(base.to_owned()));
+        found.push(Found::Text { source, named: true });
+    }
+    read(sources, found)
+}
+
+/// What the walk along the paths comes across.
+enum Found {
+    Text {
+        source: SourceId,
+        /// Whether it was asked for by itself: everything in it must be ours.
+        named: bool,
+    },
+    Mistake(Diagnostic),
+}
+
+/// Reads texts as YAML, which takes most of the time, and chooses documents.
+fn read(sources: Sources, found: Vec<Found>) -> Loaded {
+    let texts: Vec<SourceId> = found
+        .iter()
+        .filter_map(|one| match one {
+            Found::Text { source, .. } => Some(*source),
+            Found::Mistake(_) => None,
+        })
+        .collect();
+    let length: usize = texts.iter().map(|source| sources.get(*source).text().len()).sum();
+    let threads = threads::worth(length, WORTH_A_THREAD).min(texts.len());
+    let mut nodes = threads::map(&texts, threads, &|source| node::read(&sources, *source)).into_iter();
+    let mut loaded = Loaded { sources, ..Loaded::default() };
+    for one in found {
+        match one {
+            Found::Mistake(diagnostic) => loaded.diagnostics.push(diagnostic),
+            Found::Text { source, named } => {
+                let (nodes, found) = nodes.next().unwrap_or_default();
+                loaded.text(source, named, nodes, found);
+            }
+        }
+    }
+    loaded
+}
+
 fn absolute(cwd: &Path, path: &Path) -> PathBuf {
     if path.as_os_str() == STDIN { path.to_owned() } else { super::paths::lexical(&cwd.join(path)) }
 }
 
 struct Reader<'a> {
     request: &'a LoadRequest,
-    loaded: Loaded,
+    sources: Sources,
+    found: Vec<Found>,
     /// Canonical paths of the files that were read, so that a file that is named twice is read once.
     seen: BTreeSet<PathBuf>,
 }
@@ -107,7 +159,7 @@ impl Reader<'_> {
 
     fn unreadable(&mut self, shown: &Path, error: &std::io::Error) {
         let name = shown.display();
-        self.loaded.diagnostics.push(if error.kind() == ErrorKind::NotFound {
+        self.mistake(if error.kind() == ErrorKind::NotFound {
             Diagnostic::error("file-not-found", format!("there is no file or directory `{name}`"))
         } else {
             Diagnostic::error("file-unreadable", format!("`{name}` cannot be read: {error}"))
@@ -121,7 +173,7 @@ impl Reader<'_> {
             Err(error) => return self.unreadable(shown, &error),
         };
         if above.contains(&canonical) {
-            self.loaded.diagnostics.push(
+            self.mistake(
                 Diagnostic::error(
                     "directory-loop",
                     format!("the directory `{}` leads back into one that it is in", shown.display()),
@@ -168,10 +220,9 @@ impl Reader<'_> {
         self.text(shown.display().to_string(), bytes, base, named);
     }
 
-    /// `named` texts were asked for one by one: everything in them must be ours.
     fn text(&mut self, name: String, bytes: Vec<u8>, base: PathBuf, named: bool) {
         if bytes.len() > MAX_BYTES {
-            self.loaded.diagnostics.push(
+            self.mistake(
                 Diagnostic::error(
                     "file-too-large",
                     format!(
@@ -188,7 +239,7 @@ impl Reader<'_> {
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let line = error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
-                self.loaded.diagnostics.push(
+                self.mistake(
                     Diagnostic::error(
                         "not-utf8",
                         format!("`{name}` is not UTF-8 text: byte {at}, in line {line}"),
@@ -198,9 +249,18 @@ impl Reader<'_> {
                 return;
             }
         };
-        let ours = text.contains("vboxmcp/");
-        let source = self.loaded.sources.add(name, text, Some(base));
-        let (nodes, found) = node::read(&self.loaded.sources, source);
+        let source = self.sources.add(name, text, Some(base));
+        self.found.push(Found::Text { source, named });
+    }
+
+    fn mistake(&mut self, diagnostic: Diagnostic) {
+        self.found.push(Found::Mistake(diagnostic));
+    }
+}
+
+impl Loaded {
+    fn text(&mut self, source: SourceId, named: bool, nodes: Vec<Node>, found: Vec<Diagnostic>) {
+        let ours = self.sources.get(source).text().contains("vboxmcp/");
         if nodes.is_empty() && !found.is_empty() && !named && !ours {
             let reason = found.first().map(|d| d.message.clone()).unwrap_or_default();
             self.note(source, Span::new(source, 0..0), format!("this file is left out: {reason}"));
@@ -214,7 +274,7 @@ impl Reader<'_> {
                 .iter()
                 .any(|label| foreign.iter().any(|span| (span.start..span.end).contains(&label.span.start)))
         };
-        self.loaded.diagnostics.extend(found.into_iter().filter(ours_to_say));
+        self.diagnostics.extend(found.into_iter().filter(ours_to_say));
         for node in nodes {
             if node.value != Value::Null {
                 self.document(node, source, named);
@@ -224,15 +284,15 @@ impl Reader<'_> {
 
     fn note(&mut self, source: SourceId, span: Span, message: String) {
         debug_assert_eq!(source, span.source);
-        self.loaded.notes.push(Diagnostic::note("skipped", message).at(span, ""));
+        self.notes.push(Diagnostic::note("skipped", message).at(span, ""));
     }
 
     fn document(&mut self, node: Node, source: SourceId, named: bool) {
         let ours = named || is_ours(&node) || looks_like_ours(&node);
-        let span = first_line(&self.loaded.sources, node.span);
+        let span = first_line(&self.sources, node.span);
         let diagnostic = match node.get("apiVersion") {
             Some(entry) if entry.value.text() == Some(API_VERSION) => {
-                return self.loaded.documents.push(Document { node, source });
+                return self.documents.push(Document { node, source });
             }
             Some(entry) if ours => {
                 let message = match entry.value.text() {
@@ -247,7 +307,7 @@ impl Reader<'_> {
                 return self.note(source, span, message);
             }
         };
-        self.loaded.diagnostics.push(diagnostic);
+        self.diagnostics.push(diagnostic);
     }
 }
 

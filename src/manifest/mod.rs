@@ -1,6 +1,6 @@
 //! The YAML as written, until it is lowered to `model::Desired`.
 //!
-//! May hold: spans, loading, the vocabulary, variables, lowering, diagnostics, the JSON Schema, and writing (`emit`). It imports `model` only. The walk: [`load`]
+//! May hold: spans, loading, the vocabulary, variables, lowering, diagnostics, the JSON Schema, and writing (`emit`). It imports `model` only, and `threads`. The walk: [`load`]
 //! finds documents and reads them into [`node`]s that know their bytes; [`lower`] walks them along the table in
 //! `vocabulary`, fills in variables and defaults, unfolds replicas, applies the rules that look at more than one value, and
 //! gives `Desired`, or every mistake of the run at once as [`Diagnostics`].
@@ -29,7 +29,7 @@ pub mod variables;
 mod vocabulary;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Record, Severity};
-pub use load::{LoadRequest, Loaded, load};
+pub use load::{LoadRequest, Loaded, load, load_texts};
 pub use lower::{LowerContext, lower, sensitive_variables};
 pub use variables::VariableValue;
 

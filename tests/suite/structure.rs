@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("threads", &[]),
-    ("manifest", &["model"]),
+    ("manifest", &["model", "threads"]),
     ("inventory", &["model"]),
     ("diff", &["model", "threads", "inventory"]),
     ("plan", &["model", "diff", "inventory"]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::defaults::Defaults;
-use super::judge::Judge;
+use super::judge::{Judge, Subject};
 use super::networks::Named;
 use super::{network, owner, settings, storage, unsaid};
 use crate::diff::machine::settings_tree;
@@ -168,7 +168,7 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// Why there are none.
-    pub fn settle(&mut self, before: &str, judge: &Judge<'_>) -> Result<(), String> {
+    pub fn settle(&mut self, before: &[&str], judge: &Judge<'_>) -> Result<(), String> {
         if self.agrees(before, judge).is_ok() {
             return Ok(());
         }
@@ -207,10 +207,15 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn agrees(&self, before: &str, judge: &Judge<'_>) -> Result<(), String> {
+    fn agrees(&self, before: &[&str], judge: &Judge<'_>) -> Result<(), String> {
         let text = self.text();
-        let text = if before.is_empty() { text } else { format!("{before}---\n{text}") };
-        judge.agrees(&text, self.machine, &self.address, &self.known_as)
+        let texts: Vec<&str> = before.iter().copied().chain([text.as_str()]).collect();
+        judge.agrees(&texts, &self.subject())
+    }
+
+    /// What the document is about.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { machine: self.machine, name: &self.address, known_as: &self.known_as }
     }
 
     /// The document.

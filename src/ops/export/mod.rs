@@ -30,7 +30,7 @@ use crate::model::{Address, NetworkKind, StackName};
 use crate::threads;
 use defaults::Defaults;
 use draft::Draft;
-use judge::Judge;
+use judge::{Judge, Subject};
 
 /// What to write down.
 #[derive(Clone, Debug, Default)]
@@ -128,59 +128,43 @@ fn find(word: &str, inventory: &Inventory) -> Result<Uuid, Failure> {
 pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &Inventory) -> Exported {
     let (named, networks) = networks::of(chosen, stack, inventory);
     let judge = Judge::new(inventory, &join(networks.iter().map(|network| &network.text)));
-    let mut notes = Vec::new();
-    let mut drafts: Vec<(Draft<'_>, Result<(), String>)> = Vec::new();
-    let mut refused = Vec::new();
     let defaults = Defaults::of(chosen);
-    let of = |machine| {
-        let mut draft = draft::of(machine, stack, inventory, &named, &defaults)?;
-        let settled = draft.settle("", &judge);
-        Ok((draft, settled))
+    let of = |machine| draft::of(machine, stack, inventory, &named, &defaults);
+    // Nearly always there is nothing to choose: everything is read back once then.
+    let (mut drafts, mut refused) = drafts(chosen, 8, &of);
+    let mut documents = threads::map(&drafts, threads::worth(drafts.len(), 8), &Draft::text);
+    let is_settled = {
+        let subjects: Vec<Subject<'_>> = drafts.iter().map(Draft::subject).collect();
+        judge.all_agree(&borrowed(&documents), &subjects)
     };
-    // Each document is read back, which takes most of the time: so many are worth a thread.
-    let threads = threads::worth(chosen.len(), 4);
-    for (machine, draft) in chosen.iter().zip(threads::map(chosen, threads, &|machine| of(*machine))) {
-        let (draft, settled) = match draft {
-            Ok(draft) => draft,
-            Err(reason) => {
-                refused.push((*machine, reason));
-                continue;
-            }
+    if !is_settled {
+        let settled = |machine| {
+            let mut draft = of(machine)?;
+            draft.settle(&[], &judge).map(|()| draft)
         };
-        if drafts.iter().any(|(other, _)| other.name == draft.name) {
-            let reason =
-                "another machine has the same name, and a manifest tells machines apart by their names";
-            refused.push((*machine, reason.to_owned()));
-            continue;
+        (drafts, refused) = self::drafts(chosen, 4, &settled);
+        documents = drafts.iter().map(Draft::text).collect();
+        if !judge.reads(&borrowed(&documents)) {
+            documents.clear();
+            // What is right alone may not be right beside another one: two machines that listen on one port of the host.
+            drafts.retain_mut(|draft| match draft.settle(&borrowed(&documents), &judge) {
+                Ok(()) => {
+                    documents.push(draft.text());
+                    true
+                }
+                Err(reason) => {
+                    refused.push((draft.machine, reason));
+                    false
+                }
+            });
         }
-        drafts.push((draft, settled));
     }
-    let mut documents: Vec<String> = Vec::new();
-    let mut machines = Vec::new();
-    let mut drafts: Vec<Draft<'_>> = drafts
-        .into_iter()
-        .filter_map(|(draft, settled)| match settled {
-            Ok(()) => Some(draft),
-            Err(reason) => {
-                refused.push((draft.machine, reason));
-                None
-            }
-        })
-        .collect();
-    let alone: Vec<String> = drafts.iter().map(Draft::text).collect();
-    let together = judge.reads(&join(documents.iter().chain(&alone)));
-    for draft in &mut drafts {
-        // What is right alone may not be right beside another one: two machines that listen on one port of the host.
-        if !together && let Err(reason) = draft.settle(&join(&documents), &judge) {
-            refused.push((draft.machine, reason));
-            continue;
-        }
-        documents.push(draft.text());
-        machines.push(draft.address.clone());
-        notes.extend(
-            draft.notes().into_iter().map(|text| Finding { address: Some(draft.address.clone()), text }),
-        );
-    }
+    let machines: Vec<Address> = drafts.iter().map(|draft| draft.address.clone()).collect();
+    let of_draft = |draft: &Draft<'_>| {
+        let address = draft.address.clone();
+        draft.notes().into_iter().map(move |text| Finding { address: Some(address.clone()), text })
+    };
+    let mut notes: Vec<Finding> = drafts.iter().flat_map(of_draft).collect();
     let used = networks.iter().filter(|network| {
         let Address::Network(name) = &network.address else { return false };
         let line = format!("network: {name}");
@@ -198,6 +182,36 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
         notes.push(Finding { address: None, text });
     }
     Exported { yaml: emit::document(&head, &Map::default()) + &join(&documents), machines, notes }
+}
+
+/// Machines that no document is written for, and why.
+type Refused<'a> = Vec<(&'a Machine, String)>;
+
+/// What is made of each machine, with a thread for so many. A name is given once.
+fn drafts<'a>(
+    chosen: &[&'a Machine],
+    each: usize,
+    of: &(impl Fn(&'a Machine) -> Result<Draft<'a>, String> + Sync),
+) -> (Vec<Draft<'a>>, Refused<'a>) {
+    let (mut drafts, mut refused): (Vec<Draft<'_>>, _) = (Vec::new(), Vec::new());
+    let mut names = BTreeSet::new();
+    let made = threads::map(chosen, threads::worth(chosen.len(), each), &|machine| of(machine));
+    for (machine, draft) in chosen.iter().zip(made) {
+        match draft {
+            Ok(draft) if names.insert(draft.name.clone()) => drafts.push(draft),
+            Ok(_) => {
+                let reason =
+                    "another machine has the same name, and a manifest tells machines apart by their names";
+                refused.push((*machine, reason.to_owned()));
+            }
+            Err(reason) => refused.push((*machine, reason)),
+        }
+    }
+    (drafts, refused)
+}
+
+fn borrowed(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
 }
 
 fn called(machine: &Machine) -> String {
