@@ -31,6 +31,7 @@ use crate::threads;
 use defaults::Defaults;
 use draft::Draft;
 use judge::{Judge, Subject};
+use storage::Users;
 
 /// What to write down.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +130,8 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
     let (named, networks) = networks::of(chosen, stack, inventory);
     let judge = Judge::new(inventory, &join(networks.iter().map(|network| &network.text)));
     let defaults = Defaults::of(chosen);
-    let of = |machine| draft::of(machine, stack, inventory, &named, &defaults);
+    let users = Users::of(inventory);
+    let of = |machine| draft::of(machine, stack, inventory, &named, &defaults, &users);
     // Nearly always there is nothing to choose: everything is read back once then.
     let (mut drafts, mut refused) = drafts(chosen, 8, &of);
     let mut documents = threads::map(&drafts, threads::worth(drafts.len(), 8), &Draft::text);

@@ -20,13 +20,17 @@ struct Declared {
 
 impl Declared {
     const ALL: Self = Self { forwards: true, cidr: true };
-    /// From all to nothing.
-    const FORMS: [Self; 4] = [
-        Self::ALL,
-        Self { forwards: true, cidr: false },
-        Self { forwards: false, cidr: true },
-        Self { forwards: false, cidr: false },
-    ];
+
+    /// From all that there is to nothing.
+    fn forms<'a>(nats: impl Iterator<Item = &'a Nat> + Clone) -> impl Iterator<Item = Self> {
+        let has_forwards =
+            nats.clone().any(|nat| nat.port_forwards.as_ref().is_some_and(|rules| !rules.is_empty()));
+        let has_cidr = nats.clone().any(|nat| nat.cidr.as_ref().is_some_and(|cidr| !cidr.is_empty()));
+        let all = [(true, true), (true, false), (false, true), (false, false)];
+        all.into_iter()
+            .map(|(forwards, cidr)| Self { forwards, cidr })
+            .filter(move |form| (form.forwards || has_forwards) && (form.cidr || has_cidr))
+    }
 }
 
 /// The adapters of a machine.
@@ -66,7 +70,8 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
     }
     let form =
         |declared| Entry { above: above.clone(), key: "nics".to_owned(), value: list(declared).into() };
-    Some(Part::forms(Declared::FORMS.map(form).into()))
+    let nats = nics.values().filter_map(|nic| nic.nat.as_ref());
+    Some(Part::forms(Declared::forms(nats).map(form).collect()))
 }
 
 /// The `Network` document that an adapter is attached to.

@@ -1,5 +1,7 @@
 //! Settings of the machine itself, in the order in which people write them.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::draft::{Part, Scene};
@@ -70,7 +72,7 @@ pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
             continue;
         };
         let usual = usual(key, scene);
-        let Some(unusual) = unusual(live, usual.as_ref()) else { continue };
+        let Some(unusual) = unusual(live, usual.as_deref()) else { continue };
         let said = match (key, &settings.boot_order) {
             ("bootOrder", Some(order)) => Some(boot_order(order)),
             ("icon", _) => None,
@@ -90,12 +92,12 @@ pub fn hardware(scene: &Scene<'_>) -> Vec<Part> {
 }
 
 /// What a new machine gets of a setting.
-fn usual(key: &str, scene: &Scene<'_>) -> Option<Value> {
+fn usual<'s>(key: &str, scene: &Scene<'s>) -> Option<Cow<'s, Value>> {
     match key {
-        "hardwareUuid" => Some(scene.machine.uuid.to_string().into()),
-        "snapshotFolder" => Some("Snapshots".into()),
-        "secureBoot" => Some(false.into()),
-        _ => scene.defaults.as_ref()?.get(key).cloned(),
+        "hardwareUuid" => Some(Cow::Owned(scene.machine.uuid.to_string().into())),
+        "snapshotFolder" => Some(Cow::Owned("Snapshots".into())),
+        "secureBoot" => Some(Cow::Owned(false.into())),
+        _ => scene.defaults?.get(key).map(Cow::Borrowed),
     }
 }
 
