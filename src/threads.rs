@@ -19,14 +19,28 @@ pub fn worth(items: usize, each: usize) -> usize {
 }
 
 /// Starts a thread that mostly waits for something, and asks for it at once.
+///
+/// This one may start other programs, which the others here must not: Linux passes on to a program that somebody chose processors for the
+/// thread that started it, also where it chose all of them, and a guest that descends from it would keep to those that there were then.
 pub fn ask<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     of: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
-    placement::spawn(scope, of)
+    let thread = scope.spawn(of);
+    // Where it is to begin on the processor of this thread, this is its moment.
+    thread::yield_now();
+    thread
 }
 
-/// Starts a thread that does one thing beside this one.
+/// Waits for a thread; meanwhile another one may have this one's processor.
+pub fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    let pause = BESIDE.pause();
+    let result = thread.join();
+    drop(pause);
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Starts a thread that does one thing beside this one. It starts no program.
 pub fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     of: impl FnOnce() -> T + Send + 'scope,
@@ -38,7 +52,7 @@ pub fn start<'scope, T: Send + 'scope>(
     })
 }
 
-/// What is made of each item, in their order, by up to so many threads; the one that asks is one of them.
+/// What is made of each item, in their order, by up to so many threads; the one that asks is one of them. No program is started.
 ///
 /// Each takes the next few that nobody has taken. The others begin when a processor is free for them: two threads on one processor take
 /// turns of milliseconds, and all would wait for what one of them has in hand.
@@ -47,7 +61,8 @@ pub fn map<'a, T: Sync, R: Send>(
     threads: usize,
     of: &(impl Fn(&'a T) -> R + Sync),
 ) -> Vec<R> {
-    if threads <= 1 || items.len() <= 1 {
+    let threads = threads.min(items.len());
+    if threads <= 1 {
         return items.iter().map(of).collect();
     }
     let share = (items.len() / threads / SHARES).max(1);
@@ -65,15 +80,14 @@ pub fn map<'a, T: Sync, R: Send>(
     };
     let is_done = || next.load(Ordering::Relaxed) >= items.len();
     let mut made = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads)
-            .map(|_| placement::spawn(scope, || BESIDE.wait(is_done).map(|_turn| work()).unwrap_or_default()))
-            .collect();
-        // Who waits for a processor must not do so for ever, also where one of the items panics here.
+        // Who waits for a processor must not do so for ever, also where one of the items panics here or the system has no thread more.
         let nothing_left = NothingLeft { next: &next, items: items.len() };
+        let help = || BESIDE.wait(processors(), is_done).map(|_turn| work()).unwrap_or_default();
+        let others: Vec<_> = (1..threads).map(|_| placement::spawn(scope, help)).collect();
         let mut made = work();
         drop(nothing_left);
         for other in others {
-            made.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            made.extend(join(other));
         }
         made
     });
@@ -98,30 +112,43 @@ impl Drop for NothingLeft<'_> {
 }
 
 /// The threads of this module that work now.
-static BESIDE: Turns = Turns { working: Mutex::new(0), changed: Condvar::new() };
+static BESIDE: Turns = Turns::new();
 
 struct Turns {
-    working: Mutex<usize>,
+    /// How many, without the one that everything began with and less those that wait for others.
+    working: Mutex<isize>,
     changed: Condvar,
 }
 
 impl Turns {
-    fn working(&self) -> MutexGuard<'_, usize> {
+    const fn new() -> Self {
+        Self { working: Mutex::new(0), changed: Condvar::new() }
+    }
+
+    fn working(&self) -> MutexGuard<'_, isize> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self) -> Turn<'_> {
         *self.working() += 1;
-        Turn(self)
+        Turn { turns: self, at_end: -1 }
     }
 
-    /// Waits until a processor is free beside the one of the thread that asked for help; not longer than there is something to do.
-    fn wait(&self, is_done: impl Fn() -> bool) -> Option<Turn<'_>> {
+    fn pause(&self) -> Turn<'_> {
+        *self.working() -= 1;
+        self.changed.notify_all();
+        Turn { turns: self, at_end: 1 }
+    }
+
+    /// Waits until one of so many processors is free beside that of the one that everything began with; not longer than there is something to
+    /// do.
+    fn wait(&self, processors: usize, is_done: impl Fn() -> bool) -> Option<Turn<'_>> {
+        let processors = isize::try_from(processors).unwrap_or(isize::MAX);
         let mut working = self.working();
         while !is_done() {
-            if *working + 1 < processors() {
+            if *working + 1 < processors {
                 *working += 1;
-                return Some(Turn(self));
+                return Some(Turn { turns: self, at_end: -1 });
             }
             working = self.changed.wait(working).unwrap_or_else(PoisonError::into_inner);
         }
@@ -136,13 +163,16 @@ impl Turns {
     }
 }
 
-/// One that works; until it is dropped.
-struct Turn<'t>(&'t Turns);
+/// One that works, or that does not for a while; until it is dropped.
+struct Turn<'t> {
+    turns: &'t Turns,
+    at_end: isize,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.working() -= 1;
-        self.0.changed.notify_all();
+        *self.turns.working() += self.at_end;
+        self.turns.changed.notify_all();
     }
 }
 
@@ -209,7 +239,8 @@ mod placement {
             // It may have been sent back meanwhile, but not each time.
             let times =
                 thread::scope(|scope| scope.spawn(|| (0..50).filter(has_left).count()).join().unwrap());
-            assert_eq!(times > 0, several);
+            let may = sched_setaffinity(Pid::from_raw(0), &all).is_ok();
+            assert_eq!(times > 0, several && may);
             let after = thread::scope(|scope| {
                 spawn(scope, || sched_getaffinity(Pid::from_raw(0)).unwrap()).join().unwrap()
             });
@@ -247,7 +278,7 @@ mod room {
     }
 
     #[cfg(test)]
-    #[cfg(target_env = "gnu")]
+    #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
     mod tests {
         use super::*;
 
@@ -308,15 +339,44 @@ mod tests {
     #[test]
     fn the_one_that_asks_never_waits_for_a_processor() {
         let items: Vec<usize> = (0..100).collect();
-        let together = Barrier::new(8);
+        let all = processors() + 1;
+        let together = Barrier::new(all);
         thread::scope(|scope| {
-            for _ in 0..8 {
+            for _ in 0..all {
                 start(scope, || {
                     together.wait();
                     assert_eq!(map(&items, 8, &|item| item + 1), (1..=100).collect::<Vec<_>>());
                 });
             }
         });
+    }
+
+    #[test]
+    fn others_help_while_processors_are_free() {
+        let turns = Turns::new();
+        let never = || false;
+        let first = turns.wait(3, never);
+        let second = turns.wait(3, never);
+        assert!(first.is_some() && second.is_some());
+        let asked = AtomicUsize::new(0);
+        // It is told no once, and would be again; only the end of another one's work, or of all work, lets it go on.
+        let not_twice = || asked.fetch_add(1, Ordering::Relaxed) > 0;
+        thread::scope(|scope| {
+            let third = scope.spawn(|| turns.wait(3, not_twice).is_some());
+            while asked.load(Ordering::Relaxed) == 0 {
+                thread::yield_now();
+            }
+            turns.tell();
+            assert!(!third.join().unwrap());
+        });
+        drop(second);
+        let third = turns.wait(3, never);
+        assert!(third.is_some());
+        let pause = turns.pause();
+        assert!(turns.wait(3, never).is_some());
+        drop((pause, first, third));
+        assert_eq!(*turns.working(), 0);
+        assert!(turns.wait(1, || true).is_none());
     }
 
     #[test]

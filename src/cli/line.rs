@@ -104,6 +104,34 @@ mod tests {
     }
 
     #[test]
+    fn one_verb_alone_understands_what_all_do() {
+        for line in [
+            "plan",
+            "plan a.yaml b.yaml --host sim:x -o json --quiet",
+            "plan --var a=1 --var b=2 --stack lab --out p.json -- -x.yaml",
+            "apply --yes --allow downtime,destroy-data --target vm/a --lock-timeout 5 a.yaml",
+            "destroy --all --yes --confirm lab --max-destroy-data 100%",
+            "get machines -o json --color never",
+            "export --all --stack lab",
+            "runs list -o json",
+            "runs show 3 --quiet",
+            "snapshot before vm/a vm/b",
+            "stop vm/a --yes",
+            "doctor --fix --out fix.json",
+            "explain VirtualMachine.spec.memory",
+            "--host sim:x plan a.yaml",
+        ] {
+            let words: Vec<OsString> =
+                std::iter::once("vboxmcp").chain(line.split(' ')).map(OsString::from).collect();
+            let said =
+                |result: Result<Arguments, clap::Error>| format!("{:?}", result.map_err(|e| e.to_string()));
+            let all = said(Arguments::try_parse_from(&words));
+            assert_eq!(said(parse(&words)), all, "{line}");
+            assert!(all.starts_with("Ok("), "{line}: {all}");
+        }
+    }
+
+    #[test]
     fn what_one_verb_does_not_understand_is_told_by_all() {
         for line in [
             "plan --help",

@@ -118,7 +118,7 @@ impl Manifests {
         let (inventory, declared) = thread::scope(|scope| {
             let declared = threads::start(scope, || self.declare_at(context, home, None));
             let inventory = read();
-            (inventory, declared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (inventory, threads::join(declared))
         });
         let inventory = inventory?;
         let declared = Self::applicable(context, declared?, &inventory)?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -59,8 +59,10 @@ impl Header {
 }
 
 /// Headers that were read before, by file. A file that a guest writes to has another stamp each time and is read again.
+///
+/// Nobody holds the lock while files are looked at: they may lie on a share that does not answer.
 #[derive(Debug, Default)]
-pub struct Cache(RwLock<HashMap<PathBuf, Known>>);
+pub struct Cache(Mutex<Arc<HashMap<PathBuf, Arc<Known>>>>);
 
 #[derive(Debug)]
 struct Known {
@@ -82,6 +84,7 @@ impl Known {
 /// What a look at a file had.
 struct Look {
     header: Header,
+    /// Of what is to be remembered.
     stamp: Option<Stamp>,
     is_new: bool,
 }
@@ -95,25 +98,32 @@ impl Cache {
     pub fn read(&self, media: &[&Medium]) -> Vec<Header> {
         /// Files that are worth a thread: looking at one takes ten microseconds, starting a thread a tenth of a millisecond.
         const WORTH: usize = 32;
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = Arc::clone(&self.known());
         let threads = if known.is_empty() { threads::worth(media.len(), WORTH) } else { 1 };
         let looks = threads::map(media, threads, &|medium| look(&known, medium));
+        // Else it would be copied for what is new.
         drop(known);
         self.keep(media, &looks);
         looks.into_iter().map(|look| look.header).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Arc<HashMap<PathBuf, Arc<Known>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, media: &[&Medium], looks: &[Look]) {
         if looks.iter().all(|look| !look.is_new) {
             return;
         }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
+        let known = Arc::make_mut(&mut known);
         for (medium, look) in media.iter().zip(looks).filter(|(_, look)| look.is_new) {
-            match look.stamp.filter(|stamp| stamp.is_older_than(Self::SETTLED)) {
+            match look.stamp {
                 Some(stamp) => {
                     let (format, header) = (medium.format.clone(), look.header.clone());
                     let (kind, registered) = (medium.kind, medium.uuid);
-                    known.insert(medium.location.clone(), Known { stamp, format, kind, registered, header });
+                    let new = Known { stamp, format, kind, registered, header };
+                    known.insert(medium.location.clone(), Arc::new(new));
                 }
                 None => drop(known.remove(&medium.location)),
             }
@@ -121,13 +131,15 @@ impl Cache {
     }
 }
 
-fn look(known: &HashMap<PathBuf, Known>, medium: &Medium) -> Look {
+fn look(known: &HashMap<PathBuf, Arc<Known>>, medium: &Medium) -> Look {
     let path = &medium.location;
     let metadata = path.metadata();
     let stamp = metadata.as_ref().ok().map(Stamp::of);
     if let Some(known) = known.get(path).filter(|known| known.is_of(medium, stamp)) {
         return Look { header: known.header.clone(), stamp, is_new: false };
     }
+    // Before it is read: who writes to it afterwards gives it another stamp.
+    let stamp = stamp.filter(|stamp| stamp.is_older_than(Cache::SETTLED));
     let header =
         metadata.and_then(|metadata| of_file(path, &metadata, &medium.format, medium.kind, medium.uuid));
     Look { header: or_why(header, &medium.format), stamp, is_new: true }
@@ -392,7 +404,7 @@ mod tests {
             cache.read(&[&medium]).remove(0)
         };
         let size = || read_as(Uuid::nil()).size;
-        let remembered = || cache.0.read().unwrap().len();
+        let remembered = || cache.known().len();
         write(1 << 20, 0);
         assert_eq!(
             (size(), remembered()),

@@ -241,9 +241,8 @@ impl VirtualBox {
                 let lives = Self::asks(want, server).then(|| threads::ask(scope, || self.alive(only)));
                 let registers = (!about.is_alone()).then_some(scope);
                 let reading = Reading::beside(registers, home, &self.cache, |machine| about.reads(machine));
-                let lives = match lives.map(thread::ScopedJoinHandle::join) {
-                    Some(Ok(alive)) => alive.map(|alive| Lives::Known { alive, server: true }),
-                    Some(Err(panic)) => std::panic::resume_unwind(panic),
+                let lives = match lives.map(threads::join) {
+                    Some(alive) => alive.map(|alive| Lives::Known { alive, server: true }),
                     None if server == Some(false) => {
                         Ok(Lives::Known { alive: Alive::default(), server: false })
                     }

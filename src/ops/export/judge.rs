@@ -1,11 +1,18 @@
 //! Reads documents back before anybody else does.
 
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
 use crate::diff::{self, machine as shape};
 use crate::inventory::{Inventory, Machine};
 use crate::manifest::node::MAX_BYTES;
-use crate::manifest::{self, LowerContext};
+use crate::manifest::{self, Loaded, LowerContext};
 use crate::model::{Address, Desired, StackName};
 use crate::threads;
+
+/// For each stack all documents are looked at once more.
+const MOST_STACKS: usize = 4;
 
 /// A machine that a document is about.
 pub struct Subject<'a> {
@@ -28,22 +35,25 @@ impl<'a> Judge<'a> {
         Self { inventory, networks: networks.to_owned() }
     }
 
-    fn lower(&self, texts: &[&str], stack: Option<&StackName>) -> Result<Desired, String> {
-        let networks = self.networks.as_str();
-        let texts: Vec<&str> =
-            (!networks.is_empty()).then_some(networks).into_iter().chain(texts.iter().copied()).collect();
-        // In the end they are one file.
-        if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_BYTES {
+    /// Reads documents, behind those of the networks.
+    fn read(&self, texts: &[&str]) -> Result<Loaded, String> {
+        let networks = Some(self.networks.as_str()).filter(|networks| !networks.is_empty());
+        let texts: Vec<&str> = networks.into_iter().chain(texts.iter().copied()).collect();
+        // In the end they are one file, with a line between each two.
+        if texts.iter().map(|text| text.len() + "---\n".len()).sum::<usize>() > MAX_BYTES {
             return Err(format!("a manifest may not be larger than {} MiB", MAX_BYTES >> 20));
         }
         // All paths are written absolute.
-        let loaded = manifest::load_texts(&texts, &self.inventory.host.home);
+        Ok(manifest::load_texts(&texts, &self.inventory.host.home))
+    }
+
+    fn lower(&self, loaded: &Loaded, stack: Option<&StackName>) -> Result<Desired, String> {
         let context = LowerContext {
             stack: stack.cloned(),
             home: Some(self.inventory.host.owner_home.clone()),
             ..LowerContext::default()
         };
-        let (desired, _) = manifest::lower(&loaded, &context).map_err(|found| {
+        let (desired, _) = manifest::lower(loaded, &context).map_err(|found| {
             let first = found.records().into_iter().find(|record| record.severity == "error");
             first.map_or_else(|| "it does not read back".to_owned(), |record| record.message)
         })?;
@@ -55,7 +65,7 @@ impl<'a> Judge<'a> {
 
     /// Whether documents that stand together have no mistakes.
     pub fn reads(&self, texts: &[&str]) -> bool {
-        self.lower(texts, None).is_ok()
+        self.read(texts).and_then(|loaded| self.lower(&loaded, None)).is_ok()
     }
 
     /// Whether a machine's document, after others, says what the machine is.
@@ -63,18 +73,29 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// What is wrong, in words.
     pub fn agrees(&self, texts: &[&str], subject: &Subject<'_>) -> Result<(), String> {
-        self.compare(&self.lower(texts, Some(&subject.known_as.0))?, subject)
+        let loaded = self.read(texts)?;
+        self.compare(&self.lower(&loaded, Some(&subject.known_as.0))?, subject)
     }
 
-    /// Whether documents of machines of one stack have no mistakes together, and each says what its machine is.
-    pub fn all_agree(&self, texts: &[&str], subjects: &[Subject<'_>]) -> bool {
-        let mut stacks: Vec<&StackName> = subjects.iter().map(|subject| &subject.known_as.0).collect();
-        stacks.dedup();
-        let [stack] = stacks.as_slice() else { return false };
-        let Ok(desired) = self.lower(texts, Some(stack)) else { return false };
-        let threads = threads::worth(subjects.len(), 8);
-        let agree = |subject| self.compare(&desired, subject).is_ok();
-        threads::map(subjects, threads, &agree).into_iter().all(|agrees| agrees)
+    /// The machines whose documents say what they are where all stand together. None where anything is wrong with them together, or where
+    /// they are of many stacks.
+    pub fn agreeing(&self, texts: &[&str], subjects: &[Subject<'_>]) -> BTreeSet<Uuid> {
+        let stacks: BTreeSet<&StackName> = subjects.iter().map(|subject| &subject.known_as.0).collect();
+        let mut agreeing = BTreeSet::new();
+        if stacks.len() > MOST_STACKS {
+            return agreeing;
+        }
+        let Ok(loaded) = self.read(texts) else { return agreeing };
+        for stack in stacks {
+            let Ok(desired) = self.lower(&loaded, Some(stack)) else { return BTreeSet::new() };
+            let own = |subject: &&Subject<'_>| subject.known_as.0 == *stack;
+            let own: Vec<&Subject<'_>> = subjects.iter().filter(own).collect();
+            let agrees = |subject: &&Subject<'_>| {
+                self.compare(&desired, subject).is_ok().then_some(subject.machine.uuid)
+            };
+            agreeing.extend(threads::map(&own, threads::worth(own.len(), 8), &agrees).into_iter().flatten());
+        }
+        agreeing
     }
 
     fn compare(&self, desired: &Desired, subject: &Subject<'_>) -> Result<(), String> {

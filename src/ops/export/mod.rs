@@ -135,14 +135,17 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
     // Nearly always there is nothing to choose: everything is read back once then.
     let (mut drafts, mut refused) = drafts(chosen, 8, &of);
     let mut documents = threads::map(&drafts, threads::worth(drafts.len(), 8), &Draft::text);
-    let is_settled = {
+    let agreeing = {
         let subjects: Vec<Subject<'_>> = drafts.iter().map(Draft::subject).collect();
-        judge.all_agree(&borrowed(&documents), &subjects)
+        judge.agreeing(&borrowed(&documents), &subjects)
     };
-    if !is_settled {
+    if agreeing.len() < drafts.len() {
         let settled = |machine| {
             let mut draft = of(machine)?;
-            draft.settle(&[], &judge).map(|()| draft)
+            if !agreeing.contains(&draft.machine.uuid) {
+                draft.settle(&[], &judge)?;
+            }
+            Ok::<_, String>(draft)
         };
         (drafts, refused) = self::drafts(chosen, 4, &settled);
         documents = drafts.iter().map(Draft::text).collect();

@@ -22,14 +22,15 @@ impl Declared {
     const ALL: Self = Self { forwards: true, cidr: true };
 
     /// From all that there is to nothing.
-    fn forms<'a>(nats: impl Iterator<Item = &'a Nat> + Clone) -> impl Iterator<Item = Self> {
+    fn forms(nats: &[&Nat]) -> Vec<Self> {
         let has_forwards =
-            nats.clone().any(|nat| nat.port_forwards.as_ref().is_some_and(|rules| !rules.is_empty()));
-        let has_cidr = nats.clone().any(|nat| nat.cidr.as_ref().is_some_and(|cidr| !cidr.is_empty()));
-        let all = [(true, true), (true, false), (false, true), (false, false)];
-        all.into_iter()
+            nats.iter().any(|nat| nat.port_forwards.as_ref().is_some_and(|rules| !rules.is_empty()));
+        let has_cidr = nats.iter().any(|nat| nat.cidr.as_ref().is_some_and(|cidr| !cidr.is_empty()));
+        [(true, true), (true, false), (false, true), (false, false)]
+            .into_iter()
+            .filter(|(forwards, cidr)| (*forwards || has_forwards) && (*cidr || has_cidr))
             .map(|(forwards, cidr)| Self { forwards, cidr })
-            .filter(move |form| (form.forwards || has_forwards) && (form.cidr || has_cidr))
+            .collect()
     }
 }
 
@@ -70,8 +71,8 @@ pub fn part(scene: &Scene<'_>) -> Option<Part> {
     }
     let form =
         |declared| Entry { above: above.clone(), key: "nics".to_owned(), value: list(declared).into() };
-    let nats = nics.values().filter_map(|nic| nic.nat.as_ref());
-    Some(Part::forms(Declared::forms(nats).map(form).collect()))
+    let nats: Vec<&Nat> = nics.values().filter_map(|nic| nic.nat.as_ref()).collect();
+    Some(Part::forms(Declared::forms(&nats).into_iter().map(form).collect()))
 }
 
 /// The `Network` document that an adapter is attached to.

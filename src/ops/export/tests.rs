@@ -15,6 +15,7 @@ use crate::inventory::{
 use crate::manifest::{self, LoadRequest, LowerContext};
 use crate::model::nic::{NicType, Promiscuous};
 use crate::model::settings::{Bus, ControllerType};
+use crate::model::units::Mebibytes;
 use crate::model::{Bytes, Controller, Desired, Nat, Nic, NicMode, Policy, PowerState, Settings};
 use crate::plan::{self, PlanOptions};
 
@@ -288,6 +289,35 @@ fn two_machines_on_one_port_of_the_host_do_not_spoil_each_other() {
         exported.yaml
     );
     assert_round_trip(&exported, &inventory);
+}
+
+/// Whether all are read back together, each stack by itself, or each machine.
+#[test]
+fn whose_machines_they_are_and_what_one_of_them_cannot_say_does_not_change_the_others() {
+    let written = |stacks: u64| {
+        let mut inventory = host();
+        for number in 0..12_u64 {
+            let mut machine = machine(&format!("m{number:02}"), settings("Other"));
+            let cidr = (number == 7).then(|| "10.0.2.0/40".to_owned());
+            let nat = Nat { cidr, ..Nat::default() };
+            let nic = Nic { mode: Some(NicMode::Nat), nat: Some(nat), ..Nic::default() };
+            machine.settings.nics = Some(BTreeMap::from([(1, Box::new(nic))]));
+            machine.settings.memory = Some(Mebibytes(number + 10));
+            if stacks > 0 {
+                let stack = StackName::new(format!("stack-{}", number % stacks)).unwrap();
+                let address = Address::machine(machine.name.as_deref().unwrap());
+                machine.mark = MarkState::Valid(Mark::new(stack, address, machine.uuid));
+            }
+            add(&mut inventory, machine);
+        }
+        all(&inventory)
+    };
+    let expected = written(0);
+    assert_eq!(expected.machines.len(), 12);
+    assert_eq!(expected.yaml.matches("its network, which cannot be declared: 10.0.2.0/40").count(), 1);
+    for stacks in [1, 3, 9] {
+        assert_eq!(written(stacks), expected, "{stacks} stacks");
+    }
 }
 
 #[test]

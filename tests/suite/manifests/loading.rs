@@ -128,6 +128,37 @@ fn a_file_in_another_encoding_is_refused() {
     assert!(loaded.diagnostics[0].message.contains("line 2"), "{}", loaded.diagnostics[0].message);
 }
 
+/// So many that several threads read them: what they hold, and what is wrong with them, stays in the order of their paths.
+#[test]
+fn many_files_are_what_one_with_all_of_them_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let texts: Vec<String> = (0..600).map(|number| machine(&format!("m{number:03}"))).collect();
+    for (number, text) in texts.iter().enumerate() {
+        fs::write(directory.path().join(format!("{number:03}.yaml")), text).unwrap();
+    }
+    let several = load(directory.path(), &["."]);
+    let one = LoadRequest {
+        paths: vec![PathBuf::from("-")],
+        stdin: Some(texts.join("---\n").into_bytes()),
+        cwd: root(),
+    };
+    let name = |document: &manifest::load::Document| {
+        let metadata = &document.node.get("metadata").unwrap().value;
+        metadata.get("name").unwrap().value.text().unwrap().to_owned()
+    };
+    let order = |loaded: &Loaded| loaded.documents.iter().map(name).collect::<Vec<_>>();
+    assert_eq!(order(&several), order(&manifest::load(&one)));
+    let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!(order(&several), order(&manifest::load_texts(&borrowed, &root())));
+
+    fs::write(directory.path().join("200.yaml"), [0xff]).unwrap();
+    fs::write(directory.path().join("100.yaml"), machine("m100") + "x: [\n").unwrap();
+    fs::write(directory.path().join("300.yaml"), machine("m300").replace("/v1", "/v9")).unwrap();
+    let broken = load(directory.path(), &["."]);
+    assert_eq!(codes(&broken), ["yaml-syntax", "not-utf8", "api-version"]);
+    assert_eq!(broken.documents.len(), 597);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_directory_that_leads_back_into_itself_is_refused() {

@@ -83,7 +83,8 @@ impl<'s> Document<'s> {
                 }
                 Event::End(_) => document.close(open.pop()),
                 Event::Text(text) => match open.last_mut() {
-                    // Between elements white space is only the writer's indentation: that is nearly all there is.
+                    // Between elements white space is only the writer's indentation: that is nearly all there is. Nobody asks for the text
+                    // of an element that has others in it.
                     Some((index, content))
                         if document.is_around(*index) && is_space(content) && is_space(&text) => {}
                     Some((_, content)) if text.contains('\r') => add(content, text.xml10_content()),
