@@ -83,6 +83,10 @@ mod tests {
         own.chain(groups).chain(command.get_subcommands().flat_map(arguments)).collect()
     }
 
+    fn words(line: &str) -> Vec<OsString> {
+        std::iter::once("vboxmcp").chain(line.split(' ')).map(OsString::from).collect()
+    }
+
     #[test]
     fn a_verb_alone_has_the_arguments_that_it_has_among_all() {
         let mut all = Arguments::command();
@@ -121,8 +125,7 @@ mod tests {
             "explain VirtualMachine.spec.memory",
             "--host sim:x plan a.yaml",
         ] {
-            let words: Vec<OsString> =
-                std::iter::once("vboxmcp").chain(line.split(' ')).map(OsString::from).collect();
+            let words = words(line);
             let said =
                 |result: Result<Arguments, clap::Error>| format!("{:?}", result.map_err(|e| e.to_string()));
             let all = said(Arguments::try_parse_from(&words));
@@ -142,8 +145,7 @@ mod tests {
             "runs",
             "runs list x y z",
         ] {
-            let words: Vec<OsString> =
-                std::iter::once("vboxmcp").chain(line.split(' ')).map(OsString::from).collect();
+            let words = words(line);
             let told =
                 |result: Result<Arguments, clap::Error>| result.map_err(|error| error.render().to_string());
             assert_eq!(
