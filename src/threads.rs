@@ -20,8 +20,9 @@ pub fn worth(items: usize, each: usize) -> usize {
 
 /// Starts a thread that mostly waits for something, and asks for it at once.
 ///
-/// This one may start other programs, which the others here must not: Linux passes on to a program that somebody chose processors for the
-/// thread that started it, also where it chose all of them, and a guest that descends from it would keep to those that there were then.
+/// This one may start other programs, which the others here must not: Linux (since 6.2, by its sources) passes on to a program that somebody
+/// chose processors for the thread that started it, also where it chose all, and a guest that descends from it would keep to those that there
+/// were then.
 pub fn ask<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     of: impl FnOnce() -> T + Send + 'scope,
