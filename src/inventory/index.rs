@@ -13,10 +13,13 @@ use crate::model::{Address, StackName};
 /// Made at the first question and true for the inventory as it was then: whoever changes machines, media or registers after a question
 /// has to ask a copy, which makes its own. Debug builds compare every answer with the slow one.
 #[derive(Debug, Default)]
-pub struct Index(OnceLock<Tables>, OnceLock<Owned>);
+pub struct Index(OnceLock<Tables>, OnceLock<Owned>, OnceLock<Users>);
 
 /// The machine that each stack owns under an address.
 type Owned = HashMap<StackName, HashMap<Address, Uuid>>;
+
+/// Machines by media.
+type Users = HashMap<Uuid, BTreeSet<Uuid>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -29,7 +32,7 @@ pub(super) struct Tables {
     /// Media that machines have in their places, themselves.
     pub attached: HashSet<Uuid>,
     /// Machines that have each medium in their places, itself or through differences.
-    pub users: HashMap<Uuid, BTreeSet<Uuid>>,
+    pub users: Users,
     /// Register entries by the UUID that they name; the first of them.
     pub entries: HashMap<Uuid, (StackName, Address)>,
 }
@@ -64,6 +67,30 @@ impl Index {
             owned
         })
     }
+
+    /// Machines that have each medium in their places or in those of a snapshot, itself or through differences.
+    pub(super) fn holders(&self, inventory: &Inventory) -> &Users {
+        self.2.get_or_init(|| {
+            let mut holders = Users::new();
+            for machine in inventory.machines.values() {
+                for leaf in machine.media() {
+                    add_user(&mut holders, machine.uuid, leaf, inventory);
+                }
+            }
+            holders
+        })
+    }
+}
+
+/// A machine uses a medium, and what that is a difference to.
+fn add_user(users: &mut Users, machine: Uuid, leaf: Uuid, inventory: &Inventory) {
+    let mut current = Some(leaf);
+    // In a cycle one comes back to a medium whose user it is already.
+    while let Some(medium) = current
+        && users.entry(medium).or_default().insert(machine)
+    {
+        current = inventory.media.get(&medium).and_then(|one| one.parent);
+    }
 }
 
 impl Tables {
@@ -84,13 +111,7 @@ impl Tables {
             for attachment in &machine.attachments {
                 let AttachedMedium::Image(leaf) = attachment.medium else { continue };
                 tables.attached.insert(leaf);
-                let mut current = Some(leaf);
-                // In a cycle one comes back to a medium whose user it is already.
-                while let Some(medium) = current
-                    && tables.users.entry(medium).or_default().insert(machine.uuid)
-                {
-                    current = inventory.media.get(&medium).and_then(|one| one.parent);
-                }
+                add_user(&mut tables.users, machine.uuid, leaf, inventory);
             }
         }
         for (stack, register) in &inventory.registers {

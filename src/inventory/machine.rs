@@ -109,6 +109,16 @@ impl Machine {
         all.into_iter().find(|snapshot| snapshot.uuid == uuid)
     }
 
+    /// Media that it has in its places now, and those that its snapshots have.
+    pub fn media(&self) -> impl Iterator<Item = Uuid> {
+        let attached = self.attachments.iter().filter_map(|attachment| match attachment.medium {
+            AttachedMedium::Image(uuid) => Some(uuid),
+            AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
+        });
+        let snapshots = self.snapshots.iter().flat_map(Snapshot::leaves_first);
+        attached.chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied()))
+    }
+
     /// What hangs at one place.
     pub fn attachment_at(&self, controller: &str, port: u32, device: u32) -> Option<&Attachment> {
         self.attachments.iter().find(|a| a.controller == controller && a.port == port && a.device == device)

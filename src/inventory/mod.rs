@@ -173,6 +173,20 @@ impl Inventory {
         users
     }
 
+    /// Machines that have a medium in one of their places or in those of a snapshot, itself or through differences.
+    pub fn machines_holding(&self, medium: Uuid) -> BTreeSet<Uuid> {
+        let holders = self.index.holders(self).get(&medium).cloned().unwrap_or_default();
+        debug_assert!(
+            self.machines
+                .values()
+                .filter(|machine| machine.media().any(|leaf| self.is_in_chain(medium, leaf)))
+                .map(|machine| machine.uuid)
+                .eq(holders.iter().copied()),
+            "the inventory was changed after it was asked"
+        );
+        holders
+    }
+
     /// Whether a machine has a medium in one of its places, itself or through differences.
     fn uses(&self, machine: &Machine, medium: Uuid) -> bool {
         machine.attachments.iter().any(|attachment| match &attachment.medium {

@@ -12,7 +12,7 @@ use super::register::{Member, RegisterPlan};
 use super::types::{Blocked, ObjectPlan, Operation, PlannedField};
 use crate::diff::own_disk::{self as shape, DiskDifference, DiskOwner, DiskPresence};
 use crate::diff::{DifferenceKind, FieldDifference, tree};
-use crate::inventory::{Identity, Inventory, Machine, Medium, Snapshot};
+use crate::inventory::{Identity, Inventory, Machine, Medium};
 use crate::model::capability;
 use crate::model::disk::{can_grow, makes_differences};
 use crate::model::state::StateClass;
@@ -433,18 +433,7 @@ fn content(
 /// Differences to a base that no machine has, now or in a snapshot; those on top of others first.
 pub fn leftovers(base: Uuid, inventory: &Inventory) -> Vec<&Medium> {
     let mut found: Vec<&Medium> = shape::differences(base, inventory);
-    let is_used = |medium: &Medium| {
-        inventory.machines.values().any(|machine| {
-            let now = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
-                crate::inventory::AttachedMedium::Image(uuid) => Some(uuid),
-                _ => None,
-            });
-            let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
-            let then = snapshots.flat_map(|snapshot| snapshot.media.iter().copied());
-            now.chain(then).any(|uuid| crate::diff::disk::chain(uuid, inventory).contains(&medium.uuid))
-        })
-    };
-    found.retain(|medium| !is_used(medium));
+    found.retain(|medium| inventory.machines_holding(medium.uuid).is_empty());
     found.sort_by_key(|medium| std::cmp::Reverse(crate::diff::disk::chain(medium.uuid, inventory).len()));
     found
 }

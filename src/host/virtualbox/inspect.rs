@@ -19,7 +19,7 @@ use super::settings::{Distrust, MachineFile, read_machine_as_of, settings_uuid};
 use super::{VirtualBox, circumstances, files, headers, interfaces, live, nvram, verify};
 use crate::host::checkup::{Comparison, Installation, NativeRoute, Sample};
 use crate::host::{Asked, Circumstances, HostError, Inspect, Want};
-use crate::inventory::{AttachedMedium, HostFacts, Inventory, Machine, Medium, PathFact, Problem, Snapshot};
+use crate::inventory::{HostFacts, Inventory, Machine, Medium, PathFact, Problem};
 use crate::model::nic::HostInterface;
 use crate::model::state::StateClass;
 use crate::model::{FieldPath, NetworkSettings};
@@ -415,13 +415,7 @@ fn media_of(row: &Row) -> Option<&[Medium]> {
 
 /// A medium that a machine or one of its snapshots uses and no registry has.
 fn unregistered(machine: &Machine, media: &BTreeMap<Uuid, Medium>) -> Option<Uuid> {
-    let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
-        AttachedMedium::Image(uuid) => Some(uuid),
-        AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
-    });
-    let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
-    let kept = snapshots.flat_map(|snapshot| snapshot.media.iter().copied());
-    attached.chain(kept).find(|uuid| !media.contains_key(uuid))
+    machine.media().find(|uuid| !media.contains_key(uuid))
 }
 
 /// Reads the secure boot switch, where the firmware has one.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::settings::settings_uuid;
 use super::{headers, vdi};
-use crate::inventory::{AttachedMedium, Inventory, Machine, MediumKind, Snapshot};
+use crate::inventory::{Inventory, Machine, MediumKind};
 
 /// What `createvm` has written of a machine that was not registered. A folder with something else in it stays.
 pub fn of_birth(folder: &Path, name: &str) {
@@ -77,13 +77,7 @@ pub fn born_disk(path: &Path, disk: Uuid, known: &Inventory) -> io::Result<()> {
 /// Disks that somebody has registered since, or that another disk is based on, and files of other kinds, stay.
 pub fn of_deletion(machine: &Machine, before: &Inventory, after: &Inventory) {
     let folder = machine.folder();
-    let attached = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
-        AttachedMedium::Image(uuid) => Some(uuid),
-        _ => None,
-    });
-    let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
-    let had: BTreeSet<Uuid> =
-        attached.chain(snapshots.flat_map(|snapshot| snapshot.media.iter().copied())).collect();
+    let had: BTreeSet<Uuid> = machine.media().collect();
     let bases: BTreeSet<Uuid> = after.media.values().filter_map(|medium| medium.parent).collect();
     for uuid in &had {
         let Some(medium) = before.media.get(uuid).filter(|medium| medium.kind == MediumKind::Disk) else {
@@ -116,7 +110,7 @@ pub fn abandoned(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{Access, MarkState, Medium, MediumHealth, Registry};
+    use crate::inventory::{Access, MarkState, Medium, MediumHealth, Registry, Snapshot};
     use crate::model::Shared;
 
     fn machine(folder: &Path, snapshots: Option<Snapshot>) -> Machine {

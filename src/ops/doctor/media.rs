@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{DoctorReport, Verdict};
-use crate::inventory::{AttachedMedium, Inventory, Medium, MediumHealth, Registry, Snapshot};
+use crate::inventory::{Inventory, Medium, MediumHealth, Registry};
 
 /// Looks at all registered media.
 pub fn check(report: &mut DoctorReport, inventory: &Inventory) {
@@ -85,17 +85,9 @@ fn registry(medium: &Medium, inventory: &Inventory) -> PathBuf {
 
 /// Machines that have a medium, or a difference to it, now or in a snapshot.
 fn users(medium: &Medium, inventory: &Inventory) -> Vec<String> {
-    let uses = |machine: &&crate::inventory::Machine| {
-        let now = machine.attachments.iter().filter_map(|attachment| match attachment.medium {
-            AttachedMedium::Image(uuid) => Some(uuid),
-            AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
-        });
-        let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
-        let then = snapshots.flat_map(|snapshot| snapshot.media.iter().copied());
-        now.chain(then).any(|uuid| crate::diff::disk::chain(uuid, inventory).contains(&medium.uuid))
-    };
     let called = |machine: &crate::inventory::Machine| {
         machine.name.clone().unwrap_or_else(|| machine.uuid.to_string())
     };
-    inventory.machines.values().filter(uses).map(called).collect()
+    let holders = inventory.machines_holding(medium.uuid);
+    holders.iter().filter_map(|uuid| inventory.machines.get(uuid)).map(called).collect()
 }

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::defaults::Defaults;
 use super::judge::{Judge, Subject};
 use super::networks::Named;
-use super::storage::Users;
 use super::{network, owner, settings, storage, unsaid};
 use crate::diff::machine::settings_tree;
 use crate::inventory::{Access, Entry as Member, Inventory, Machine, Register};
@@ -29,8 +28,6 @@ pub struct Scene<'a> {
     pub live: Value,
     /// Networks that have documents.
     pub networks: &'a Named,
-    /// Who uses which disks.
-    pub users: &'a Users<'a>,
 }
 
 impl Scene<'_> {
@@ -122,8 +119,7 @@ pub fn of<'a>(
     stack: Option<&StackName>,
     inventory: &'a Inventory,
     networks: &'a Named,
-    defaults: &'a Defaults<'_>,
-    users: &'a Users<'a>,
+    defaults: &Defaults<'_>,
 ) -> Result<Draft<'a>, String> {
     let (Access::Settings | Access::ShowVmInfo { .. }, Some(name)) = (&machine.access, &machine.name) else {
         return Err(machine.access.reason().unwrap_or("its name could not be read").to_owned());
@@ -136,7 +132,6 @@ pub fn of<'a>(
         defaults: defaults.get(machine.settings.os_type.as_deref()),
         live: settings_tree(&machine.settings),
         networks,
-        users,
     };
     let mut parts = settings::hardware(&scene);
     parts.extend(storage::parts(&scene));

@@ -31,7 +31,6 @@ use crate::threads;
 use defaults::Defaults;
 use draft::Draft;
 use judge::{Judge, Subject};
-use storage::Users;
 
 /// What to write down.
 #[derive(Clone, Debug, Default)]
@@ -130,8 +129,7 @@ pub(super) fn write(chosen: &[&Machine], stack: Option<&StackName>, inventory: &
     let (named, networks) = networks::of(chosen, stack, inventory);
     let judge = Judge::new(inventory, &join(networks.iter().map(|network| &network.text)));
     let defaults = Defaults::of(chosen);
-    let users = Users::of(inventory);
-    let of = |machine| draft::of(machine, stack, inventory, &named, &defaults, &users);
+    let of = |machine| draft::of(machine, stack, inventory, &named, &defaults);
     // Nearly always there is nothing to choose: everything is read back once then.
     let (mut drafts, mut refused) = drafts(chosen, 8, &of);
     let mut documents = threads::map(&drafts, threads::worth(drafts.len(), 8), &Draft::text);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::draft::{Part, Scene};
 use crate::diff::disk::place;
 use crate::inventory::{
-    AttachedMedium, Attachment, DeviceKind, Identity, Inventory, Machine, Medium, MediumHealth, Snapshot,
+    AttachedMedium, Attachment, DeviceKind, Identity, Inventory, Machine, Medium, MediumHealth,
 };
 use crate::manifest::emit::{Entry, Item, Layout, List, Map, Yaml};
 use crate::model::settings::{Bus, ControllerType};
@@ -203,7 +203,7 @@ impl<'a> Disk<'a> {
         }
         let folder = self.scene.machine.folder();
         if !base.location.starts_with(&folder) {
-            let others = self.scene.users.beside(self.scene.machine, base.uuid);
+            let others = users(base.uuid, self.scene);
             if !others.is_empty() {
                 return Some(format!(
                     "({}) is also used by {}",
@@ -258,7 +258,7 @@ impl<'a> Disk<'a> {
     fn comments(&self) -> Vec<String> {
         let mut comments = Vec::new();
         let Some(base) = self.base else { return comments };
-        let others = self.scene.users.beside(self.scene.machine, base.uuid);
+        let others = users(base.uuid, self.scene);
         if self.refused.is_none() && !others.is_empty() {
             comments.push(format!("also used by {}", others.join(" and ")));
         } else if self.refused.is_none() && !base.location.starts_with(self.scene.machine.folder()) {
@@ -299,37 +299,15 @@ fn key_of(file: &Path) -> String {
     if key.is_empty() || Uuid::try_parse(&key).is_ok() { "disk".to_owned() } else { key }
 }
 
-/// Who uses which disks, or differences to them, now or in a snapshot.
-pub struct Users<'a>(BTreeMap<Uuid, Vec<&'a Machine>>);
-
-impl<'a> Users<'a> {
-    pub fn of(inventory: &'a Inventory) -> Self {
-        let mut users: BTreeMap<Uuid, Vec<&Machine>> = BTreeMap::new();
-        for machine in inventory.machines.values() {
-            let now = machine.attachments.iter().filter_map(|attachment| match &attachment.medium {
-                AttachedMedium::Image(uuid) => Some(uuid),
-                AttachedMedium::HostDrive(_) | AttachedMedium::Empty => None,
-            });
-            let snapshots = machine.snapshots.iter().flat_map(Snapshot::leaves_first);
-            let media = now.chain(snapshots.flat_map(|snapshot| &snapshot.media));
-            let bases: BTreeSet<Uuid> =
-                media.filter_map(|medium| inventory.base_of(*medium)).map(|base| base.uuid).collect();
-            for base in bases {
-                users.entry(base).or_default().push(machine);
-            }
-        }
-        Self(users)
-    }
-
-    /// The others beside a machine, as a person knows them.
-    fn beside(&self, machine: &Machine, base: Uuid) -> Vec<String> {
-        let others = self.0.get(&base).into_iter().flatten().filter(|other| other.uuid != machine.uuid);
-        let called = |other: &&Machine| match &other.name {
-            Some(name) => format!("{name:?}"),
-            None => format!("{{{}}}", other.uuid),
-        };
-        others.map(called).collect()
-    }
+/// Other machines that use a disk, or a difference to it, now or in a snapshot.
+fn users(base: Uuid, scene: &Scene<'_>) -> Vec<String> {
+    let mut others = scene.inventory.machines_holding(base);
+    others.remove(&scene.machine.uuid);
+    let called = |machine: &Machine| match &machine.name {
+        Some(name) => format!("{name:?}"),
+        None => format!("{{{}}}", machine.uuid),
+    };
+    others.iter().filter_map(|uuid| scene.inventory.machines.get(uuid)).map(called).collect()
 }
 
 fn drive(drive: &Attachment, pinned: bool, inventory: &Inventory) -> Item {
